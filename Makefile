@@ -1,0 +1,58 @@
+# Needs Python 3.11 or newer and make, nothing else; every target works from a fresh clone.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+# ARGS="--port 9000" for serve, bench and fuzz; PYTEST_FLAGS="-n 2" or "-k name" for test
+ARGS ?=
+PYTEST_FLAGS ?=
+
+.PHONY: help install serve test check format bench fuzz clean
+
+help:
+	@echo "make serve    run the service on an SQLite database in this folder"
+	@echo "make test     run the tests, on SQLite and on a PostgreSQL they start themselves"
+	@echo "make check    formatting, lint and types"
+	@echo "make format   put the formatting right"
+	@echo "make bench    measure how many notices a second are taken in"
+	@echo "make fuzz     send the running service what its own OpenAPI document allows, and what it does not"
+	@echo "make install  make $(VENV) with $(BIN)/dunning"
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	@for candidate in $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11; do \
+	    if "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	        exec "$$candidate" -m venv $(VENV); \
+	    fi; \
+	done; \
+	echo "Python 3.11 or newer is needed and $(PYTHON) is not: install one, or say make PYTHON=/path/to/python" >&2; \
+	exit 1
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+serve: $(STAMP)
+	@exec $(BIN)/dunning serve $(ARGS)
+
+test: $(STAMP)
+	$(BIN)/pytest $(PYTEST_FLAGS)
+
+check: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy --strict src
+
+format: $(STAMP)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(STAMP)
+	$(BIN)/python tests/benchmarks $(ARGS)
+
+fuzz: $(STAMP)
+	$(BIN)/python tests/fuzz $(ARGS)
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

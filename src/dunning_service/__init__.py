@@ -1,0 +1,1 @@
+"""A self-hosted, provider-neutral ledger of failed payments."""

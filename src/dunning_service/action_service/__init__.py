@@ -1,0 +1,1 @@
+"""GoodParty's `ActionService`: routes, XML and error form as the clients of an ASP.NET Web API know them."""

@@ -1,0 +1,130 @@
+"""Wires everything together; holds no logic."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+from starlette.middleware import Middleware
+from starlette.types import ASGIApp
+
+from dunning_service.action_service import errors as action_service_errors
+from dunning_service.action_service import routes as action_service
+from dunning_service.clock import Clock, utc_now
+from dunning_service.db import Database, database_url
+from dunning_service.failed_payments import frontpayment, frontpayment_errors
+from dunning_service.failed_payments import routes as failed_payments
+from dunning_service.intake import routes as webhooks
+from dunning_service.ledger.writer import LedgerWriter
+from dunning_service.merchants.directory import Directory
+from dunning_service.merchants.keyring import keyring_of
+from dunning_service.settings import Settings, load_settings
+from dunning_service.web import health
+from dunning_service.web.logs import configure_logs
+from dunning_service.web.metrics import Metrics
+from dunning_service.web.middleware import AroundRequests
+from dunning_service.web.notices import NoticeRoute, NoticesFirst
+from dunning_service.web.problems import DOCUMENTED, Problems
+from dunning_service.web.services import Services
+
+DIALECTS = {
+    action_service.router.prefix: action_service_errors.render,
+    "/api/v1/connect": frontpayment_errors.render,
+}
+"""How errors are written under a path; elsewhere they are problem+json."""
+
+_DESCRIPTION = (
+    "A ledger of failed payments: providers post their notices, dashboards ask which payments have failed and what has "
+    "become of them."
+)
+_NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False, "operation_spans": False}
+
+
+class Application(FastAPI):
+    """FastAPI with two layers of ours around all of its own."""
+
+    def __init__(self, problems: Problems, **options: Any) -> None:
+        self._problems = problems
+        super().__init__(**options)
+        problems.answer_for(self)
+
+    def build_middleware_stack(self) -> ASGIApp:
+        notices = [route for route in self.router.routes if isinstance(route, NoticeRoute)]
+        return AroundRequests(NoticesFirst(super().build_middleware_stack(), notices, self._problems.answer))
+
+
+def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
+    """The application. Its lifespan opens the database and starts the ledger's writer, and drains and closes both."""
+    app = Application(
+        Problems(DIALECTS),
+        title="dunning-service",
+        version=version("dunning-service"),
+        description=_DESCRIPTION,
+        # themselves, not included: only so are they found first and called directly
+        routes=[*webhooks.router.routes, *action_service.router.routes],
+        responses=DOCUMENTED,
+        redirect_slashes=False,
+        middleware=_cors(settings),
+        lifespan=_lifespan(settings, clock),
+        telemetry=_NO_TELEMETRY,  # whether it is wanted would be asked again on every request, at 15 us
+    )
+    for router in (failed_payments.router, frontpayment.router, health.router):
+        app.include_router(router)
+    return app
+
+
+def app_from_environment() -> FastAPI:
+    """For servers that start processes of their own: settings from the environment, logs as JSON lines."""
+    settings = load_settings()
+    configure_logs(settings.log_level)
+    return create_app(settings)
+
+
+def _cors(settings: Settings) -> list[Middleware]:
+    if not settings.cors_origins:
+        return []
+    return [
+        Middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "X-Request-Id"],
+            expose_headers=["Link", "Retry-After", "X-Request-Id"],
+        )
+    ]
+
+
+def _lifespan(settings: Settings, clock: Clock) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        database = Database(database_url(settings.database_url), read_connections=settings.read_connections)
+        metrics = Metrics()
+        writer = LedgerWriter(
+            database,
+            clock,
+            metrics,
+            max_batch=settings.max_batch,
+            max_pending=settings.max_pending,
+            max_pending_bytes=settings.max_pending_bytes,
+        )
+        app.state.services = Services(
+            settings=settings,
+            clock=clock,
+            database=database,
+            directory=Directory(database, keyring_of(settings), clock),
+            writer=writer,
+            metrics=metrics,
+        )
+        writer.start()
+        try:
+            yield
+        finally:
+            await writer.close()
+            await database.close()
+            metrics.close()
+
+    return lifespan

@@ -1,0 +1,249 @@
+"""`dunning events`: the notices as they arrived."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+
+import typer
+
+from dunning_service.clock import utc_now
+from dunning_service.commands.arguments import AsJson, OnlyMerchant, duration
+from dunning_service.commands.deliveries import (
+    DeliveryOutcome,
+    Key,
+    body_for_people,
+    body_for_programs,
+    delivery_keys,
+    found_delivery,
+    in_portions,
+    newest_deliveries,
+    prune_once,
+    stored_delivery,
+)
+from dunning_service.commands.opening import opened_database, transaction
+from dunning_service.commands.printing import print_fields, print_json, print_table, say
+from dunning_service.db import Database
+from dunning_service.errors import ConfigurationError, DunningError
+from dunning_service.ledger.commit import Committer
+from dunning_service.ledger.work import Notice, NoticeRecorded
+from dunning_service.merchants.directory import MerchantView
+from dunning_service.merchants.service import list_merchants, merchant_named, source_options
+
+app = typer.Typer(help="Deliveries: every notice as it arrived, understood or not.", no_args_is_help=True)
+
+_SHORT_ID = 12
+_PORTION = 100
+_PRUNED_AT_ONCE = 1_000
+
+_Outcome = Annotated[DeliveryOutcome | None, typer.Option("--outcome", help="Only those of this outcome.")]
+
+
+@app.command("list")
+def list_(
+    merchant: OnlyMerchant = None,
+    outcome: _Outcome = None,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many at most.")] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """List deliveries, the newest first."""
+    with transaction() as opened:
+        rows = newest_deliveries(opened.connection, opened.merchant(merchant), outcome, limit + 1)
+    shown = rows[:limit]
+    if as_json:
+        print_json([_summary(row) for row in shown])
+        return
+    print_table(
+        ("ID", "RECEIVED", "MERCHANT", "PROVIDER", "ORIGIN", "OUTCOME", "TIMES", "REASON"),
+        [
+            (
+                row.digest.hex()[:_SHORT_ID],
+                row.received_at,
+                row.merchant,
+                row.provider,
+                row.origin,
+                row.outcome,
+                row.times_received,
+                row.reason,
+            )
+            for row in shown
+        ],
+        "no deliveries" if outcome is None else f"no deliveries are {outcome.value}",
+    )
+    if len(rows) > limit:
+        say(f"(the newest {limit}; --limit shows more)")
+
+
+@app.command("show")
+def show(
+    delivery_id: Annotated[str, typer.Argument(metavar="ID", help="The delivery's id, or its first 8 digits or more.")],
+    merchant: OnlyMerchant = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show one delivery: its headers, its body, and what became of it."""
+    with transaction() as opened:
+        row = found_delivery(opened.connection, delivery_id, opened.merchant(merchant))
+    if as_json:
+        print_json({**_summary(row), "headers": row.headers, **body_for_programs(row.body)})
+        return
+    print_fields(
+        {
+            "id": row.digest.hex(),
+            "merchant": row.merchant,
+            "provider": row.provider,
+            "origin": row.origin,
+            "outcome": row.outcome,
+            "reason": row.reason,
+            "received": row.received_at,
+            "last received": row.last_received_at,
+            "times received": row.times_received,
+            "times read": row.reading,
+        }
+    )
+    say()
+    for name, value in row.headers.items():
+        say(f"{name}: {value}")
+    say()
+    say(body_for_people(row.body))
+
+
+@app.command("replay")
+def replay(
+    delivery_ids: Annotated[
+        list[str] | None, typer.Argument(metavar="[ID]...", help="Deliveries, by their ids or first 8 digits or more.")
+    ] = None,
+    outcome: _Outcome = None,
+    merchant: OnlyMerchant = None,
+    as_json: AsJson = False,
+) -> None:
+    """Read stored deliveries again, with what the service has learnt since; exit code 1 when one still fails."""
+    if bool(delivery_ids) == (outcome is not None):
+        raise typer.BadParameter("give the ids of deliveries, or --outcome failed for all that failed")
+    with opened_database() as (_, database):
+        with database.write() as connection:
+            merchants = {one.id: one for one in list_merchants(connection)}
+            only = None if merchant is None else merchant_named(connection, merchant)
+            pruned = 0
+            if outcome is not None:
+                keys, pruned = delivery_keys(connection, only, outcome)
+            else:
+                rows = [found_delivery(connection, given, only) for given in delivery_ids or []]
+                keys = list(dict.fromkeys((row.merchant_id, row.digest) for row in rows))
+        replayed = [
+            one for portion in in_portions(keys, _PORTION) for one in _replayed_portion(database, portion, merchants)
+        ]
+    _print_replayed(replayed, pruned, as_json)
+
+
+@app.command("prune")
+def prune(
+    older_than: Annotated[timedelta, typer.Option(parser=duration, metavar="TIME", help="Age to keep: 400d.")],
+    merchant: OnlyMerchant = None,
+    as_json: AsJson = False,
+) -> None:
+    """Drop the raw bytes of old deliveries. What they said stays in the ledger; they cannot be replayed any more."""
+    before = utc_now() - older_than
+    counts: dict[str, int] = dict.fromkeys(DeliveryOutcome, 0)
+    with opened_database() as (_, database):
+        with database.write() as connection:
+            wanted = list_merchants(connection) if merchant is None else [merchant_named(connection, merchant)]
+        for one in wanted:
+            since = None
+            while pruned := _pruned_portion(database, one, since, before):
+                since = pruned[-1].received_at
+                for row in pruned:
+                    counts[row.outcome] += 1
+    total = sum(counts.values())
+    if as_json:
+        print_json({"pruned": total, **counts})
+        return
+    say(f"dropped the raw bytes of {total} deliveries that arrived before {before:%Y-%m-%d %H:%M}Z")
+    if counts[DeliveryOutcome.FAILED]:
+        say(f"{counts[DeliveryOutcome.FAILED]} of them had never been understood, and cannot be replayed now")
+
+
+def _pruned_portion(
+    database: Database, merchant: MerchantView, since: datetime | None, before: datetime
+) -> Sequence[Any]:
+    """A portion at a time, so that the service is never kept waiting for long."""
+    with database.write() as connection:
+        return prune_once(connection, merchant, since, before, _PRUNED_AT_ONCE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Replayed:
+    """What came of reading one delivery again."""
+
+    id: str
+    merchant: str
+    outcome: str | None
+    reason: str | None
+
+
+def _replayed_portion(
+    database: Database, keys: Sequence[Key], merchants: Mapping[int, MerchantView]
+) -> list[_Replayed]:
+    read = [(key, _read_again(database, key, merchants[key[0]])) for key in keys]
+    notices = [notice for _, notice in read if isinstance(notice, Notice)]
+    answers = iter(Committer(database).commit(notices, utc_now()))
+    replayed = []
+    for (merchant_id, digest), notice in read:
+        result = next(answers) if isinstance(notice, Notice) else notice
+        name = merchants[merchant_id].name
+        if isinstance(result, DunningError):
+            replayed.append(_Replayed(digest.hex(), name, None, result.message))
+        else:
+            assert isinstance(notice, Notice)
+            assert isinstance(result, NoticeRecorded)
+            replayed.append(_Replayed(digest.hex(), name, result.outcome, notice.reason))
+    return replayed
+
+
+def _read_again(database: Database, key: Key, merchant: MerchantView) -> Notice | DunningError:
+    from dunning_service.intake.replay import replayed_notice  # here, for it brings the web application with it
+
+    try:
+        with database.write() as connection:
+            row = stored_delivery(connection, key)
+            if row is None:
+                return ConfigurationError("it is gone")
+            options = source_options(connection, merchant, row.origin)
+        return replayed_notice(row, merchant, options, utc_now())
+    except DunningError as error:
+        return error
+
+
+def _print_replayed(replayed: list[_Replayed], pruned: int, as_json: bool) -> None:
+    unrecorded = [one for one in replayed if one.outcome in (None, DeliveryOutcome.FAILED)]
+    if as_json:
+        fields = ("id", "merchant", "outcome", "reason")
+        print_json(
+            {"replayed": [{field: getattr(one, field) for field in fields} for one in replayed], "pruned": pruned}
+        )
+    else:
+        print_table(
+            ("ID", "MERCHANT", "OUTCOME", "REASON"),
+            [(one.id[:_SHORT_ID], one.merchant, one.outcome or "not replayed", one.reason) for one in replayed],
+            "nothing to replay",
+        )
+        if pruned:
+            say(f"({pruned} more cannot be replayed: their raw bytes have been pruned)")
+    if unrecorded:
+        raise typer.Exit(1)
+
+
+def _summary(row: Any) -> dict[str, Any]:
+    return {
+        "id": row.digest.hex(),
+        "merchant": row.merchant,
+        "provider": row.provider,
+        "origin": row.origin,
+        "outcome": row.outcome,
+        "reason": row.reason,
+        "received_at": row.received_at,
+        "last_received_at": row.last_received_at,
+        "times_received": row.times_received,
+        "reading": row.reading,
+    }

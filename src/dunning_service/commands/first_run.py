@@ -1,0 +1,149 @@
+"""The first start on an empty database: a merchant to try everything with, and the lines to try it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from shlex import quote
+
+from sqlalchemy.engine import Connection
+
+from dunning_service.merchants.keyring import Keyring
+from dunning_service.merchants.service import add_merchant, add_source, add_token, list_merchants
+from dunning_service.merchants.tokens import Scope
+
+_NAME = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class FirstRun:
+    """What was made for somebody who starts with nothing. Token and secret are known only now."""
+
+    merchant: str
+    token: str
+    source_id: str
+    source_path: str
+    secret: str
+
+
+def made_on_empty(connection: Connection, keyring: Keyring, now: datetime) -> FirstRun | None:
+    """A merchant with a token and a Maple source; None when the database has merchants already."""
+    if list_merchants(connection):
+        return None
+    merchant = add_merchant(connection, name=_NAME, default_currency=None, time_zone="UTC", now=now)
+    token = add_token(connection, merchant=merchant, name="first", scopes=Scope, expires_at=None, now=now)
+    source = add_source(connection, keyring, merchant=merchant, provider="maple", secret=None, options={}, now=now)
+    return FirstRun(merchant.name, token.token, source.id, source.path, source.secret)
+
+
+def welcome(made: FirstRun, address: str, now: datetime) -> str:
+    """What `serve` prints once. Each of its `curl` lines can be pasted into a POSIX shell, as often as one likes."""
+    return f"""\
+This database was empty, so here is something to begin with. It is shown only this once.
+
+  merchant  {made.merchant}
+  token     {made.token}
+  source    {address}{made.source_path}   (Maple)
+  secret    {made.secret}
+
+Report a failed payment with the token, as GoodParty's ActionService takes it:
+
+{_post_with_token(made, address, now)}
+
+Send a signed webhook, as Maple Billing does:
+
+{_signed_webhook(made, address, now)}
+
+See which payments have failed, first in Front Payment's shape and then in the ledger's own:
+
+{_get(made, address, "/api/v1/connect/subscriptions/failed/list")}
+
+{_get(made, address, "/api/v1/failed-payments")}
+"""
+
+
+def later(merchant: str) -> str:
+    """What `serve` prints on every start after the first."""
+    scopes = " ".join(f"--scope {scope}" for scope in Scope)
+    return f"For a new token: dunning token add --merchant {quote(merchant)} {scopes}"
+
+
+def _post_with_token(made: FirstRun, address: str, now: datetime) -> str:
+    notice = {
+        "InvoiceId": "in_first",
+        "PaymentIntentId": "pi_first",
+        "AmountDue": 1999,
+        "StripeCustomerId": "cus_first",
+        "CustomerEmail": "ada@example.com",
+        "SubscriptionId": "sub_first",
+        "UserId": 1,
+        "FailedTimeStamp": _rfc3339(now),
+        "AttemptCount": 1,
+        "StatusId": 1,
+        "ArtistName": "Ada Example",
+        "PhoneNumber": "+4741234567",
+    }
+    return (
+        f"curl -sS -w '\\n' -X POST {quote(address + '/api/ActionService/LogInvoicePaymentFailed')}"
+        f" -H {quote(f'Authorization: Bearer {made.token}')} -H 'Content-Type: application/json'"
+        f" --data-binary {quote(_compact(notice))}"
+    )
+
+
+def _signed_webhook(made: FirstRun, address: str, now: datetime) -> str:
+    at = _rfc3339(now)
+    amount = {"currency": "EUR", "value_in_cents": 4900}
+    payment = {
+        "id": "txn_first",
+        "company_id": "cmp_first",
+        "customer_id": "customer_first",
+        "customer": {
+            "id": "customer_first",
+            "identifier": "C-1",
+            "name": "Grace Example",
+            "org_name": "Example Ltd",
+            "email": "grace@example.com",
+        },
+        "invoice_uuid": "3f0c2f6e-6f0e-4d55-9d0b-7f2f3c1d9a10",
+        "invoice_number": "INV-1",
+        "provider_transaction_id": "pi_second",
+        "provider_type": "stripe",
+        "transaction_type": "charge",
+        "payment_method": {"type": "card", "brand": "visa", "name": "Visa", "last_4": "4242"},
+        "status": "failed",
+        "status_message": "insufficient_funds",
+        "total_amount": amount,
+        "total_amount_default_currency": amount,
+        "total_fee_amount": {"currency": "EUR", "value_in_cents": 0},
+        "net_amount": amount,
+        "application_fee_amount": {"currency": "EUR", "value_in_cents": 0},
+        "stripe_fee_amount": {"currency": "EUR", "value_in_cents": 0},
+        "connected_account_transaction": False,
+        "is_refundable": False,
+        "is_voidable": False,
+        "created_at": at,
+        "updated_at": at,
+        "deleted_at": None,
+    }
+    event = {"event_type": "payment.failed", "created_at": at, "data_type": "payment", "data": payment}
+    # the signature covers the time, so it is made when the line is run and not when it is printed
+    return (
+        f"t=$(date +%s); body={quote(_compact(event))};"
+        f" curl -sS -w '\\n' -X POST {quote(address + made.source_path)} -H 'Content-Type: application/json'"
+        ' -H "X-Maple-Signature: t=$t,v1=$(printf %s "$t,$body"'
+        f" | openssl dgst -sha256 -hmac {quote(made.secret)}"
+        """ | sed 's/^.* //')" --data-binary "$body\""""
+    )
+
+
+def _get(made: FirstRun, address: str, path: str) -> str:
+    return f"curl -sS -w '\\n' {quote(address + path)} -H {quote(f'Authorization: Bearer {made.token}')}"
+
+
+def _rfc3339(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _compact(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"))

@@ -1,0 +1,60 @@
+"""`dunning ledger`: whether the ledger adds up."""
+
+from __future__ import annotations
+
+import asyncio
+
+import sqlalchemy as sa
+import typer
+from sqlalchemy.engine import Connection
+
+from dunning_service.commands.arguments import AsJson, OnlyMerchant
+from dunning_service.commands.opening import opened_database
+from dunning_service.commands.printing import print_json, say
+from dunning_service.db import Database
+from dunning_service.merchants.service import list_merchants, merchant_named
+
+app = typer.Typer(help="The ledger as a whole.", no_args_is_help=True)
+
+
+@app.callback()
+def ledger() -> None:
+    """The ledger as a whole."""
+
+
+@app.command("check")
+def check(merchant: OnlyMerchant = None, as_json: AsJson = False) -> None:
+    """Fold and count everything again, and report what differs; exit code 1 when anything does."""
+    with opened_database() as (_, database):
+        found = asyncio.run(_checked(database, merchant))
+    total = sum(len(lines) for lines in found.values())
+    if as_json:
+        print_json({"differences": [{"merchant": name, "difference": line} for name in found for line in found[name]]})
+    else:
+        for lines in found.values():
+            for line in lines:
+                say(line)
+        merchants = "1 merchant" if len(found) == 1 else f"{len(found)} merchants"
+        differing = "1 difference" if total == 1 else f"{total} differences"
+        say(f"{differing} in the ledger of {merchants}" if total else f"the ledger of {merchants} adds up")
+    if total:
+        raise typer.Exit(1)
+
+
+async def _checked(database: Database, merchant: str | None) -> dict[str, list[str]]:
+    """In one view of the database, as it was at one moment, and without keeping the service from writing."""
+    try:
+        async with database.read() as connection:
+            return await connection.run_sync(_differences, merchant)
+    finally:
+        await database.close()
+
+
+def _differences(connection: Connection, merchant: str | None) -> dict[str, list[str]]:
+    from dunning_service.ledger.check import differences  # here, for no other command needs it
+
+    if connection.dialect.name == "postgresql":  # folding a large ledger again takes longer than a request may
+        connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
+        connection.execute(sa.text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+    wanted = list_merchants(connection) if merchant is None else [merchant_named(connection, merchant)]
+    return {one.name: list(differences(connection, one.id)) for one in wanted}

@@ -1,0 +1,36 @@
+"""`dunning migrate`: the schema."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from dunning_service.commands.arguments import AsJson
+from dunning_service.commands.printing import print_json, say
+from dunning_service.db import database_url
+from dunning_service.migrating import current_revision, head_revision, upgrade, upgrade_sql
+from dunning_service.settings import load_settings
+
+
+def migrate(
+    to: Annotated[
+        str, typer.Option(metavar="REV", help="The revision to go to; with --sql also A:B, from one to the other.")
+    ] = "head",
+    sql: Annotated[bool, typer.Option("--sql", help="Print the statements instead of running them.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Bring the database's schema to the newest revision; an SQLite database is made when it is missing."""
+    url = database_url(load_settings().database_url)
+    if sql:
+        typer.echo(upgrade_sql(url, to), nl=False)
+        return
+    before = current_revision(url)
+    upgrade(url, to)
+    after = current_revision(url)
+    if as_json:
+        print_json({"from": before, "to": after, "head": head_revision()})
+    elif before == after:
+        say(f"the schema is at revision {after} already")
+    else:
+        say(f"the schema went from {'nothing' if before is None else f'revision {before}'} to revision {after}")

@@ -1,0 +1,94 @@
+"""How a command gets at the ledger, and what it says when it cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.engine import URL, Connection
+
+from dunning_service.clock import utc_now
+from dunning_service.db import Database, database_url, is_sqlite, sqlite_file
+from dunning_service.errors import DunningError
+from dunning_service.merchants.directory import MerchantView
+from dunning_service.merchants.service import merchant_named
+from dunning_service.migrating import require_current
+from dunning_service.settings import Settings, load_settings
+
+_NO_SUCH_TABLE = ("42P01", "42703")
+_NOT_PERMITTED = "42501"
+_LOCKED = "55P03"
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """One transaction on the ledger, and what a command needs beside it."""
+
+    settings: Settings
+    connection: Connection
+    now: datetime
+
+    def merchant(self, name: str | None) -> MerchantView | None:
+        """The merchant of that name, or None for no name; raises ConfigurationError naming those that exist."""
+        return None if name is None else merchant_named(self.connection, name)
+
+
+@contextmanager
+def opened_database() -> Iterator[tuple[Settings, Database]]:
+    """The database the settings name, its schema checked."""
+    settings = load_settings()
+    url = database_url(settings.database_url)
+    require_current(url)
+    database = Database(url)
+    try:
+        yield settings, database
+    finally:
+        database.write_engine.dispose()
+
+
+@contextmanager
+def transaction() -> Iterator[Opened]:
+    """One transaction: commit on return, roll back on raise."""
+    with opened_database() as (settings, database), database.write() as connection:
+        yield Opened(settings, connection, utc_now())
+
+
+def explained(error: sa.exc.DBAPIError) -> str:
+    """One line about a database that cannot be reached or used, and what to do about it."""
+    cause = str(error.orig).strip() or type(error.orig).__name__
+    first_line = cause.splitlines()[0].rstrip()
+    sqlstate = getattr(error.orig, "sqlstate", None)
+    if sqlstate in _NO_SUCH_TABLE or first_line.startswith(("no such table", "no such column")):
+        return "the database's schema is missing or behind; run `dunning migrate`"
+    if sqlstate == _LOCKED or first_line == "database is locked":
+        return "another process holds a lock on the database (a migration, perhaps); try again when it is done"
+    if sqlstate == _NOT_PERMITTED:
+        return (
+            f"the database user may not do that: {first_line}; grant it, or name another user in DUNNING_DATABASE_URL"
+        )
+    url = _url()
+    if url is not None and is_sqlite(url):
+        return _about_file(url, first_line)
+    where = "" if url is None else f" at {url.set(drivername='postgresql').render_as_string(hide_password=True)}"
+    if sqlstate is None:  # nothing the server said: it was never reached, or went away
+        return f"cannot reach the database{where}: {first_line}; check DUNNING_DATABASE_URL and that the server runs"
+    return f"the database{where} refused: {first_line}"
+
+
+def _about_file(url: URL, cause: str) -> str:
+    path = sqlite_file(url).absolute()
+    if not path.parent.is_dir():
+        return f"the folder {path.parent} of the database does not exist; make it, or change DUNNING_DATABASE_URL"
+    if cause == "file is not a database":
+        return f"{path} is not an SQLite database; name another file in DUNNING_DATABASE_URL"
+    return f"cannot use the database {path}: {cause}; check that this user may write the file and its folder"
+
+
+def _url() -> URL | None:
+    try:
+        return database_url(load_settings().database_url)
+    except DunningError:
+        return None

@@ -1,0 +1,177 @@
+"""`dunning serve`: the service itself."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import tempfile
+from typing import Annotated, Any, NoReturn
+
+import typer
+import uvicorn
+from sqlalchemy.engine import URL
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.supervisors import Multiprocess
+
+from dunning_service.clock import utc_now
+from dunning_service.commands.bounded_http import BoundedHttp
+from dunning_service.commands.first_run import later, made_on_empty, welcome
+from dunning_service.commands.printing import say, warn
+from dunning_service.db import create_write_engine, database_url, is_sqlite, sqlite_file
+from dunning_service.durability import require_durable
+from dunning_service.errors import ConfigurationError
+from dunning_service.merchants.keyring import keyring_of
+from dunning_service.merchants.service import list_merchants
+from dunning_service.migrating import (
+    SchemaState,
+    current_revision,
+    head_revision,
+    require_current_revision,
+    schema_state,
+    upgrade,
+)
+from dunning_service.settings import Settings, load_settings
+from dunning_service.web.logs import configure_logs
+
+_APP = "dunning_service.app:app_from_environment"
+_DRAIN_S = 30
+_KEEP_ALIVE_S = 65
+"""Longer than the minute after which load balancers let go of an idle connection: the one who reuses it must be the
+one who closes it, or a notice is lost on the way now and then."""
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on; DUNNING_HOST, or 127.0.0.1.")] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65_535, help="Port to listen on; DUNNING_PORT, or 8000. 0 takes a free one."),
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, max=256, help="Processes; more than one needs PostgreSQL.")] = 1,
+) -> None:
+    """Run the service. An SQLite database is made and migrated on the way; PostgreSQL is left as it is."""
+    if host is not None:
+        os.environ["DUNNING_HOST"] = host  # for this process and for the workers
+    if port is not None:
+        os.environ["DUNNING_PORT"] = str(port)
+    settings = load_settings()
+    url = database_url(settings.database_url)
+    if workers > 1 and is_sqlite(url):
+        raise ConfigurationError(
+            "--workers above 1 needs PostgreSQL, because an SQLite database has one writer: leave it out, or name a "
+            "PostgreSQL database in DUNNING_DATABASE_URL"
+        )
+    with _bound(settings.host, settings.port) as listening:
+        if settings.port == 0:
+            os.environ["DUNNING_PORT"] = str(listening.getsockname()[1])
+            settings = load_settings()
+        _prepare(settings, url)
+        say(f"Listening on {settings.address}")
+        sys.stdout.flush()
+        _run(settings, listening, workers)
+
+
+def _prepare(settings: Settings, url: URL) -> None:
+    """Everything that could refuse, and what a first start makes, before anybody is let in."""
+    if is_sqlite(url):
+        _migrate_embedded(url)
+    else:
+        require_current_revision(current_revision(url))
+    if schema_state(current_revision(url)) is SchemaState.AHEAD:
+        warn("the database's schema is newer than this version; that works, and a newer version would know all of it")
+    keyring = keyring_of(settings)
+    engine = create_write_engine(url)
+    try:
+        with engine.begin() as connection:
+            unsafe = require_durable(connection, is_waived=settings.allow_unsafe_durability)
+            made = made_on_empty(connection, keyring, utc_now()) if is_sqlite(url) else None
+            merchants = list_merchants(connection)
+    finally:
+        engine.dispose()
+    if unsafe:
+        warn(f"notices may be lost in a power cut: {', '.join(unsafe)}, as DUNNING_ALLOW_UNSAFE_DURABILITY permits")
+    if made is not None:
+        say(welcome(made, settings.address, utc_now()))
+    elif merchants:
+        say(later(merchants[0].name))
+    else:
+        say("There is no merchant yet. Make one: dunning merchant add NAME")
+
+
+def _migrate_embedded(url: URL) -> None:
+    """An embedded database has nobody else to migrate it."""
+    before = current_revision(url)
+    state = schema_state(before)
+    if state is SchemaState.MISSING:
+        upgrade(url)
+        say(f"Made the database {sqlite_file(url).resolve()}")
+    elif state is SchemaState.BEHIND:
+        upgrade(url)
+        say(f"Migrated the database from revision {before} to {head_revision()}")
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    """A socket that has the address but takes no calls yet, so that a port in use is known before anything is made."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError as error:
+        listening.close()
+        raise ConfigurationError(
+            f"cannot listen on {host} port {port}: {error.strerror or error}; choose another with --host and --port"
+        ) from None
+    listening.set_inheritable(True)
+    return listening
+
+
+def _run(settings: Settings, listening: socket.socket, workers: int) -> None:
+    configure_logs(settings.log_level)
+    config = uvicorn.Config(_APP, workers=workers, **_server_options())
+    if workers == 1:
+        _run_here(config, listening)
+        return
+    with tempfile.TemporaryDirectory(prefix="dunning-metrics-") as folder:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # where the workers add up their counters
+        supervisor = Multiprocess(config, sockets=[listening])
+        supervisor.run()
+    if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
+        raise ConfigurationError("the workers could not start; the log says why")
+
+
+def _run_here(config: uvicorn.Config, listening: socket.socket) -> None:
+    # the server, when it has drained, hands the signal on to whoever had it before: a stop that was asked for is not
+    # a failure, so it ends as one that went well
+    signal.signal(signal.SIGTERM, _stop)
+    server = uvicorn.Server(config)
+    try:
+        server.run(sockets=[listening])
+    except KeyboardInterrupt:
+        return
+    except SystemExit as stopped:
+        if stopped.code == STARTUP_FAILURE:
+            raise ConfigurationError("the service could not start; the log says why") from None
+        raise
+    if not server.started:
+        raise ConfigurationError("the service could not start; the log says why")
+
+
+def _stop(_signal: int, _frame: Any) -> NoReturn:
+    sys.exit(0)
+
+
+def _server_options() -> dict[str, Any]:
+    return {
+        "factory": True,
+        "lifespan": "on",
+        "ws": "none",
+        "log_config": None,  # the service's own log takes what the server says
+        "access_log": False,
+        "server_header": False,
+        "backlog": 2048,
+        "http": BoundedHttp,
+        "timeout_keep_alive": _KEEP_ALIVE_S,
+        "timeout_graceful_shutdown": _DRAIN_S,
+    }

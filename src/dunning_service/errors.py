@@ -1,0 +1,108 @@
+"""What this service refuses to do, in domain words. Knows nothing of HTTP: `web/problems.py` translates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One thing that is wrong with one field, named as the caller wrote it; `field` is "" for the whole input."""
+
+    field: str
+    message: str
+
+
+class DunningError(Exception):
+    """Something this service refuses to do, for a reason a caller can act on.
+
+    `message` is safe to show to the caller: it never holds a secret or another merchant's data.
+    """
+
+    code: ClassVar[str] = "internal_error"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class InvalidInput(DunningError):
+    """The caller's input is wrong; `fields` says where and what would be right."""
+
+    code = "invalid_request"
+
+    def __init__(self, message: str, fields: Sequence[FieldError] = ()) -> None:
+        super().__init__(message)
+        self.fields = tuple(fields)
+
+
+class UnreadableNotice(InvalidInput):
+    """A notice that its provider's adapter cannot understand."""
+
+    code = "unreadable_notice"
+
+
+class BodyTooLarge(DunningError):
+    """More bytes than DUNNING_MAX_BODY_BYTES allows."""
+
+    code = "body_too_large"
+
+
+class UnsupportedMediaType(DunningError):
+    """A body in a format or an encoding that this route does not read."""
+
+    code = "unsupported_media_type"
+
+
+class InvalidToken(DunningError):
+    """No bearer token, or one that is unknown, revoked or expired."""
+
+    code = "invalid_token"
+
+
+class MissingScope(DunningError):
+    """A valid token that may not do this."""
+
+    code = "missing_scope"
+
+
+class BadSignature(DunningError):
+    """The notice is not signed with any of the source's secrets, or not at an acceptable time."""
+
+    code = "bad_signature"
+
+
+class NotFound(DunningError):
+    """Nothing of that id, or nothing that this merchant may see: a caller cannot tell which."""
+
+    code = "not_found"
+
+
+class ActionDoesNotApply(DunningError):
+    """A decision that makes no sense for the payment as it stands, such as collecting what is paid."""
+
+    code = "action_does_not_apply"
+
+
+class IdempotencyKeyReused(DunningError):
+    """The same Idempotency-Key with another request."""
+
+    code = "idempotency_key_reused"
+
+
+class Unavailable(DunningError):
+    """Nothing was recorded; the same request may be sent again after `retry_after` seconds."""
+
+    code = "service_unavailable"
+
+    def __init__(self, message: str, retry_after: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class ConfigurationError(DunningError):
+    """A setting or an operator's argument that cannot work; the message names the next step."""
+
+    code = "configuration_error"

@@ -1,0 +1,242 @@
+"""What the OpenAPI document says of our own list beyond its models: the errors, and an example of everything."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from dunning_service.failed_payments.schemas import ActionRequest
+
+PUBLIC_NUMBER = "ODR1276808511"
+
+Responses = dict[int | str, dict[str, Any]]
+
+
+class ProblemField(BaseModel):
+    """One thing that is wrong with one field."""
+
+    field: str = Field(description='as the caller wrote it; "" for the whole input')
+    message: str
+
+
+class Problem(BaseModel):
+    """An error (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str = Field(description="stable, for programs")
+    errors: list[ProblemField]
+    request_id: str
+
+
+_PAYMENT = {
+    "id": PUBLIC_NUMBER,
+    "provider": "goodparty",
+    "provider_payment_id": "in_1",
+    "status": "invoiced",
+    "order_date": "2024-12-19",
+    "first_failed_at": "2024-12-19T09:30:00Z",
+    "last_failed_at": "2024-12-22T09:30:00Z",
+    "attempt_count": 2,
+    "failed_attempt_count": 2,
+    "amount_minor": 250000,
+    "currency": "NOK",
+    "paid_minor": 0,
+    "code": None,
+    "message": None,
+    "category": "unknown",
+    "customer": {"id": "cus_1", "name": "Nafees", "email": "nafees@example.com", "phone": "+47 465 67 468"},
+    "subscription": "SUB2532543787",
+    "description": None,
+    "created_at": "2024-12-19T09:30:01Z",
+    "updated_at": "2024-12-27T08:00:00Z",
+}
+_TIMELINE = [
+    {
+        "type": "attempt",
+        "at": "2024-12-19T09:30:00Z",
+        "occurred_at_known": True,
+        "id": "1",
+        "outcome": "failed",
+        "category": None,
+        "code": None,
+        "message": None,
+        "amount_minor": 250000,
+        "currency": "NOK",
+        "received_at": "2024-12-19T09:30:01Z",
+        "superseded": False,
+    },
+    {
+        "type": "action",
+        "at": "2024-12-27T08:00:00Z",
+        "id": 1,
+        "action": "invoice",
+        "actor": "dashboard",
+        "reason": "card expired, customer asked for an invoice",
+    },
+]
+
+
+def _ok(example: Any) -> dict[str, Any]:
+    return {"content": {"application/json": {"example": example}}}
+
+
+def _problem(status: int, title: str, code: str, detail: str, *errors: tuple[str, str]) -> dict[str, Any]:
+    example = {
+        "type": "about:blank",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "errors": [{"field": field, "message": message} for field, message in errors],
+        "request_id": "4b6b0e0f5a1c4c0f9a4b7c21",
+    }
+    return {
+        "description": title,
+        "content": {"application/problem+json": {"schema": Problem.model_json_schema(), "example": example}},
+    }
+
+
+_COMMON: Responses = {
+    401: _problem(
+        401,
+        "Unauthorized",
+        "invalid_token",
+        "a token is needed: send the header `Authorization: Bearer <token>` once",
+    ),
+    403: _problem(403, "Forbidden", "missing_scope", "this token does not have the scope 'read'"),
+    503: _problem(
+        503,
+        "Service Unavailable",
+        "service_unavailable",
+        "the database cannot be reached at the moment; try again",
+    ),
+}
+_BAD_QUERY = _problem(
+    422,
+    "Unprocessable Content",
+    "invalid_request",
+    "limit: must be a whole number, in digits only",
+    ("limit", "must be a whole number, in digits only"),
+)
+_NOT_FOUND = _problem(404, "Not Found", "not_found", "there is no failed payment of that number")
+
+_LINK = {
+    "Link": {
+        "description": "RFC 8288: the addresses of the next page (`next`, unless this is the last) and the first one",
+        "schema": {"type": "string"},
+    }
+}
+
+LIST: Responses = {
+    200: {**_ok({"data": [_PAYMENT], "total": 133, "next": "3q2-7wABW10"}), "headers": _LINK},
+    422: _BAD_QUERY,
+    **_COMMON,
+}
+SUMMARY: Responses = {
+    200: _ok(
+        {
+            "data": [
+                {
+                    "status": "failed",
+                    "currency": "NOK",
+                    "count": 120,
+                    "amount_minor": 30000000,
+                    "without_amount": 0,
+                },
+                {"status": "failed", "currency": None, "count": 13, "amount_minor": 64987, "without_amount": 2},
+            ],
+            "total": 133,
+        }
+    ),
+    422: _BAD_QUERY,
+    **_COMMON,
+}
+DETAIL: Responses = {200: _ok({**_PAYMENT, "timeline": _TIMELINE}), 404: _NOT_FOUND, 422: _BAD_QUERY, **_COMMON}
+ACTION: Responses = {
+    200: {
+        **_ok(
+            {
+                "id": PUBLIC_NUMBER,
+                "status": "debt_collection",
+                "action": {
+                    "id": 2,
+                    "action": "send_to_collection",
+                    "actor": "dashboard",
+                    "reason": "no answer to two reminders",
+                    "decided_at": "2026-11-21T12:00:00Z",
+                },
+            }
+        ),
+        "headers": {
+            "Idempotent-Replayed": {
+                "description": "`true` when this is the answer to an earlier request with the same key",
+                "schema": {"type": "string", "enum": ["true"]},
+            }
+        },
+    },
+    400: _problem(
+        400,
+        "Bad Request",
+        "invalid_request",
+        "Idempotency-Key must be one header of 1 to 255 visible ASCII characters, without spaces",
+        ("Idempotency-Key", "must be one header of 1 to 255 visible ASCII characters, without spaces"),
+    ),
+    404: _NOT_FOUND,
+    409: _problem(
+        409,
+        "Conflict",
+        "action_does_not_apply",
+        "send_to_collection does not apply to a payment that is cancelled; what applies now: reopen",
+    ),
+    413: _problem(413, "Content Too Large", "body_too_large", "the body is larger than 1048576 bytes"),
+    415: _problem(
+        415,
+        "Unsupported Media Type",
+        "unsupported_media_type",
+        "send the decision as JSON, with the header `Content-Type: application/json`",
+    ),
+    422: _problem(
+        422,
+        "Unprocessable Content",
+        "invalid_request",
+        "action: Input should be 'invoice', 'send_to_collection', 'mark_paid', 'cancel' or 'reopen'",
+        ("action", "Input should be 'invoice', 'send_to_collection', 'mark_paid', 'cancel' or 'reopen'"),
+    ),
+    **_COMMON,
+    403: _problem(403, "Forbidden", "missing_scope", "this token does not have the scope 'write'"),
+}
+
+
+def _action_schema() -> dict[str, Any]:
+    schema = ActionRequest.model_json_schema()
+    definitions = schema.pop("$defs", {})
+    action = schema["properties"]["action"]
+    schema["properties"]["action"] = {**definitions["Verb"], **{k: v for k, v in action.items() if k != "$ref"}}
+    return schema
+
+
+ACTION_REQUEST: dict[str, Any] = {
+    "parameters": [
+        {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "required": False,
+            "description": "the same key with the same request is answered as the first time and decides nothing twice",
+            "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
+            "example": "7c1f0c52-collect",
+        }
+    ],
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": _action_schema(),
+                "example": {"action": "send_to_collection", "reason": "no answer to two reminders"},
+            }
+        },
+    },
+}

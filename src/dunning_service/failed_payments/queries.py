@@ -1,0 +1,286 @@
+"""The one query behind both lists: which failed payments of one merchant match, how many, and in which order."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy import ColumnElement, Row, Select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dunning_service.failed_payments.phones import phone_candidates
+from dunning_service.failed_payments.public_number import payment_id_of
+from dunning_service.failed_payments.sorting import Ordering, Position, Sort, ordering
+from dunning_service.failed_payments.unindexed import unindexed
+from dunning_service.ledger.fields import folded
+from dunning_service.ledger.models import DailyCountRow, PaymentRow
+
+_PAYMENTS = PaymentRow.__table__.c
+_COUNTS = DailyCountRow.__table__.c
+
+AnyRow = Row[*tuple[Any, ...]]
+"""A row whose columns are read by name."""
+
+LISTED = (
+    _PAYMENTS.id,
+    _PAYMENTS.provider,
+    _PAYMENTS.provider_payment_id,
+    _PAYMENTS.status,
+    _PAYMENTS.order_on,
+    _PAYMENTS.first_failed_at,
+    _PAYMENTS.last_failed_at,
+    _PAYMENTS.attempt_count,
+    _PAYMENTS.failed_attempt_count,
+    _PAYMENTS.amount_minor,
+    _PAYMENTS.currency,
+    _PAYMENTS.paid_minor,
+    _PAYMENTS.code,
+    _PAYMENTS.message,
+    _PAYMENTS.category,
+    _PAYMENTS.provider_customer_id,
+    _PAYMENTS.provider_subscription_id,
+    _PAYMENTS.customer_name,
+    _PAYMENTS.customer_email,
+    _PAYMENTS.customer_phone,
+    _PAYMENTS.customer_phone_key,
+    _PAYMENTS.description,
+    _PAYMENTS.provider_receipt_id,
+    _PAYMENTS.created_at,
+    _PAYMENTS.updated_at,
+)
+"""The columns that a listed payment is shown with."""
+
+
+class Group(NamedTuple):
+    """What the failed payments of one status in one currency (None: unknown) add up to."""
+
+    status: str
+    currency: str | None
+    payments: int
+    amount_minor: int
+    without_amount: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailedPaymentsQuery:
+    """Filters on the failed payments of one merchant; all of them must hold. Empty or None: no such filter.
+
+    Methods that belong together (a page and its total) are called on one connection, whose view does not change.
+    """
+
+    merchant_id: int
+    statuses: frozenset[str] = frozenset()
+    providers: frozenset[str] = frozenset()
+    subscription: str | None = None
+    customer: str | None = None
+    email: str | None = None
+    phone_key: str | None = None
+    name: str | None = None
+    """Part of the customer's name, in any case."""
+    text: str | None = None
+    """Part of any text that a payment is known by, in any case."""
+    amount_min: int | None = None
+    amount_max: int | None = None
+    currencies: frozenset[str | None] = frozenset()
+    """None among them: payments of an unknown currency."""
+    categories: frozenset[str] = frozenset()
+    order_from: date | None = None
+    order_to: date | None = None
+    last_failed_since: datetime | None = None
+    last_failed_before: datetime | None = None
+    updated_since: datetime | None = None
+
+    @property
+    def digest(self) -> str:
+        """The same for the same filters of the same merchant, and different for others."""
+        values = {
+            name: sorted(value, key=str) if isinstance(value, frozenset) else value
+            for name, value in asdict(self).items()
+        }
+        text = json.dumps(values, sort_keys=True, default=lambda moment: moment.isoformat())
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    async def total(self, connection: AsyncConnection) -> int:
+        """How many payments match."""
+        if self._is_counted_by_day:
+            statement = sa.select(sa.func.coalesce(sa.func.sum(_COUNTS.payments), 0)).where(*self._count_conditions())
+        else:
+            statement = sa.select(sa.func.count()).select_from(PaymentRow.__table__).where(*self._conditions())
+        return int((await connection.execute(statement)).scalar_one())
+
+    async def numbered_page(self, connection: AsyncConnection, *, offset: int, limit: int) -> Sequence[AnyRow]:
+        """`limit` rows after the first `offset`, newest order first.
+
+        Where counts per day can tell on which day the page begins, only that day's rows are walked over.
+        """
+        statement = self._ordered(Sort.NEWEST_ORDER)
+        if offset and self._is_counted_by_day:
+            day, before = await self._day_of(connection, offset)
+            if day is None:
+                return ()
+            statement = statement.where(_PAYMENTS.order_on <= day)
+            offset -= before
+        return (await connection.execute(statement.offset(offset).limit(limit))).all()
+
+    async def rows_after(
+        self, connection: AsyncConnection, *, sort: Sort, position: Position | None, limit: int
+    ) -> Sequence[AnyRow]:
+        """The first `limit` rows in this order, or those after `position`."""
+        statement = self._ordered(sort)
+        if position is None:
+            return (await connection.execute(statement.limit(limit))).all()
+        rows: list[AnyRow] = []
+        for part in self._ordering(sort).beyond(position):
+            if len(rows) < limit:
+                rows += (await connection.execute(statement.where(part).limit(limit - len(rows)))).all()
+        return rows
+
+    async def groups(self, connection: AsyncConnection) -> Sequence[Group]:
+        """Count and amount of what matches, by status and currency; in the order of both, unknown currency last."""
+        amount = _PAYMENTS.amount_minor
+        statement = (
+            sa.select(
+                _PAYMENTS.status,
+                _PAYMENTS.currency,
+                sa.func.count(),
+                # halves, because SQLite refuses a sum beyond 64 bits
+                sa.func.coalesce(sa.func.sum(amount.op(">>")(sa.literal_column("32"))), 0),
+                sa.func.coalesce(sa.func.sum(amount.op("&")(sa.literal_column("4294967295"))), 0),
+                sa.func.count() - sa.func.count(amount),
+            )
+            .where(*self._conditions())
+            .group_by(_PAYMENTS.status, _PAYMENTS.currency)
+        )
+        groups = [
+            Group(status, currency, payments, (int(high) << 32) + int(low), without_amount)
+            for status, currency, payments, high, low, without_amount in await connection.execute(statement)
+        ]
+        return sorted(groups, key=lambda group: (group.status, group.currency is None, group.currency or ""))
+
+    def _ordered(self, sort: Sort) -> Select[*tuple[Any, ...]]:
+        return sa.select(*LISTED).where(*self._conditions()).order_by(*self._ordering(sort).clauses())
+
+    def _ordering(self, sort: Sort) -> Ordering:
+        return ordering(sort, is_found_otherwise=self._is_about_somebody)
+
+    @property
+    def _is_about_somebody(self) -> bool:
+        """True when an exact filter leaves few rows, so that its index is the one to use."""
+        return any(value is not None for value in (self.subscription, self.customer, self.email, self.phone_key))
+
+    def _conditions(self) -> list[ColumnElement[bool]]:
+        status: ColumnElement[Any] = _PAYMENTS.status
+        order_on: ColumnElement[Any] = _PAYMENTS.order_on
+        updated_at: ColumnElement[Any] = _PAYMENTS.updated_at
+        if self._is_about_somebody:
+            status, order_on, updated_at = unindexed(status), unindexed(order_on), unindexed(updated_at)
+        found: list[ColumnElement[bool]] = [_PAYMENTS.merchant_id == self.merchant_id, order_on.is_not(None)]
+        for column, values in (
+            (status, self.statuses),
+            (_PAYMENTS.provider, self.providers),
+            (_PAYMENTS.category, self.categories),
+        ):
+            if values:
+                found.append(_is_one_of(column, values))
+        if self.currencies:
+            known = {currency for currency in self.currencies if currency is not None}
+            found.append(
+                sa.or_(
+                    *([_PAYMENTS.currency.is_(None)] if None in self.currencies else []),
+                    *([_is_one_of(_PAYMENTS.currency, known)] if known else []),
+                )
+            )
+        for column, value in (
+            (_PAYMENTS.provider_subscription_id, self.subscription),
+            (_PAYMENTS.provider_customer_id, self.customer),
+            (_PAYMENTS.customer_email_folded, folded(self.email)),
+        ):
+            if value is not None:
+                found.append(column == value)
+        if self.phone_key is not None:
+            found.append(_is_one_of(_PAYMENTS.customer_phone_key, phone_candidates(self.phone_key)))
+        for column, least in (
+            (_PAYMENTS.amount_minor, self.amount_min),
+            (order_on, self.order_from),
+            (_PAYMENTS.last_failed_at, self.last_failed_since),
+            (updated_at, self.updated_since),
+        ):
+            if least is not None:
+                found.append(column >= least)
+        for column, most in ((_PAYMENTS.amount_minor, self.amount_max), (order_on, self.order_to)):
+            if most is not None:
+                found.append(column <= most)
+        if self.last_failed_before is not None:
+            found.append(_PAYMENTS.last_failed_at < self.last_failed_before)
+        if self.name is not None:
+            found.append(_PAYMENTS.customer_name_folded.contains(folded(self.name), autoescape=True))
+        if self.text is not None:
+            found.append(_mentions(self.text))
+        return found
+
+    @property
+    def _is_counted_by_day(self) -> bool:
+        """True when the counts per day and status answer it: no other filter is set."""
+        return self == FailedPaymentsQuery(
+            merchant_id=self.merchant_id, statuses=self.statuses, order_from=self.order_from, order_to=self.order_to
+        )
+
+    def _count_conditions(self) -> list[ColumnElement[bool]]:
+        found: list[ColumnElement[bool]] = [_COUNTS.merchant_id == self.merchant_id]
+        if self.statuses:
+            found.append(_is_one_of(_COUNTS.status, self.statuses))
+        if self.order_from is not None:
+            found.append(_COUNTS.order_on >= self.order_from)
+        if self.order_to is not None:
+            found.append(_COUNTS.order_on <= self.order_to)
+        return found
+
+    async def _day_of(self, connection: AsyncConnection, offset: int) -> tuple[date | None, int]:
+        """The day of the row after the first `offset`, and how many of those lie on newer days."""
+        on_day = sa.func.sum(_COUNTS.payments)
+        up_to = sa.func.sum(on_day).over(order_by=_COUNTS.order_on.desc())
+        days = (
+            sa.select(_COUNTS.order_on, on_day.label("on_day"), up_to.label("up_to"))
+            .where(*self._count_conditions())
+            .group_by(_COUNTS.order_on)
+            .subquery()
+        )
+        statement = (
+            sa.select(days.c.order_on, days.c.up_to - days.c.on_day)
+            .where(days.c.up_to > offset)
+            .order_by(days.c.order_on.desc())
+            .limit(1)
+        )
+        found = (await connection.execute(statement)).one_or_none()
+        return (None, 0) if found is None else (found[0], int(found[1]))
+
+
+def _is_one_of(column: ColumnElement[Any], values: Sequence[str] | set[str] | frozenset[str]) -> ColumnElement[bool]:
+    """Equality where one value will do, so that an index which goes on after the column keeps its order."""
+    return column == next(iter(values)) if len(values) == 1 else column.in_(sorted(values))
+
+
+def _mentions(text: str) -> ColumnElement[bool]:
+    """Free text: part of a name, an address, an identifier or the description, or the whole public number.
+
+    What the ledger keeps folded is found in any case. Elsewhere SQLite knows the case of ASCII letters only, so the
+    usual spellings of a description are tried one by one.
+    """
+    spellings = {text, text.lower(), text.upper(), text.capitalize()}
+    alternatives = [
+        _PAYMENTS.customer_name_folded.contains(folded(text), autoescape=True),
+        _PAYMENTS.customer_email_folded.contains(folded(text), autoescape=True),
+        _PAYMENTS.provider_payment_id.icontains(text, autoescape=True),
+        _PAYMENTS.provider_customer_id.icontains(text, autoescape=True),
+        _PAYMENTS.provider_subscription_id.icontains(text, autoescape=True),
+        *(_PAYMENTS.description.icontains(spelling, autoescape=True) for spelling in sorted(spellings)),
+    ]
+    payment_id = payment_id_of(text.upper())
+    if payment_id is not None:
+        alternatives.append(_PAYMENTS.id == payment_id)
+    return sa.or_(*alternatives)

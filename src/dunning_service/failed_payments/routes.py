@@ -1,0 +1,149 @@
+"""Our own list of failed payments: `/api/v1/failed-payments`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Request, Response
+
+from dunning_service.errors import FieldError, NotFound
+from dunning_service.failed_payments import documentation
+from dunning_service.failed_payments.actions import idempotency_key, read_action, request_digest
+from dunning_service.failed_payments.cursors import CursorError, decode_cursor, encode_cursor
+from dunning_service.failed_payments.filters import FailedPaymentFilters, ListParameters
+from dunning_service.failed_payments.links import address, query_without
+from dunning_service.failed_payments.parameters import NoParameters, openapi_parameters, read_parameters, refused
+from dunning_service.failed_payments.public_number import payment_id_of
+from dunning_service.failed_payments.schemas import (
+    ActionAnswer,
+    FailedPayment,
+    FailedPaymentDetail,
+    FailedPaymentPage,
+    Summary,
+    SummaryLine,
+    action_answer,
+    failed_payment_fields,
+)
+from dunning_service.failed_payments.sorting import position_of
+from dunning_service.failed_payments.timeline import NO_SUCH_PAYMENT, find_payment, timeline_of
+from dunning_service.ledger.work import Decision, IdempotencyKey
+from dunning_service.merchants.directory import Principal, Scope
+from dunning_service.web.auth import scoped
+from dunning_service.web.services import services
+
+PATH = "/api/v1/failed-payments"
+
+router = APIRouter(prefix=PATH, tags=["failed payments"])
+
+Reader = Annotated[Principal, Depends(scoped(Scope.READ))]
+Writer = Annotated[Principal, Depends(scoped(Scope.WRITE))]
+PublicNumber = Annotated[
+    str, Path(alias="id", description="public number of the payment: `ODR` and digits", examples=["ODR1276808511"])
+]
+
+
+@router.get(
+    "",
+    summary="List failed payments",
+    responses=documentation.LIST,
+    openapi_extra={"parameters": openapi_parameters(ListParameters)},
+)
+async def list_failed_payments(request: Request, response: Response, principal: Reader) -> FailedPaymentPage:
+    """The failed payments that meet every filter, a page at a time. Follow `next`, or the `Link` header, until it is
+    null: no payment that stays as it is will be skipped or repeated."""
+    parameters = read_parameters(request, ListParameters)
+    query = parameters.query(principal.merchant.id)
+    try:
+        position = (
+            None if parameters.cursor is None else decode_cursor(parameters.cursor, parameters.sort, query.digest)
+        )
+    except CursorError as error:
+        raise refused("query", [FieldError("cursor", str(error))]) from None
+    async with services(request).database.read() as connection:
+        total = await query.total(connection)
+        rows = await query.rows_after(connection, sort=parameters.sort, position=position, limit=parameters.limit + 1)
+    shown = rows[: parameters.limit]
+    following = None
+    filters = query_without(request, "cursor")
+    links = [f'<{address(request, PATH, filters)}>; rel="first"']
+    if len(rows) > parameters.limit:
+        following = encode_cursor(parameters.sort, query.digest, position_of(parameters.sort, shown[-1]))
+        links.insert(0, f'<{address(request, PATH, [*filters, ("cursor", following)])}>; rel="next"')
+    response.headers["Link"] = ", ".join(links)
+    return FailedPaymentPage(
+        data=[FailedPayment(**failed_payment_fields(row)) for row in shown], total=total, next=following
+    )
+
+
+@router.get(
+    "/summary",
+    summary="Count and add up failed payments",
+    responses=documentation.SUMMARY,
+    openapi_extra={"parameters": openapi_parameters(FailedPaymentFilters)},
+)
+async def summarise_failed_payments(request: Request, principal: Reader) -> Summary:
+    """How many failed payments meet the filters and what they come to, by status and currency."""
+    query = read_parameters(request, FailedPaymentFilters).query(principal.merchant.id)
+    async with services(request).database.read() as connection:
+        groups = await query.groups(connection)
+    return Summary(
+        data=[
+            SummaryLine(
+                status=group.status,
+                currency=group.currency,
+                count=group.payments,
+                amount_minor=group.amount_minor,
+                without_amount=group.without_amount,
+            )
+            for group in groups
+        ],
+        total=sum(group.payments for group in groups),
+    )
+
+
+@router.get("/{id}", summary="Read one failed payment", responses=documentation.DETAIL)
+async def read_failed_payment(request: Request, principal: Reader, number: PublicNumber) -> FailedPaymentDetail:
+    """The payment, and its attempts, decisions and receipt in time order. A statement that a later one about the same
+    attempt replaced is listed too, marked `superseded`."""
+    read_parameters(request, NoParameters)
+    async with services(request).database.read() as connection:
+        row = await find_payment(connection, principal.merchant.id, number)
+        timeline = await timeline_of(connection, principal.merchant.id, row)
+    return FailedPaymentDetail(**failed_payment_fields(row), timeline=list(timeline))
+
+
+@router.post(
+    "/{id}/actions",
+    summary="Decide about a failed payment",
+    responses=documentation.ACTION,
+    openapi_extra=documentation.ACTION_REQUEST,
+)
+async def act_on_failed_payment(
+    request: Request, response: Response, principal: Writer, number: PublicNumber
+) -> ActionAnswer:
+    """Records what a person decided. A payment that was really paid stays paid, whatever is decided.
+
+    With an `Idempotency-Key` the same request can be sent again: it is answered as the first time, with the header
+    `Idempotent-Replayed: true`, and nothing is decided twice.
+    """
+    payment_id = payment_id_of(number)
+    if payment_id is None:
+        raise NotFound(NO_SUCH_PAYMENT)
+    read_parameters(request, NoParameters)
+    key = idempotency_key(request)
+    action = await read_action(request)
+    recorded = await services(request).writer.decide(
+        Decision(
+            merchant_id=principal.merchant.id,
+            time_zone=principal.merchant.time_zone,
+            payment_id=payment_id,
+            verb=action.action,
+            actor=principal.token_name,
+            reason=action.reason,
+            decided_at=services(request).clock(),
+            idempotency_key=None if key is None else IdempotencyKey(key, request_digest(request, number, action)),
+        )
+    )
+    if recorded.is_replay:
+        response.headers["Idempotent-Replayed"] = "true"
+    return action_answer(recorded)

@@ -1,0 +1,204 @@
+"""The JSON shapes of our own list."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+from dunning_service.failed_payments.public_number import public_number
+from dunning_service.ledger.status import Status, Verb
+from dunning_service.ledger.work import DecisionRecorded
+from dunning_service.providers import MAX_TEXT, Category, Outcome
+
+
+class Customer(BaseModel):
+    """Who was to pay, in the sender's words. What the sender does not tell is null."""
+
+    id: str | None = Field(description="the sender's own id", examples=["cus_Q1"])
+    name: str | None = Field(examples=["Nafees"])
+    email: str | None = Field(examples=["nafees@example.com"])
+    phone: str | None = Field(description="as it was sent", examples=["+47 465 67 468"])
+
+
+class FailedPayment(BaseModel):
+    """One obligation to collect, at which at least one attempt has failed."""
+
+    id: str = Field(description="public number", examples=["ODR1276808511"])
+    provider: str = Field(description="who reported it", examples=["maple"])
+    provider_payment_id: str = Field(description="the sender's own id", examples=["in_1"])
+    status: Status = Field(description="what has become of it")
+    order_date: date = Field(
+        description="day of the first failure in the merchant's time zone", examples=["2024-12-19"]
+    )
+    first_failed_at: datetime
+    last_failed_at: datetime
+    attempt_count: int = Field(description="attempts of any outcome", examples=[2])
+    failed_attempt_count: int = Field(examples=[2])
+    amount_minor: int | None = Field(
+        description="amount in minor units of `currency`; null: unknown", examples=[250000]
+    )
+    currency: str | None = Field(description="ISO 4217 code; null: unknown", examples=["NOK"])
+    paid_minor: int = Field(description="what has been paid of it, in minor units", examples=[0])
+    code: str | None = Field(description="the sender's own decline code", examples=["51"])
+    message: str | None = Field(description="the sender's own words", examples=["Insufficient funds"])
+    category: Category = Field(description="why it was declined, in the same words for every provider")
+    customer: Customer
+    subscription: str | None = Field(description="the sender's own id", examples=["SUB2532543787"])
+    description: str | None = Field(examples=["Membership, December"])
+    created_at: datetime = Field(description="when the ledger first heard of it")
+    updated_at: datetime = Field(description="when anything of it last changed")
+
+
+class FailedPaymentPage(BaseModel):
+    """A page of the list."""
+
+    data: list[FailedPayment]
+    total: int = Field(description="how many payments match, over all pages", examples=[133])
+    next: str | None = Field(description="`cursor` of the next page; null on the last one")
+
+
+class SummaryLine(BaseModel):
+    """What the failed payments of one status in one currency add up to."""
+
+    status: Status
+    currency: str | None = Field(description="null: unknown, so the amounts may be of several", examples=["NOK"])
+    count: int = Field(examples=[120])
+    amount_minor: int = Field(description="sum of the known amounts; may exceed 53 bits", examples=[30000000])
+    without_amount: int = Field(description="how many of them have no known amount", examples=[0])
+
+
+class Summary(BaseModel):
+    """Counts and amounts. Currencies are never added together."""
+
+    data: list[SummaryLine]
+    total: int = Field(description="how many payments match", examples=[133])
+
+
+class AttemptEntry(BaseModel):
+    """A statement about one try to collect."""
+
+    type: Literal["attempt"] = "attempt"
+    at: datetime = Field(description="when it was tried")
+    occurred_at_known: bool = Field(description="false: the sender told no time, and `at` is the notice's arrival")
+    id: str = Field(description="the sender's own id of the attempt", examples=["1"])
+    outcome: Outcome
+    category: Category | None = None
+    code: str | None = None
+    message: str | None = None
+    amount_minor: int | None = None
+    currency: str | None = None
+    received_at: datetime
+    superseded: bool = Field(description="true: a later statement about the same attempt holds")
+
+
+class ActionEntry(BaseModel):
+    """A decision about the payment."""
+
+    type: Literal["action"] = "action"
+    at: datetime = Field(description="when it was decided")
+    id: int = Field(description="1, 2, 3... among the payment's actions", examples=[1])
+    action: Verb
+    actor: str = Field(description="name of the token, or of the part of the service, that decided")
+    reason: str | None = None
+
+
+class ReceiptEntry(BaseModel):
+    """Money received that named a payer and no payment, and was applied to this one."""
+
+    type: Literal["receipt"] = "receipt"
+    at: datetime = Field(description="when the notice arrived: its sender tells no time")
+    occurred_at_known: bool = False
+    id: str = Field(description="the sender's own id of the receipt")
+    amount_minor: int | None = None
+    currency: str | None = None
+
+
+TimelineEntry = Annotated[AttemptEntry | ActionEntry | ReceiptEntry, Field(discriminator="type")]
+
+
+class FailedPaymentDetail(FailedPayment):
+    """A failed payment and all that is known to have happened to it, oldest first."""
+
+    timeline: list[TimelineEntry]
+
+
+def _storable(text: str) -> str:
+    if "\x00" in text:
+        raise ValueError("must not hold the character U+0000")
+    return text
+
+
+class ActionRequest(BaseModel):
+    """What to do about a payment."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    action: Verb = Field(description="what is decided", examples=["send_to_collection"])
+    reason: Annotated[str, StringConstraints(max_length=MAX_TEXT), AfterValidator(_storable)] | None = Field(
+        None, description="why, for whoever reads the time line", examples=["no answer to two reminders"]
+    )
+
+
+class ActionTaken(BaseModel):
+    """The decision as it was recorded."""
+
+    id: int = Field(description="1, 2, 3... among the payment's actions", examples=[1])
+    action: Verb
+    actor: str
+    reason: str | None
+    decided_at: datetime
+
+
+class ActionAnswer(BaseModel):
+    """The payment's status with the decision."""
+
+    id: str = Field(examples=["ODR1276808511"])
+    status: Status
+    action: ActionTaken
+
+
+def failed_payment_fields(row: Any) -> dict[str, Any]:
+    """The fields of `FailedPayment` from a listed row."""
+    return {
+        "id": public_number(row.id),
+        "provider": row.provider,
+        "provider_payment_id": row.provider_payment_id,
+        "status": row.status,
+        "order_date": row.order_on,
+        "first_failed_at": row.first_failed_at,
+        "last_failed_at": row.last_failed_at,
+        "attempt_count": row.attempt_count,
+        "failed_attempt_count": row.failed_attempt_count,
+        "amount_minor": row.amount_minor,
+        "currency": row.currency,
+        "paid_minor": row.paid_minor,
+        "code": row.code,
+        "message": row.message,
+        "category": row.category,
+        "customer": {
+            "id": row.provider_customer_id,
+            "name": row.customer_name,
+            "email": row.customer_email,
+            "phone": row.customer_phone,
+        },
+        "subscription": row.provider_subscription_id,
+        "description": row.description,
+        "created_at": row.created_at,
+        "updated_at": row.updated_at,
+    }
+
+
+def action_answer(recorded: DecisionRecorded) -> ActionAnswer:
+    return ActionAnswer(
+        id=public_number(recorded.payment_id),
+        status=recorded.status,
+        action=ActionTaken(
+            id=recorded.number,
+            action=recorded.verb,
+            actor=recorded.actor,
+            reason=recorded.reason,
+            decided_at=recorded.decided_at,
+        ),
+    )

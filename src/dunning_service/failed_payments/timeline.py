@@ -1,0 +1,139 @@
+"""One failed payment, and what has happened to it in time order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dunning_service.errors import NotFound
+from dunning_service.failed_payments.public_number import payment_id_of
+from dunning_service.failed_payments.queries import LISTED, AnyRow
+from dunning_service.failed_payments.schemas import ActionEntry, AttemptEntry, ReceiptEntry
+from dunning_service.ledger.fold import current_attempts
+from dunning_service.ledger.models import ActionRow, AttemptRow, PaymentRow, ReceiptRow
+
+_PAYMENTS = PaymentRow.__table__.c
+_ATTEMPTS = AttemptRow.__table__.c
+_ACTIONS = ActionRow.__table__.c
+_RECEIPTS = ReceiptRow.__table__.c
+
+NO_SUCH_PAYMENT = "there is no failed payment of that number"
+
+Entry = AttemptEntry | ActionEntry | ReceiptEntry
+
+
+async def find_payment(connection: AsyncConnection, merchant_id: int, number: str) -> AnyRow:
+    """The merchant's failed payment of that public number.
+
+    Raises NotFound for every other number, whether it is another merchant's, never failed, or no number at all.
+    """
+    payment_id = payment_id_of(number)
+    if payment_id is None:
+        raise NotFound(NO_SUCH_PAYMENT)
+    statement = sa.select(*LISTED).where(
+        _PAYMENTS.merchant_id == merchant_id, _PAYMENTS.id == payment_id, _PAYMENTS.order_on.is_not(None)
+    )
+    found = (await connection.execute(statement)).one_or_none()
+    if found is None:
+        raise NotFound(NO_SUCH_PAYMENT)
+    return found
+
+
+async def timeline_of(connection: AsyncConnection, merchant_id: int, payment: AnyRow) -> Sequence[Entry]:
+    """Every statement about its attempts, the superseded ones too, its actions and the receipt that was applied."""
+    entries: list[tuple[tuple[Any, ...], Entry]] = []
+
+    attempts = (await connection.execute(_attempts_of(merchant_id, payment.id))).all()
+    current = {(attempt.provider_attempt_id, attempt.digest) for attempt in current_attempts(attempts)}
+    for attempt in attempts:
+        entry = AttemptEntry(
+            at=attempt.occurred_at,
+            occurred_at_known=attempt.occurred_at_known,
+            id=attempt.provider_attempt_id,
+            outcome=attempt.outcome,
+            category=attempt.category,
+            code=attempt.code,
+            message=attempt.message,
+            amount_minor=attempt.amount_minor,
+            currency=attempt.currency,
+            received_at=attempt.received_at,
+            superseded=(attempt.provider_attempt_id, attempt.digest) not in current,
+        )
+        place = (entry.at, 0, attempt.sequence, entry.id, not entry.superseded, entry.received_at, attempt.digest)
+        entries.append((place, entry))
+
+    receipt = await _receipt_of(connection, merchant_id, payment)
+    if receipt is not None:
+        entries.append(
+            (
+                (receipt.received_at, 1),
+                ReceiptEntry(
+                    at=receipt.received_at,
+                    id=receipt.provider_receipt_id,
+                    amount_minor=receipt.amount_minor,
+                    currency=receipt.currency,
+                ),
+            )
+        )
+
+    for action in await connection.execute(_actions_of(merchant_id, payment.id)):
+        entries.append(
+            (
+                (action.decided_at, 2, action.number),
+                ActionEntry(
+                    at=action.decided_at,
+                    id=action.number,
+                    action=action.verb,
+                    actor=action.actor,
+                    reason=action.reason,
+                ),
+            )
+        )
+    return [entry for _, entry in sorted(entries, key=lambda placed: placed[0])]
+
+
+def _attempts_of(merchant_id: int, payment_id: int) -> sa.Select[*tuple[Any, ...]]:
+    return sa.select(
+        _ATTEMPTS.provider_attempt_id,
+        _ATTEMPTS.digest,
+        _ATTEMPTS.reading,
+        _ATTEMPTS.outcome,
+        _ATTEMPTS.occurred_at,
+        _ATTEMPTS.occurred_at_known,
+        _ATTEMPTS.stated_at,
+        _ATTEMPTS.received_at,
+        _ATTEMPTS.sequence,
+        _ATTEMPTS.amount_minor,
+        _ATTEMPTS.currency,
+        _ATTEMPTS.code,
+        _ATTEMPTS.message,
+        _ATTEMPTS.category,
+    ).where(_ATTEMPTS.merchant_id == merchant_id, _ATTEMPTS.payment_id == payment_id)
+
+
+def _actions_of(merchant_id: int, payment_id: int) -> sa.Select[*tuple[Any, ...]]:
+    return sa.select(_ACTIONS.number, _ACTIONS.verb, _ACTIONS.actor, _ACTIONS.reason, _ACTIONS.decided_at).where(
+        _ACTIONS.merchant_id == merchant_id, _ACTIONS.payment_id == payment_id
+    )
+
+
+async def _receipt_of(connection: AsyncConnection, merchant_id: int, payment: AnyRow) -> AnyRow | None:
+    """The applied receipt, in the revision that holds: the one with the greatest digest."""
+    if payment.provider_receipt_id is None:
+        return None
+    statement = sa.select(
+        _RECEIPTS.provider_receipt_id,
+        _RECEIPTS.digest,
+        _RECEIPTS.amount_minor,
+        _RECEIPTS.currency,
+        _RECEIPTS.received_at,
+    ).where(
+        _RECEIPTS.merchant_id == merchant_id,
+        _RECEIPTS.provider == payment.provider,
+        _RECEIPTS.provider_receipt_id == payment.provider_receipt_id,
+    )
+    revisions = (await connection.execute(statement)).all()
+    return max(revisions, key=lambda revision: bytes(revision.digest), default=None)

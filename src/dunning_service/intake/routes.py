@@ -1,0 +1,83 @@
+"""`POST /webhooks/{source_id}`: where providers send their notices."""
+
+from __future__ import annotations
+
+import time
+from functools import cache
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from dunning_service.errors import DunningError, Unavailable
+from dunning_service.intake.service import receive
+from dunning_service.providers import Provider, provider_named
+from dunning_service.web.body import read_body
+from dunning_service.web.notices import Acknowledgement, NoticeRoute
+from dunning_service.web.problems import DOCUMENTED
+from dunning_service.web.services import services
+
+router = APIRouter(route_class=NoticeRoute, tags=["webhooks"], responses=DOCUMENTED)
+
+_OPENAPI = {
+    "parameters": [
+        {
+            "name": "source_id",
+            "in": "path",
+            "required": True,
+            "description": "The id that `dunning source add` printed.",
+            "schema": {"type": "string"},
+        }
+    ],
+    "requestBody": {
+        "required": True,
+        "description": "The notice in its provider's own format, signed in the provider's own way.",
+        "content": {"application/json": {"schema": {}}},
+    },
+}
+
+
+@router.post(
+    "/webhooks/{source_id}",
+    summary="Take in a provider's notice",
+    openapi_extra=_OPENAPI,
+    response_class=Response,
+    responses={
+        200: {"description": "The notice is safe on disk. The same notice again is answered in the same way."},
+        401: {"description": "The signature is missing, wrong, or of another time"},
+        404: {"description": "There is no such source, or it is disabled"},
+        413: {"description": "The body is too large"},
+        415: {"description": "The body is compressed"},
+        503: {"description": "Nothing was recorded; send it again"},
+    },
+)
+async def take_webhook(request: Request) -> Response:
+    """Answers 2xx only when the notice is safe on disk, and within a second.
+
+    A notice of a kind that is not recorded, or one with a good signature that cannot be understood, is kept and
+    answered 2xx as well: sending it again would change nothing.
+    """
+    started = time.perf_counter()
+    found = services(request)
+    scope = request.scope
+    body = await read_body(request, found.settings.max_body_bytes)
+    provider: Provider | None = None
+    outcome = "refused"
+    try:
+        source = await found.directory.source(scope["path_params"]["source_id"])
+        provider = source.provider
+        recorded = await receive(found, source, body, scope["headers"], found.clock())
+        outcome = recorded.outcome if recorded.is_new else "repeated"
+    except DunningError as error:
+        if isinstance(error, Unavailable):
+            outcome = "unavailable"
+        raise
+    finally:
+        found.metrics.notice(provider.name if provider else None, outcome, time.perf_counter() - started)
+    return _acknowledgement(provider.name)
+
+
+@cache
+def _acknowledgement(provider: str) -> Acknowledgement:
+    reply = provider_named(provider).reply
+    return Acknowledgement(reply.body, reply.status, media_type=reply.media_type)

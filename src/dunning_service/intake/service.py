@@ -1,0 +1,83 @@
+"""What happens to a notice between its arrival and the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from dunning_service.errors import UnreadableNotice
+from dunning_service.ledger.work import DeliveryOutcome, Notice, NoticeRecorded
+from dunning_service.merchants.directory import SourceView
+from dunning_service.providers import Delivery, Event, Options, Provider
+
+if TYPE_CHECKING:
+    from dunning_service.web.services import Services
+
+_ALWAYS_KEPT = frozenset({b"content-type", b"user-agent"})
+_MAX_KEPT = 1_000
+_NOT_RECORDED = "it is of a kind that the ledger does not record"
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What an adapter made of a delivery."""
+
+    outcome: DeliveryOutcome
+    events: Sequence[Event] = ()
+    reason: str | None = None
+
+
+def read_notice(provider: Provider, delivery: Delivery, options: Options) -> Reading:
+    """What a delivery says. One that cannot be understood is a reading too: `failed`, and why."""
+    try:
+        events = provider.parse(delivery, options)
+    except UnreadableNotice as error:
+        return Reading("failed", reason=error.message)
+    if not events:
+        return Reading("ignored", reason=_NOT_RECORDED)
+    return Reading("recorded", events)
+
+
+async def receive(
+    services: Services, source: SourceView, body: bytes, headers: Headers, now: datetime
+) -> NoticeRecorded:
+    """Verifies a notice posted to `source`, reads it and has it recorded; returns after the commit.
+
+    A notice that is signed but cannot be understood is recorded as such, for its sender would only repeat it. Raises
+    BadSignature, and Unavailable when it could not be recorded.
+    """
+    provider = source.provider
+    provider.verify(Delivery(body, headers, now), source.secrets, source.options, now)
+    delivery = Delivery(body, kept_headers(provider, headers), now)
+    reading = read_notice(provider, delivery, source.options)
+    try:
+        return await services.writer.record(_notice(source, delivery, reading))
+    except UnreadableNotice as error:  # the database has seen something that the adapter let through
+        return await services.writer.record(_notice(source, delivery, Reading("failed", reason=error.message)))
+
+
+def _notice(source: SourceView, delivery: Delivery, reading: Reading) -> Notice:
+    return Notice(
+        merchant_id=source.merchant.id,
+        time_zone=source.merchant.time_zone,
+        provider=source.provider.name,
+        origin=source.id,
+        delivery=delivery,
+        outcome=reading.outcome,
+        events=reading.events,
+        reason=reading.reason,
+    )
+
+
+def kept_headers(provider: Provider, headers: Headers) -> Headers:
+    """Those that are stored with a delivery: never a signature or a credential."""
+    theirs = provider.kept_headers
+    return [
+        (name, value[:_MAX_KEPT])
+        for name, value in headers
+        if name in _ALWAYS_KEPT or (theirs and name.decode("latin-1") in theirs)
+    ]

@@ -1,0 +1,1 @@
+"""Payments, attempts, actions and receipts: what is known, and what it adds up to."""

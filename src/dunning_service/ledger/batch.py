@@ -1,0 +1,308 @@
+"""One transaction for many: notices and decisions are laid on what the ledger holds, and what changed is written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from dunning_service.errors import ActionDoesNotApply, DunningError, IdempotencyKeyReused, NotFound
+from dunning_service.ledger._bulk import bulk_for
+from dunning_service.ledger.book import (
+    DeliveryRecord,
+    PayerKey,
+    Payment,
+    Row,
+    attempt_of,
+    count_changes,
+    payment_columns,
+    statement_digest,
+)
+from dunning_service.ledger.fold import Action, Receipt
+from dunning_service.ledger.models import (
+    ActionRow,
+    AttemptRow,
+    DailyCountRow,
+    DeliveryRow,
+    IdempotencyRow,
+    PaymentRow,
+    ReceiptRow,
+)
+from dunning_service.ledger.numbers import PaymentNumbers
+from dunning_service.ledger.reading import IDEMPOTENCY_LIFETIME, open_book
+from dunning_service.ledger.status import APPLIES_TO, Status, Verb
+from dunning_service.ledger.work import Decision, DecisionRecorded, Notice, NoticeRecorded, Work
+from dunning_service.providers import AttemptReported, ReceiptReported
+
+Result = NoticeRecorded | DecisionRecorded | DunningError
+
+
+class Batch:
+    """The works of one transaction. Used once: `run`, then the caller commits."""
+
+    def __init__(
+        self, connection: Connection, works: Sequence[Work], numbers: PaymentNumbers, *, shard: int, now: datetime
+    ) -> None:
+        self._connection = connection
+        self._works = works
+        self._numbers = numbers
+        self._shard = shard
+        self._now = now
+        self._book = open_book(connection, works, now)
+        self._touched_payers: set[PayerKey] = set()
+        self._attempts: list[Row] = []
+        self._actions: list[Row] = []
+        self._receipts: list[Row] = []
+        self._answers: list[Row] = []
+
+    def run(self) -> list[Result]:
+        """A result for each work, in their order: a refusal is a result too, and leaves no trace."""
+        results = [self._apply(work) for work in self._works]
+        for payer in self._touched_payers:
+            self._book.apply_receipts_of(payer)
+        self._write()
+        return results
+
+    def _apply(self, work: Work) -> Result:
+        if isinstance(work, Notice):
+            return self._apply_notice(work)
+        try:
+            return self._apply_decision(work)
+        except DunningError as refusal:
+            return refusal
+
+    # Notices
+
+    def _apply_notice(self, notice: Notice) -> NoticeRecorded:
+        key = (notice.merchant_id, notice.digest)
+        record = self._book.deliveries.get(key)
+        is_new = record is None
+        received_at = notice.delivery.received_at
+        if record is None:
+            record = DeliveryRecord(notice.outcome, notice.reason, 1, 1, received_at, first=notice)
+            self._book.deliveries[key] = record
+            self._record_events(notice, reading=1)
+        else:
+            record.is_changed = True
+            if not notice.is_replay:
+                record.times_received += 1
+                record.last_received_at = max(record.last_received_at, received_at)
+            # what could not be read when it first came may be readable now
+            if notice.is_replay or (record.outcome != "recorded" and notice.outcome == "recorded"):
+                record.reading += 1
+                record.outcome, record.reason = notice.outcome, notice.reason
+                self._record_events(notice, reading=record.reading)
+        return NoticeRecorded(record.outcome, is_new, self._resolved_by(notice))
+
+    def _record_events(self, notice: Notice, *, reading: int) -> None:
+        for event in notice.events:
+            if isinstance(event, AttemptReported):
+                self._record_attempt(notice, event, reading)
+            else:
+                self._record_receipt(notice, event)
+
+    def _record_attempt(self, notice: Notice, event: AttemptReported, reading: int) -> None:
+        key = (notice.merchant_id, notice.provider, event.provider_payment_id)
+        payment = self._book.payments.get(key)
+        if payment is None:
+            payment = self._book.add(Payment(key, self._numbers.take(), notice.time_zone))
+        attempt = attempt_of(
+            event, delivery_digest=notice.digest, reading=reading, received_at=notice.delivery.received_at
+        )
+        if not payment.add_attempt(attempt):
+            return
+        self._attempts.append({"merchant_id": notice.merchant_id, "payment_id": payment.id} | attempt._asdict())
+        if payment.payer is not None or payment.held_payer is not None:
+            payers = {payment.payer, payment.held_payer}
+            self._touched_payers |= {payer for payer in payers if payer is not None and self._book.has_receipts(payer)}
+
+    def _record_receipt(self, notice: Notice, event: ReceiptReported) -> None:
+        payer = (notice.merchant_id, notice.provider, event.payer_key)
+        earlier = self._book.revisions((notice.merchant_id, notice.provider, event.provider_receipt_id))
+        digest = statement_digest(event)
+        if any(receipt.digest == digest for receipt in earlier):
+            return
+        self._touched_payers.add(payer)
+        self._touched_payers |= {(payer[0], payer[1], receipt.payer_key) for receipt in earlier}
+        resolved = earlier[0].resolved if earlier else self._would_resolve(payer, event, digest)
+        receipt = Receipt(
+            event.provider_receipt_id, digest, event.payer_key, event.amount_minor, event.currency, resolved
+        )
+        self._book.add_receipt(payer, receipt)
+        self._receipts.append(
+            {
+                "merchant_id": notice.merchant_id,
+                "provider": notice.provider,
+                "provider_receipt_id": event.provider_receipt_id,
+                "digest": digest,
+                "payer_key": event.payer_key,
+                "amount_minor": event.amount_minor,
+                "currency": event.currency,
+                "details": dict(event.details),
+                "delivery_digest": notice.digest,
+                "received_at": notice.delivery.received_at,
+                "resolved": resolved,
+            }
+        )
+
+    def _would_resolve(self, payer: PayerKey, event: ReceiptReported, digest: bytes) -> int:
+        """How many more failures are paid with this receipt than without it: 0 or 1."""
+        return self._book.paid_with(
+            payer,
+            Receipt(event.provider_receipt_id, digest, event.payer_key, event.amount_minor, event.currency, 0),
+        ) - self._book.paid_with(payer, None)
+
+    def _resolved_by(self, notice: Notice) -> int:
+        """What the sender of these receipts was told when they were first heard of."""
+        total = 0
+        for event in notice.events:
+            if isinstance(event, ReceiptReported):
+                known = self._book.revisions((notice.merchant_id, notice.provider, event.provider_receipt_id))
+                total += known[0].resolved if known else 0
+        return total
+
+    # Decisions
+
+    def _apply_decision(self, decision: Decision) -> DecisionRecorded:
+        given = decision.idempotency_key
+        if given is not None:
+            answered = self._book.answers.get((decision.merchant_id, given.key))
+            if answered is not None:
+                return _answered_before(given.request_digest, answered)
+        payment = self._book.by_id.get((decision.merchant_id, decision.payment_id))
+        if payment is None or payment.folded.order_on is None:
+            raise NotFound("there is no such failed payment")
+        number = 1 + max((action.number for action in payment.actions), default=0)
+        action = Action(number, decision.verb, decision.actor, decision.reason, decision.decided_at)
+        if decision.must_apply:
+            _require_effect(payment, action)
+        payment.add_action(action)
+        if payment.payer is not None:
+            self._book.apply_receipts_of(payment.payer)
+        self._actions.append({"merchant_id": decision.merchant_id, "payment_id": payment.id} | action._asdict())
+        recorded = DecisionRecorded(
+            payment_id=payment.id,
+            number=number,
+            verb=decision.verb,
+            actor=decision.actor,
+            reason=decision.reason,
+            decided_at=decision.decided_at,
+            status=payment.folded.status,
+            is_replay=False,
+        )
+        if given is not None:
+            response = _as_json(recorded)
+            self._book.answers[decision.merchant_id, given.key] = (given.request_digest, response)
+            self._answers.append(
+                {
+                    "merchant_id": decision.merchant_id,
+                    "key": given.key,
+                    "request_digest": given.request_digest,
+                    "response": response,
+                    "created_at": self._now,
+                }
+            )
+        return recorded
+
+    # Writing
+
+    def _write(self) -> None:
+        deliveries = self._book.deliveries.items()
+        changed = list(self._book.changed())
+        self._insert(
+            DeliveryRow, [_new_delivery(key, record.first, record) for key, record in deliveries if record.first]
+        )
+        self._update(
+            DeliveryRow,
+            [_bookkeeping(key, record) for key, record in deliveries if record.is_changed and not record.first],
+        )
+        self._insert(PaymentRow, [payment_columns(payment, self._now) for payment in changed if payment.held is None])
+        self._update(PaymentRow, [payment_columns(payment, self._now) for payment in changed if payment.held])
+        self._insert(AttemptRow, self._attempts)
+        self._insert(ActionRow, self._actions)
+        self._insert(ReceiptRow, self._receipts)
+        self._forget_old_answers()
+        self._insert(IdempotencyRow, self._answers)
+        counts: sa.Table = DailyCountRow.__table__  # type: ignore[assignment]
+        bulk_for(self._connection).add(self._connection, counts, "payments", count_changes(changed, self._shard))
+
+    def _insert(self, model: Any, rows: Sequence[Row]) -> None:
+        bulk_for(self._connection).insert(self._connection, model.__table__, rows)
+
+    def _update(self, model: Any, rows: Sequence[Row]) -> None:
+        bulk_for(self._connection).update(self._connection, model.__table__, rows)
+
+    def _forget_old_answers(self) -> None:
+        for merchant_id in {row["merchant_id"] for row in self._answers}:
+            self._connection.execute(
+                sa.delete(IdempotencyRow).where(
+                    IdempotencyRow.merchant_id == merchant_id,
+                    IdempotencyRow.created_at <= self._now - IDEMPOTENCY_LIFETIME,
+                )
+            )
+
+
+def _new_delivery(key: tuple[int, bytes], notice: Notice, record: DeliveryRecord) -> Row:
+    return _bookkeeping(key, record) | {
+        "provider": notice.provider,
+        "origin": notice.origin,
+        "headers": {name.decode("latin-1"): value.decode("latin-1") for name, value in notice.delivery.headers},
+        "body": notice.delivery.body,
+        "received_at": notice.delivery.received_at,
+    }
+
+
+def _bookkeeping(key: tuple[int, bytes], record: DeliveryRecord) -> Row:
+    return {
+        "merchant_id": key[0],
+        "digest": key[1],
+        "last_received_at": record.last_received_at,
+        "times_received": record.times_received,
+        "outcome": record.outcome,
+        "reason": record.reason,
+        "reading": record.reading,
+    }
+
+
+def _require_effect(payment: Payment, action: Action) -> None:
+    """Raises ActionDoesNotApply for an action that the payment's status, or a later decision, makes pointless."""
+    verb, status = Verb(action.verb), payment.folded.status
+    if status in APPLIES_TO[verb] and payment.folded_with(payment.receipt, action=action).status != status:
+        return
+    if status is Status.PAID and payment.folded.paid_minor:
+        raise ActionDoesNotApply(f"{verb} does not apply: the money was received, and no decision undoes that")
+    possible = [str(other) for other in Verb if other is not verb and status in APPLIES_TO[other]]
+    raise ActionDoesNotApply(
+        f"{verb} does not apply to a payment that is {status}; what applies now: {', '.join(possible)}"
+    )
+
+
+def _as_json(recorded: DecisionRecorded) -> Row:
+    return {
+        "payment_id": recorded.payment_id,
+        "number": recorded.number,
+        "verb": recorded.verb,
+        "actor": recorded.actor,
+        "reason": recorded.reason,
+        "decided_at": recorded.decided_at.isoformat(),
+        "status": recorded.status,
+    }
+
+
+def _answered_before(request_digest: bytes, answered: tuple[bytes, Row]) -> DecisionRecorded:
+    first_digest, response = answered
+    if first_digest != request_digest:
+        raise IdempotencyKeyReused("this Idempotency-Key came with another request before; use a new key for a new one")
+    return DecisionRecorded(
+        payment_id=response["payment_id"],
+        number=response["number"],
+        verb=Verb(response["verb"]),
+        actor=response["actor"],
+        reason=response["reason"],
+        decided_at=datetime.fromisoformat(response["decided_at"]),
+        status=Status(response["status"]),
+        is_replay=True,
+    )

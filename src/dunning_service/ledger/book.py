@@ -1,0 +1,249 @@
+"""The part of the ledger that one batch touches, in memory: read once, changed notice by notice, written once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+import orjson
+
+from dunning_service.ledger.fold import Action, Attempt, FoldedPayment, Receipt, fold_payment
+from dunning_service.ledger.receipts import OpenFailure, apply_receipts, current_receipts
+from dunning_service.ledger.work import DeliveryOutcome, Notice
+from dunning_service.providers import MAX_TEXT, AttemptReported, ReceiptReported
+
+PaymentKey = tuple[int, str, str]
+"""(merchant_id, provider, provider_payment_id)"""
+
+PayerKey = tuple[int, str, str]
+"""(merchant_id, provider, payer_key)"""
+
+ReceiptKey = tuple[int, str, str]
+"""(merchant_id, provider, provider_receipt_id)"""
+
+Row = dict[str, Any]
+
+
+def statement_digest(event: AttemptReported | ReceiptReported) -> bytes:
+    """SHA-256 of all that an event states: the same statement again has the same digest."""
+    stated = [getattr(event, name) for name in event.__dataclass_fields__]
+    return hashlib.sha256(orjson.dumps(stated, default=str, option=orjson.OPT_SORT_KEYS)).digest()
+
+
+@dataclass(slots=True)
+class Payment:
+    """One payment with all its facts, and what they fold to."""
+
+    key: PaymentKey
+    id: int
+    time_zone: str
+    held: tuple[str, date | None, str | None] | None = None
+    """(status, order_on, payer_key) as the database has them; None for a new payment."""
+    attempts: dict[tuple[str, bytes], Attempt] = field(default_factory=dict)
+    actions: list[Action] = field(default_factory=list)
+    receipt: Receipt | None = None
+    is_changed: bool = False
+    _folded: FoldedPayment | None = None
+
+    def hold(self, facts: Attempt | Action) -> None:
+        """Takes in what the database has."""
+        if isinstance(facts, Attempt):
+            self.attempts[facts.provider_attempt_id, facts.digest] = facts
+        else:
+            self.actions.append(facts)
+
+    def add_attempt(self, attempt: Attempt) -> bool:
+        """False when the same statement is there already."""
+        identity = (attempt.provider_attempt_id, attempt.digest)
+        if identity in self.attempts:
+            return False
+        self.attempts[identity] = attempt
+        self._change()
+        return True
+
+    def add_action(self, action: Action) -> None:
+        self.actions.append(action)
+        self._change()
+
+    def apply(self, receipt: Receipt | None) -> None:
+        if receipt != self.receipt:
+            self.receipt = receipt
+            self._change()
+
+    def _change(self) -> None:
+        self._folded = None
+        self.is_changed = True
+
+    @property
+    def folded(self) -> FoldedPayment:
+        """As it stands now."""
+        if self._folded is None:
+            self._folded = self.folded_with(self.receipt)
+        return self._folded
+
+    def folded_with(self, receipt: Receipt | None, *, action: Action | None = None) -> FoldedPayment:
+        """As it would stand with another receipt, or with one more action."""
+        actions = self.actions if action is None else [*self.actions, action]
+        return fold_payment(self.attempts.values(), actions, receipt, self.time_zone)
+
+    @property
+    def held_payer(self) -> PayerKey | None:
+        """Whose it was before the batch."""
+        if self.held is None or self.held[2] is None:
+            return None
+        return (self.key[0], self.key[1], self.held[2])
+
+    @property
+    def payer(self) -> PayerKey | None:
+        payer = self.folded.payer_key
+        return None if payer is None else (self.key[0], self.key[1], payer)
+
+
+@dataclass(slots=True)
+class DeliveryRecord:
+    """The bookkeeping of one delivery."""
+
+    outcome: DeliveryOutcome
+    reason: str | None
+    reading: int
+    times_received: int
+    last_received_at: datetime
+    first: Notice | None = None
+    """What to insert it from; None when the database has it."""
+    is_changed: bool = False
+
+
+class Book:
+    """What a batch has read: deliveries, payments with their facts, receipts by payer, answers given before."""
+
+    def __init__(self) -> None:
+        self.deliveries: dict[tuple[int, bytes], DeliveryRecord] = {}
+        self.payments: dict[PaymentKey, Payment] = {}
+        self.by_id: dict[tuple[int, int], Payment] = {}
+        self.answers: dict[tuple[int, str], tuple[bytes, Row]] = {}
+        """(merchant_id, key): the request's digest and the response."""
+        self._receipts: dict[PayerKey, list[Receipt]] = {}
+        self._revisions: dict[ReceiptKey, list[Receipt]] = {}
+
+    def add(self, payment: Payment) -> Payment:
+        self.payments[payment.key] = payment
+        self.by_id[payment.key[0], payment.id] = payment
+        return payment
+
+    def add_receipt(self, payer: PayerKey, receipt: Receipt) -> None:
+        self._receipts.setdefault(payer, []).append(receipt)
+        self.add_revision(payer, receipt)
+
+    def add_revision(self, payer: PayerKey, receipt: Receipt) -> None:
+        """A revision that names another payer, whose failures need not be in the book."""
+        self._revisions.setdefault((payer[0], payer[1], receipt.provider_receipt_id), []).append(receipt)
+
+    def revisions(self, key: ReceiptKey) -> Sequence[Receipt]:
+        """What is known of one receipt, the first heard first among those of this batch."""
+        return self._revisions.get(key, ())
+
+    def has_receipts(self, payer: PayerKey | None) -> bool:
+        return payer in self._receipts
+
+    def apply_receipts_of(self, payer: PayerKey) -> None:
+        """Lays the payer's receipts against the payer's failures again."""
+        if payer not in self._receipts:
+            return
+        members = [payment for payment in self.payments.values() if payment.payer == payer]
+        applied = apply_receipts(self._current_receipts(payer), _without_receipts(members))
+        for payment in members:
+            payment.apply(applied.get(payment.key[2]))
+        for payment in self.payments.values():  # a correction may have given a payment another payer, or none
+            if payment.receipt is not None and payment.payer != (*payment.key[:2], payment.receipt.payer_key):
+                payment.apply(None)
+
+    def paid_with(self, payer: PayerKey, receipt: Receipt | None) -> int:
+        """How many of the payer's failures the receipts pay, with one more or as they are."""
+        members = [payment for payment in self.payments.values() if payment.payer == payer]
+        receipts = self._current_receipts(payer) + ([receipt] if receipt is not None else [])
+        return len(apply_receipts(receipts, _without_receipts(members)))
+
+    def _current_receipts(self, payer: PayerKey) -> list[Receipt]:
+        """The payer's receipts that hold; another revision may have moved one to another payer."""
+        merchant_id, provider, payer_key = payer
+        ids = {receipt.provider_receipt_id for receipt in self._receipts.get(payer, ())}
+        revisions = [receipt for id_ in ids for receipt in self._revisions[merchant_id, provider, id_]]
+        return [receipt for receipt in current_receipts(revisions) if receipt.payer_key == payer_key]
+
+    def take_as_read(self) -> None:
+        """What has been read is what the database has: applies the receipts, and nothing counts as changed."""
+        for payer in self._receipts:
+            self.apply_receipts_of(payer)
+        for payment in self.payments.values():
+            payment.is_changed = False
+
+    def changed(self) -> Iterator[Payment]:
+        return (payment for payment in self.payments.values() if payment.is_changed)
+
+
+def _without_receipts(payments: Sequence[Payment]) -> list[OpenFailure]:
+    return [OpenFailure(payment.key[2], payment.folded_with(None)) for payment in payments]
+
+
+def attempt_of(
+    event: AttemptReported, *, delivery_digest: bytes | None, reading: int, received_at: datetime
+) -> Attempt:
+    """An event as the ledger keeps it."""
+    occurred_at = event.occurred_at
+    message = event.message
+    return Attempt(
+        event.provider_attempt_id,
+        statement_digest(event),
+        reading,
+        delivery_digest,
+        event.outcome,
+        occurred_at or received_at,
+        occurred_at is not None,
+        event.stated_at or occurred_at,
+        received_at,
+        event.sequence,
+        event.amount_minor,
+        event.currency,
+        event.code,
+        message[:MAX_TEXT] if message is not None else None,
+        event.category,
+        event.provider_customer_id,
+        event.provider_subscription_id,
+        event.customer_name,
+        event.customer_email,
+        event.customer_phone,
+        event.description,
+        event.payer_key,
+        dict(event.details),
+    )
+
+
+def payment_columns(payment: Payment, now: datetime) -> Row:
+    """The row of `payments`; without `created_at` for one that is there already."""
+    merchant_id, provider, provider_payment_id = payment.key
+    row: Row = {"merchant_id": merchant_id, "id": payment.id}
+    if payment.held is None:
+        row |= {"provider": provider, "provider_payment_id": provider_payment_id, "created_at": now}
+    row |= payment.folded._asdict()
+    row["updated_at"] = now
+    return row
+
+
+def count_changes(payments: Sequence[Payment], shard: int) -> list[Row]:
+    """By how much each daily count moves, in the order of their keys."""
+    deltas: dict[tuple[int, date, str], int] = defaultdict(int)
+    for payment in payments:
+        merchant_id = payment.key[0]
+        if payment.held is not None and payment.held[1] is not None:
+            deltas[merchant_id, payment.held[1], payment.held[0]] -= 1
+        if payment.folded.order_on is not None:
+            deltas[merchant_id, payment.folded.order_on, payment.folded.status] += 1
+    return [
+        {"merchant_id": merchant_id, "order_on": order_on, "status": status, "shard": shard, "payments": delta}
+        for (merchant_id, order_on, status), delta in sorted(deltas.items())
+        if delta
+    ]

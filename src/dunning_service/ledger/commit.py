@@ -1,0 +1,115 @@
+"""A batch's transaction from begin to commit, and what is done when the database refuses it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from datetime import datetime
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+
+from dunning_service.db import Database
+from dunning_service.errors import DunningError, Unavailable, UnreadableNotice
+from dunning_service.ledger.batch import Batch, Result
+from dunning_service.ledger.numbers import PaymentNumbers
+from dunning_service.ledger.work import Notice, Work
+from dunning_service.providers import AttemptReported
+
+log = structlog.get_logger("dunning_service.ledger")
+
+_TRIES = 5
+_SHARDS = 32
+_TRY_AGAIN = {
+    "40001",  # serialization failure
+    "40P01",  # deadlock
+    "23505",  # another process inserted the same delivery first: the next try finds it
+}
+_REFUSED_CLASSES = ("22", "23")  # data exceptions and broken constraints: one notice's fault, not the database's
+
+
+class Committer:
+    """Commits batches, one at a time. Blocks, and must be used by one thread only."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._numbers = PaymentNumbers(database)
+        # counts are kept in shards, so that processes do not queue for the same rows
+        self._shard = 0 if database.is_sqlite else int.from_bytes(os.urandom(2), "big") % _SHARDS
+
+    def commit(self, works: Sequence[Work], now: datetime) -> list[Result]:
+        """A result for each work once all of them are committed; what cannot be recorded is an error among the results.
+
+        When the database is out of reach nothing is recorded, and every result is Unavailable.
+        """
+        try:
+            return self._commit(works, now)
+        except Unavailable as reason:
+            return [reason for _ in works]
+        except Exception as error:
+            return self._one_by_one(works, now, error)
+
+    def _one_by_one(self, works: Sequence[Work], now: datetime, error: Exception) -> list[Result]:
+        """Halves the batch until only what is at fault fails."""
+        if len(works) == 1:
+            return [_refusal(works[0], error)]
+        middle = len(works) // 2
+        return self.commit(works[:middle], now) + self.commit(works[middle:], now)
+
+    def _commit(self, works: Sequence[Work], now: datetime) -> list[Result]:
+        for last in (False,) * (_TRIES - 1) + (True,):
+            try:
+                self._numbers.reserve(sum(_payments_at_most(work) for work in works))
+                with self._database.write() as connection:
+                    return Batch(connection, works, self._numbers, shard=self._shard, now=now).run()
+            except DBAPIError as error:
+                if not last and _may_succeed_again(error):
+                    log.info("batch.retried", works=len(works), sqlstate=_sqlstate(error))
+                    continue
+                if is_unavailable(error):
+                    log.warning(
+                        "batch.refused", works=len(works), sqlstate=_sqlstate(error), error=type(error).__name__
+                    )
+                    raise Unavailable("the database cannot be reached; nothing was recorded, send it again") from error
+                raise
+        raise AssertionError("unreachable")
+
+
+def _payments_at_most(work: Work) -> int:
+    if isinstance(work, Notice):
+        return sum(isinstance(event, AttemptReported) for event in work.events)
+    return 0
+
+
+def _sqlstate(error: DBAPIError) -> str | None:
+    return getattr(error.orig, "sqlstate", None)
+
+
+def _may_succeed_again(error: DBAPIError) -> bool:
+    if error.connection_invalidated:
+        return False
+    state = _sqlstate(error)
+    if state is not None:
+        return state in _TRY_AGAIN
+    return isinstance(error, sa.exc.IntegrityError) and "UNIQUE" in str(error.orig)
+
+
+def is_unavailable(error: DBAPIError) -> bool:
+    """True for a database that is down, full, read-only, locked or overloaded: the same may succeed later."""
+    if error.connection_invalidated:
+        return True
+    state = _sqlstate(error)
+    if state is not None:
+        return not state.startswith((*_REFUSED_CLASSES, "42"))
+    return isinstance(error, (OperationalError, InterfaceError))
+
+
+def _refusal(work: Work, error: Exception) -> DunningError:
+    """What the sender of the one work at fault is told."""
+    if isinstance(error, DunningError):
+        return error
+    log.error("work.refused", kind=type(work).__name__, error=type(error).__name__, exc_info=error)
+    if isinstance(error, DBAPIError) and (_sqlstate(error) or "").startswith(_REFUSED_CLASSES):
+        return UnreadableNotice("the notice holds a value that the database cannot keep")
+    return DunningError("the notice could not be recorded; nothing was lost or changed")

@@ -1,0 +1,280 @@
+"""What a payment's facts add up to. Pure: the same facts, in whatever order they arrived, give the same payment."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from functools import cache
+from typing import Any, NamedTuple, Protocol
+from zoneinfo import ZoneInfo
+
+from dunning_service.ledger.fields import folded, phone_key
+from dunning_service.ledger.status import Status, Verb, folded_status
+from dunning_service.providers import Category, Outcome
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
+_RANK = {
+    Outcome.PENDING: 0,
+    Outcome.FAILED: 1,
+    Outcome.CANCELED: 2,
+    Outcome.SUCCEEDED: 3,
+    Outcome.GUARANTEED: 3,
+}
+_SUCCESSES = frozenset({Outcome.SUCCEEDED, Outcome.GUARANTEED})
+
+
+class Attempt(NamedTuple):
+    """One revision of one attempt: a row of `attempts` without the payment it belongs to."""
+
+    provider_attempt_id: str
+    digest: bytes
+    reading: int
+    delivery_digest: bytes | None
+    outcome: str
+    occurred_at: datetime
+    occurred_at_known: bool
+    stated_at: datetime | None
+    received_at: datetime
+    sequence: int
+    amount_minor: int | None
+    currency: str | None
+    code: str | None
+    message: str | None
+    category: str | None
+    provider_customer_id: str | None
+    provider_subscription_id: str | None
+    customer_name: str | None
+    customer_email: str | None
+    customer_phone: str | None
+    description: str | None
+    payer_key: str | None
+    details: dict[str, Any]
+
+
+class Action(NamedTuple):
+    """One decision about a payment: a row of `actions` without the payment it belongs to."""
+
+    number: int
+    verb: str
+    actor: str
+    reason: str | None
+    decided_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """One revision of a notice of money received that names a payer but no payment."""
+
+    provider_receipt_id: str
+    digest: bytes
+    payer_key: str
+    amount_minor: int | None
+    currency: str | None
+    resolved: int = field(compare=False)
+    """How many open failures it paid when it was first heard of."""
+
+
+class Revision(Protocol):
+    """What decides between two statements about the same attempt."""
+
+    @property
+    def provider_attempt_id(self) -> str: ...
+    @property
+    def digest(self) -> bytes: ...
+    @property
+    def reading(self) -> int: ...
+    @property
+    def outcome(self) -> str: ...
+    @property
+    def stated_at(self) -> datetime | None: ...
+
+
+def _revision_order(revision: Revision) -> tuple[datetime, int, int, bytes]:
+    """The sender's time, then rank, then how often the notice was read (a corrected reading holds), then digest."""
+    return (
+        revision.stated_at or _NEVER,
+        _RANK[Outcome(revision.outcome)],
+        revision.reading,
+        revision.digest,
+    )
+
+
+def current_attempts(revisions: Iterable[Any]) -> list[Any]:
+    """The revision that holds of each attempt, among rows that look like `Revision`; in no particular order."""
+    current: dict[str, Any] = {}
+    for revision in revisions:
+        held = current.get(revision.provider_attempt_id)
+        if held is None or _revision_order(revision) > _revision_order(held):
+            current[revision.provider_attempt_id] = revision
+    return list(current.values())
+
+
+def _newest_first(attempts: list[Attempt]) -> list[Attempt]:
+    return attempts if len(attempts) < 2 else sorted(attempts, key=_age, reverse=True)
+
+
+def _age(attempt: Attempt) -> tuple[datetime, int, str]:
+    """Sorts attempts oldest first; one whose time its sender did not tell counts as the oldest."""
+    return (
+        attempt.occurred_at if attempt.occurred_at_known else _NEVER,
+        attempt.sequence,
+        attempt.provider_attempt_id,
+    )
+
+
+@cache
+def _zone(name: str) -> ZoneInfo:
+    return ZoneInfo(name)
+
+
+def day_in_zone(moment: datetime, time_zone: str) -> date:
+    """The calendar day of a moment where the merchant is."""
+    try:
+        return moment.astimezone(_zone(time_zone)).date()
+    except OverflowError:  # the first or the last day that a date can hold
+        return moment.date()
+
+
+class FoldedPayment(NamedTuple):
+    """The derived columns of a payment: a row of `payments` without its identity and its times of change."""
+
+    status: Status
+    order_on: date | None
+    first_failed_at: datetime | None
+    last_failed_at: datetime | None
+    attempt_count: int
+    failed_attempt_count: int
+    amount_minor: int | None
+    currency: str | None
+    paid_minor: int
+    code: str | None
+    message: str | None
+    category: str
+    provider_customer_id: str | None
+    provider_subscription_id: str | None
+    customer_name: str | None
+    customer_name_folded: str | None
+    customer_email: str | None
+    customer_email_folded: str | None
+    customer_phone: str | None
+    customer_phone_key: str | None
+    description: str | None
+    payer_key: str | None
+    provider_receipt_id: str | None
+    details: dict[str, Any]
+
+
+_SHOWN = (
+    "code",
+    "message",
+    "category",
+    "provider_customer_id",
+    "provider_subscription_id",
+    "customer_name",
+    "customer_email",
+    "customer_phone",
+    "description",
+    "payer_key",
+)
+
+
+def fold_payment(
+    revisions: Collection[Attempt], actions: Sequence[Action], receipt: Receipt | None, time_zone: str
+) -> FoldedPayment:
+    """The payment that these facts describe. `revisions` holds at least one attempt; `receipt` is the applied one."""
+    attempts = _newest_first(current_attempts(revisions))
+    newest = attempts[0]
+    # one that failed once stays a failed payment, also when the same attempt is later said to have succeeded
+    failed = _newest_first(current_attempts(one for one in revisions if one.outcome == Outcome.FAILED))
+    successes = [attempt for attempt in attempts if attempt.outcome in _SUCCESSES]
+
+    # what is owed is what was tried and not paid: a part payment of 40 does not make a debt of 100 one of 40
+    owing = [attempt for attempt in attempts if attempt.outcome not in _SUCCESSES] or attempts
+    amount = _first(attempt.amount_minor for attempt in owing)
+    currency = _first(attempt.currency for attempt in owing)
+    covered, paid_minor = _coverage(
+        amount, currency, [(attempt.amount_minor, attempt.currency) for attempt in successes], receipt
+    )
+
+    first_failed = _earliest(failed)
+    last_failed = failed[0] if failed else None
+    decided = next((attempt for attempt in attempts if attempt.outcome != Outcome.PENDING), None)
+    shown = _newest_values(attempts)
+    return FoldedPayment(
+        status=folded_status(
+            is_covered=covered,
+            verbs=in_time_order(actions) if actions else (),
+            newest_is_canceled=decided is not None and decided.outcome == Outcome.CANCELED,
+        ),
+        order_on=None if first_failed is None else day_in_zone(first_failed.occurred_at, time_zone),
+        first_failed_at=None if first_failed is None else first_failed.occurred_at,
+        last_failed_at=None if last_failed is None else last_failed.occurred_at,
+        attempt_count=len(attempts),
+        failed_attempt_count=len(failed),
+        amount_minor=amount,
+        currency=currency,
+        paid_minor=paid_minor,
+        code=shown["code"],
+        message=shown["message"],
+        category=shown["category"] or Category.UNKNOWN,
+        provider_customer_id=shown["provider_customer_id"],
+        provider_subscription_id=shown["provider_subscription_id"],
+        customer_name=shown["customer_name"],
+        customer_name_folded=folded(shown["customer_name"]),
+        customer_email=shown["customer_email"],
+        customer_email_folded=folded(shown["customer_email"]),
+        customer_phone=shown["customer_phone"],
+        customer_phone_key=phone_key(shown["customer_phone"]),
+        description=shown["description"],
+        payer_key=shown["payer_key"],
+        provider_receipt_id=None if receipt is None else receipt.provider_receipt_id,
+        details=newest.details,
+    )
+
+
+def in_time_order(actions: Iterable[Action]) -> list[Verb]:
+    """The decisions as they were made; of two made at the same moment, as they were recorded."""
+    return [Verb(action.verb) for action in sorted(actions, key=lambda action: (action.decided_at, action.number))]
+
+
+def _first(values: Iterable[Any]) -> Any:
+    return next((value for value in values if value is not None), None)
+
+
+def _newest_values(attempts: Sequence[Attempt]) -> dict[str, Any]:
+    """Of each shown field the newest attempt's value that is not null."""
+    if len(attempts) == 1:
+        only = attempts[0]
+        return {name: getattr(only, name) for name in _SHOWN}
+    return {name: _first(getattr(attempt, name) for attempt in attempts) for name in _SHOWN}
+
+
+def _earliest(failed: Sequence[Attempt]) -> Attempt | None:
+    """The first failed attempt. A time the sender told goes before an arrival, however early the arrival was."""
+    return min(failed, key=lambda attempt: (not attempt.occurred_at_known, attempt.occurred_at), default=None)
+
+
+def _coverage(
+    amount: int | None,
+    currency: str | None,
+    successes: Sequence[tuple[int | None, str | None]],
+    receipt: Receipt | None,
+) -> tuple[bool, int]:
+    """Whether the successes cover the amount, and what they add up to in its currency.
+
+    An unknown amount, of the payment or of a success, counts as covered; money in another currency does not count.
+    """
+    received = list(successes)
+    if receipt is not None:
+        received.append((receipt.amount_minor, receipt.currency))
+    counted = [minor for minor, of in received if is_same_currency(of, currency)]
+    if not counted:
+        return False, 0
+    paid_minor = sum(minor for minor in counted if minor is not None)
+    return amount is None or None in counted or paid_minor >= amount, paid_minor
+
+
+def is_same_currency(one: str | None, other: str | None) -> bool:
+    """True when they do not contradict: an unknown currency may be any."""
+    return one is None or other is None or one == other

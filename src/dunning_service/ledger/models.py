@@ -1,0 +1,247 @@
+"""Tables of the ledger.
+
+Facts (attempts, actions, receipts, raw bodies) are only ever inserted. `payments` and `daily_counts` are derived from
+them, in the same transaction, so that lists and totals are one index away; `dunning ledger check` derives them again.
+The merchant's id leads every key, so that the tables can be partitioned by merchant. It has no foreign key here: one
+would lock the merchant's row once for every notice, and two processes would queue for it.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from dunning_service.db import Base, UtcDateTime
+from dunning_service.ledger.status import Status, Verb
+from dunning_service.providers import Category, Outcome
+
+_BIG = sa.BigInteger()
+_DIGEST = sa.LargeBinary(32)
+
+
+def _one_of(column: str, values: type[Status | Verb | Outcome | Category]) -> sa.CheckConstraint:
+    listed = ", ".join(f"'{value}'" for value in values)
+    return sa.CheckConstraint(f"{column} IN ({listed})", name=f"{column}_known")
+
+
+class DeliveryRow(Base):
+    """One notice as it arrived. Outcome, reason, reading and repeat counter are bookkeeping and may change."""
+
+    __tablename__ = "deliveries"
+    __table_args__ = (
+        sa.CheckConstraint("outcome IN ('recorded', 'ignored', 'failed')", name="outcome_known"),
+        sa.Index(None, "merchant_id", "received_at"),
+        sa.Index(
+            "ix_deliveries_not_recorded",
+            "merchant_id",
+            "outcome",
+            "received_at",
+            postgresql_where=sa.text("outcome <> 'recorded'"),
+            sqlite_where=sa.text("outcome <> 'recorded'"),
+        ),
+    )
+
+    merchant_id: Mapped[int] = mapped_column(sa.Integer, primary_key=True)
+    digest: Mapped[bytes] = mapped_column(_DIGEST, primary_key=True)
+    """SHA-256 of the origin, a zero byte and the body: the same notice again is the same row."""
+    provider: Mapped[str] = mapped_column(sa.Text)
+    origin: Mapped[str] = mapped_column(sa.Text)
+    """Where it was posted: a source's id, or the name of the API action."""
+    headers: Mapped[dict[str, str]] = mapped_column(sa.JSON)
+    body: Mapped[bytes | None] = mapped_column(sa.LargeBinary)
+    """The exact bytes; None once pruned."""
+    received_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    last_received_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    times_received: Mapped[int] = mapped_column(sa.Integer)
+    outcome: Mapped[str] = mapped_column(sa.String(8))
+    reason: Mapped[str | None] = mapped_column(sa.Text)
+    """Why it was not recorded."""
+    reading: Mapped[int] = mapped_column(sa.Integer)
+    """How often it has been read: 1, and one more with each replay."""
+
+
+class PaymentRow(Base):
+    """One obligation to collect, as its attempts, actions and receipts add up to. Derived: see `ledger/fold.py`."""
+
+    __tablename__ = "payments"
+    __table_args__ = (
+        sa.UniqueConstraint("merchant_id", "provider", "provider_payment_id"),
+        _one_of("status", Status),
+        sa.CheckConstraint("currency IS NULL OR length(currency) = 3", name="currency_length"),
+        sa.Index("ix_payments_failed", "merchant_id", sa.text("order_on DESC"), "id"),
+        sa.Index("ix_payments_failed_by_status", "merchant_id", "status", sa.text("order_on DESC"), "id"),
+        sa.Index(None, "merchant_id", "updated_at", "id"),
+        *(
+            sa.Index(
+                None,
+                "merchant_id",
+                column,
+                postgresql_where=sa.text(f"{column} IS NOT NULL"),
+                sqlite_where=sa.text(f"{column} IS NOT NULL"),
+            )
+            for column in (
+                "provider_subscription_id",
+                "provider_customer_id",
+                "customer_email_folded",
+                "customer_phone_key",
+                "payer_key",
+            )
+        ),
+    )
+
+    merchant_id: Mapped[int] = mapped_column(sa.Integer, primary_key=True)
+    id: Mapped[int] = mapped_column(_BIG, primary_key=True)
+    """The digits of the public number, `ODR` + id."""
+    provider: Mapped[str] = mapped_column(sa.Text)
+    provider_payment_id: Mapped[str] = mapped_column(sa.Text)
+    status: Mapped[str] = mapped_column(sa.String(16))
+    order_on: Mapped[date | None] = mapped_column(sa.Date)
+    """Day of the earliest failed attempt in the merchant's time zone. None: never failed, so not in any list."""
+    first_failed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    last_failed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    attempt_count: Mapped[int] = mapped_column(sa.Integer)
+    failed_attempt_count: Mapped[int] = mapped_column(sa.Integer)
+    """Attempts that failed, whatever was said of them later."""
+    amount_minor: Mapped[int | None] = mapped_column(_BIG)
+    currency: Mapped[str | None] = mapped_column(sa.String(3))
+    paid_minor: Mapped[int] = mapped_column(_BIG)
+    """What succeeded and guaranteed attempts and an applied receipt add up to, in the payment's currency."""
+    code: Mapped[str | None] = mapped_column(sa.Text)
+    message: Mapped[str | None] = mapped_column(sa.Text)
+    category: Mapped[str] = mapped_column(sa.String(32))
+    provider_customer_id: Mapped[str | None] = mapped_column(sa.Text)
+    provider_subscription_id: Mapped[str | None] = mapped_column(sa.Text)
+    customer_name: Mapped[str | None] = mapped_column(sa.Text)
+    customer_name_folded: Mapped[str | None] = mapped_column(sa.Text)
+    customer_email: Mapped[str | None] = mapped_column(sa.Text)
+    customer_email_folded: Mapped[str | None] = mapped_column(sa.Text)
+    customer_phone: Mapped[str | None] = mapped_column(sa.Text)
+    customer_phone_key: Mapped[str | None] = mapped_column(sa.Text)
+    """Digits only, with a leading + when the number names its country."""
+    description: Mapped[str | None] = mapped_column(sa.Text)
+    payer_key: Mapped[str | None] = mapped_column(sa.Text)
+    provider_receipt_id: Mapped[str | None] = mapped_column(sa.Text)
+    """The receipt that has been applied to it, if one has."""
+    details: Mapped[dict[str, Any]] = mapped_column(sa.JSON)
+    """The newest attempt's own fields, in the sender's words."""
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class AttemptRow(Base):
+    """One revision of one attempt. Which revision holds is decided in `ledger/fold.py`."""
+
+    __tablename__ = "attempts"
+    __table_args__ = (
+        sa.ForeignKeyConstraint(["merchant_id", "payment_id"], ["payments.merchant_id", "payments.id"]),
+        _one_of("outcome", Outcome),
+    )
+
+    merchant_id: Mapped[int] = mapped_column(primary_key=True)
+    payment_id: Mapped[int] = mapped_column(_BIG, primary_key=True)
+    provider_attempt_id: Mapped[str] = mapped_column(sa.Text, primary_key=True)
+    digest: Mapped[bytes] = mapped_column(_DIGEST, primary_key=True)
+    """SHA-256 of what the sender stated: the same statement again is the same row."""
+    reading: Mapped[int] = mapped_column(sa.Integer)
+    delivery_digest: Mapped[bytes | None] = mapped_column(_DIGEST)
+    outcome: Mapped[str] = mapped_column(sa.String(16))
+    occurred_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    occurred_at_known: Mapped[bool] = mapped_column(sa.Boolean)
+    """False: the sender told no time, and `occurred_at` is the arrival."""
+    stated_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    received_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    sequence: Mapped[int] = mapped_column(_BIG)
+    amount_minor: Mapped[int | None] = mapped_column(_BIG)
+    currency: Mapped[str | None] = mapped_column(sa.String(3))
+    code: Mapped[str | None] = mapped_column(sa.Text)
+    message: Mapped[str | None] = mapped_column(sa.Text)
+    category: Mapped[str | None] = mapped_column(sa.String(32))
+    provider_customer_id: Mapped[str | None] = mapped_column(sa.Text)
+    provider_subscription_id: Mapped[str | None] = mapped_column(sa.Text)
+    customer_name: Mapped[str | None] = mapped_column(sa.Text)
+    customer_email: Mapped[str | None] = mapped_column(sa.Text)
+    customer_phone: Mapped[str | None] = mapped_column(sa.Text)
+    description: Mapped[str | None] = mapped_column(sa.Text)
+    payer_key: Mapped[str | None] = mapped_column(sa.Text)
+    details: Mapped[dict[str, Any]] = mapped_column(sa.JSON)
+
+
+class ActionRow(Base):
+    """What a person or the service decided about a payment."""
+
+    __tablename__ = "actions"
+    __table_args__ = (
+        sa.ForeignKeyConstraint(["merchant_id", "payment_id"], ["payments.merchant_id", "payments.id"]),
+        _one_of("verb", Verb),
+    )
+
+    merchant_id: Mapped[int] = mapped_column(primary_key=True)
+    payment_id: Mapped[int] = mapped_column(_BIG, primary_key=True)
+    number: Mapped[int] = mapped_column(sa.Integer, primary_key=True)
+    """1, 2, 3... in the order in which the payment's actions were recorded."""
+    verb: Mapped[str] = mapped_column(sa.String(32))
+    actor: Mapped[str] = mapped_column(sa.Text)
+    reason: Mapped[str | None] = mapped_column(sa.Text)
+    decided_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class ReceiptRow(Base):
+    """One revision of a notice of money received that names no payment. The one with the greatest digest holds."""
+
+    __tablename__ = "receipts"
+    __table_args__ = (sa.Index(None, "merchant_id", "provider", "payer_key"),)
+
+    merchant_id: Mapped[int] = mapped_column(sa.Integer, primary_key=True)
+    provider: Mapped[str] = mapped_column(sa.Text, primary_key=True)
+    provider_receipt_id: Mapped[str] = mapped_column(sa.Text, primary_key=True)
+    digest: Mapped[bytes] = mapped_column(_DIGEST, primary_key=True)
+    payer_key: Mapped[str] = mapped_column(sa.Text)
+    amount_minor: Mapped[int | None] = mapped_column(_BIG)
+    currency: Mapped[str | None] = mapped_column(sa.String(3))
+    details: Mapped[dict[str, Any]] = mapped_column(sa.JSON)
+    delivery_digest: Mapped[bytes | None] = mapped_column(_DIGEST)
+    received_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    resolved: Mapped[int] = mapped_column(sa.Integer)
+    """How many open failures it paid when it was first heard of (0 or 1): what its sender was told."""
+
+
+class DailyCountRow(Base):
+    """How many failed payments of one status have their order date on one day, in shards.
+
+    Each writing process adds to a shard of its own, so that two never queue for one row; the count is the sum.
+    """
+
+    __tablename__ = "daily_counts"
+    __table_args__ = (_one_of("status", Status),)
+
+    merchant_id: Mapped[int] = mapped_column(sa.Integer, primary_key=True)
+    order_on: Mapped[date] = mapped_column(sa.Date, primary_key=True)
+    status: Mapped[str] = mapped_column(sa.String(16), primary_key=True)
+    shard: Mapped[int] = mapped_column(sa.Integer, primary_key=True)
+    payments: Mapped[int] = mapped_column(_BIG)
+
+
+class IdempotencyRow(Base):
+    """The answer to a request that carried an Idempotency-Key, committed with the request's effect."""
+
+    __tablename__ = "idempotency_keys"
+    __table_args__ = (sa.Index(None, "merchant_id", "created_at"),)
+
+    merchant_id: Mapped[int] = mapped_column(sa.Integer, primary_key=True)
+    key: Mapped[str] = mapped_column(sa.Text, primary_key=True)
+    request_digest: Mapped[bytes] = mapped_column(_DIGEST)
+    """SHA-256 of method, path and body: the same key with another request is refused."""
+    response: Mapped[dict[str, Any]] = mapped_column(sa.JSON)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class NumberBlockRow(Base):
+    """Where the next block of surrogate numbers begins; each process takes a block at a time."""
+
+    __tablename__ = "number_blocks"
+
+    name: Mapped[str] = mapped_column(sa.Text, primary_key=True)
+    next_number: Mapped[int] = mapped_column(_BIG)

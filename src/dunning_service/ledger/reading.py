@@ -1,0 +1,168 @@
+"""Locks and reads all that a batch will touch.
+
+A lock is an advisory one of PostgreSQL, taken by key and held to the end of the transaction, so that what is not there
+yet can be locked as well. The rules: who changes a payment holds its lock and the lock of the payer it has or gets; who
+applies a payer's receipts holds the payer's. On SQLite the transaction itself is the lock.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from dunning_service.ledger._bulk import Row, bulk_for
+from dunning_service.ledger.book import Book, DeliveryRecord, PayerKey, Payment, PaymentKey, ReceiptKey
+from dunning_service.ledger.fold import Action, Attempt, Receipt
+from dunning_service.ledger.models import ActionRow, AttemptRow, DeliveryRow, IdempotencyRow, PaymentRow, ReceiptRow
+from dunning_service.ledger.work import Decision, Notice, Work
+from dunning_service.providers import AttemptReported, Event
+
+IDEMPOTENCY_LIFETIME = timedelta(hours=24)
+"""How long the answer to an idempotent request is kept."""
+
+
+def open_book(connection: Connection, works: Sequence[Work], now: datetime) -> Book:
+    """The book of these works: whatever it holds stays as it is until the transaction ends, or is changed by us."""
+    reader = _Reader(connection, works, now)
+    locked: set[int] = set()
+    needed = reader.named_locks()
+    while True:  # what is read may call for more locks, and having waited for those it must be read again
+        bulk_for(connection).lock(connection, needed - locked)
+        locked |= needed
+        book, needed = reader.read()
+        if needed <= locked:
+            book.take_as_read()
+            return book
+
+
+def _lock_key(*parts: object) -> int:
+    """A 64-bit number for a key. Two keys that share one are locked together, which is slower but not wrong."""
+    text = "\x00".join(map(str, parts)).encode()
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big", signed=True)
+
+
+class _Reader:
+    def __init__(self, connection: Connection, works: Sequence[Work], now: datetime) -> None:
+        self._connection = connection
+        self._bulk = bulk_for(connection)
+        self._notices = [work for work in works if isinstance(work, Notice)]
+        self._decisions = [work for work in works if isinstance(work, Decision)]
+        self._zones = {work.merchant_id: work.time_zone for work in works}
+        self._now = now
+        self._payments: set[PaymentKey] = set()
+        self._receipts: set[ReceiptKey] = set()
+        self._payers: set[PayerKey] = set()
+        self._owing: set[PayerKey] = set()
+        """Payers who have paid something in this batch."""
+        for merchant_id, provider, event in self._events():
+            if isinstance(event, AttemptReported):
+                self._payments.add((merchant_id, provider, event.provider_payment_id))
+            else:
+                self._receipts.add((merchant_id, provider, event.provider_receipt_id))
+                self._owing.add((merchant_id, provider, event.payer_key))
+            if event.payer_key is not None:
+                self._payers.add((merchant_id, provider, event.payer_key))
+
+    def _events(self) -> Iterable[tuple[int, str, Event]]:
+        return ((notice.merchant_id, notice.provider, event) for notice in self._notices for event in notice.events)
+
+    def named_locks(self) -> set[int]:
+        """The locks that the works themselves name."""
+        keys = _locks(self._payments, self._payers)
+        keys |= {_lock_key("receipt", *key) for key in self._receipts}
+        keys |= {
+            _lock_key("answer", decision.merchant_id, decision.idempotency_key.key)
+            for decision in self._decisions
+            if decision.idempotency_key is not None
+        }
+        return keys
+
+    def read(self) -> tuple[Book, set[int]]:
+        """What the ledger holds, and the locks under which it may be believed."""
+        book = Book()
+        self._read_deliveries(book)
+        self._read_answers(book)
+        rows = self._select(PaymentRow, ("merchant_id", "provider", "provider_payment_id"), self._payments)
+        decided = {(decision.merchant_id, decision.payment_id) for decision in self._decisions}
+        rows += self._select(PaymentRow, ("merchant_id", "id"), decided)
+        payers = self._payers | {payer_of(row) for row in rows if row["payer_key"] is not None}
+        receipts = self._select(ReceiptRow, ("merchant_id", "provider", "provider_receipt_id"), self._receipts)
+        payers |= {payer_of(row) for row in receipts}
+        read_receipts(self._connection, book, payers)
+        owing = {payer for payer in payers if payer in self._owing or book.has_receipts(payer)}
+        rows += self._select(PaymentRow, ("merchant_id", "provider", "payer_key"), owing)
+        read_payments(self._connection, book, rows, self._zones)
+        return book, self.named_locks() | _locks(book.payments, payers)
+
+    def _select(self, model: Any, by: Sequence[str], keys: Collection[tuple[Any, ...]]) -> list[Row]:
+        return select_by(self._connection, model, by, keys)
+
+    def _read_deliveries(self, book: Book) -> None:
+        keys = {(notice.merchant_id, notice.digest) for notice in self._notices}
+        for row in self._select(DeliveryRow, ("merchant_id", "digest"), keys):
+            book.deliveries[row["merchant_id"], row["digest"]] = DeliveryRecord(
+                row["outcome"], row["reason"], row["reading"], row["times_received"], row["last_received_at"]
+            )
+
+    def _read_answers(self, book: Book) -> None:
+        keys = {
+            (decision.merchant_id, decision.idempotency_key.key)
+            for decision in self._decisions
+            if decision.idempotency_key is not None
+        }
+        for row in self._select(IdempotencyRow, ("merchant_id", "key"), keys):
+            if row["created_at"] > self._now - IDEMPOTENCY_LIFETIME:
+                book.answers[row["merchant_id"], row["key"]] = (row["request_digest"], row["response"])
+
+
+def select_by(connection: Connection, model: Any, by: Sequence[str], keys: Collection[tuple[Any, ...]]) -> list[Row]:
+    """The rows of a table whose columns `by` equal one of `keys`."""
+    table: sa.Table = model.__table__
+    return list(bulk_for(connection).select(connection, table, by, keys))
+
+
+def read_receipts(connection: Connection, book: Book, payers: Collection[PayerKey]) -> None:
+    """Puts all receipts of these payers into the book, with those revisions of them that name another payer."""
+    theirs = select_by(connection, ReceiptRow, ("merchant_id", "provider", "payer_key"), payers)
+    keys = {(row["merchant_id"], row["provider"], row["provider_receipt_id"]) for row in theirs}
+    revisions = select_by(connection, ReceiptRow, ("merchant_id", "provider", "provider_receipt_id"), keys)
+    for row in sorted(revisions, key=lambda row: row["received_at"]):
+        payer = payer_of(row)
+        add = book.add_receipt if payer in payers else book.add_revision
+        add(payer, Receipt(*(row[name] for name in _RECEIPT_FIELDS)))
+
+
+def read_payments(connection: Connection, book: Book, rows: Sequence[Row], zones: Mapping[int, str]) -> None:
+    """Puts the payments of these rows into the book, with all their attempts and actions."""
+    for row in rows:
+        book.add(
+            Payment(
+                (row["merchant_id"], row["provider"], row["provider_payment_id"]),
+                row["id"],
+                zones[row["merchant_id"]],
+                held=(row["status"], row["order_on"], row["payer_key"]),
+            )
+        )
+    for attempt in select_by(connection, AttemptRow, ("merchant_id", "payment_id"), book.by_id):
+        book.by_id[attempt["merchant_id"], attempt["payment_id"]].hold(Attempt(*(attempt[f] for f in Attempt._fields)))
+    for action in select_by(connection, ActionRow, ("merchant_id", "payment_id"), book.by_id):
+        book.by_id[action["merchant_id"], action["payment_id"]].hold(Action(*(action[f] for f in Action._fields)))
+
+
+_RECEIPT_FIELDS = ("provider_receipt_id", "digest", "payer_key", "amount_minor", "currency", "resolved")
+
+
+def payer_of(row: Row) -> PayerKey:
+    """Who owes a payment, or sent a receipt."""
+    return (row["merchant_id"], row["provider"], row["payer_key"])
+
+
+def _locks(payments: Iterable[PaymentKey], payers: Iterable[PayerKey]) -> set[int]:
+    keys = {_lock_key("payment", *key) for key in payments}
+    keys |= {_lock_key("payer", *key) for key in payers}
+    return keys

@@ -1,0 +1,63 @@
+"""Money received without saying for what: which payment a receipt pays (GoodParty's `InvoicePaymentSucceeded`).
+
+Such a notice carries a payer and an amount, but neither an invoice nor a time. So that the order of arrival does not
+matter, all receipts of a payer are laid against all of that payer's failures at once: each pays the oldest open failure
+of its amount.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from dunning_service.ledger.fold import FoldedPayment, Receipt, is_same_currency
+from dunning_service.ledger.status import Status
+
+_OPEN = frozenset({Status.FAILED, Status.INVOICED, Status.DEBT_COLLECTION})
+_LATEST = datetime.max.replace(tzinfo=UTC)
+
+
+class OpenFailure(NamedTuple):
+    """A payment as it stands without any receipt."""
+
+    provider_payment_id: str
+    folded: FoldedPayment
+
+
+def apply_receipts(receipts: Iterable[Receipt], failures: Iterable[OpenFailure]) -> dict[str, Receipt]:
+    """Which payment each receipt of one payer pays: {provider_payment_id: receipt}. A receipt pays one at the most."""
+    waiting = sorted(
+        (failure for failure in failures if _is_open(failure.folded)),
+        key=lambda failure: (failure.folded.first_failed_at or _LATEST, failure.provider_payment_id),
+    )
+    applied: dict[str, Receipt] = {}
+    for receipt in sorted(receipts, key=lambda receipt: receipt.provider_receipt_id):
+        for failure in waiting:
+            if _pays(receipt, failure.folded):
+                applied[failure.provider_payment_id] = receipt
+                waiting.remove(failure)
+                break
+    return applied
+
+
+def _is_open(payment: FoldedPayment) -> bool:
+    return payment.first_failed_at is not None and payment.status in _OPEN
+
+
+def _pays(receipt: Receipt, payment: FoldedPayment) -> bool:
+    return (
+        receipt.amount_minor is not None
+        and receipt.amount_minor == payment.amount_minor
+        and is_same_currency(receipt.currency, payment.currency)
+    )
+
+
+def current_receipts(revisions: Iterable[Receipt]) -> list[Receipt]:
+    """Of two notices under the same id with different content the one with the greater digest: they carry no time."""
+    current: dict[str, Receipt] = {}
+    for receipt in revisions:
+        held = current.get(receipt.provider_receipt_id)
+        if held is None or receipt.digest > held.digest:
+            current[receipt.provider_receipt_id] = receipt
+    return list(current.values())

@@ -1,0 +1,67 @@
+"""The status of a payment: a pure function of its attempts and its actions (design: "The status, folded")."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """What has become of a payment."""
+
+    FAILED = "failed"
+    INVOICED = "invoiced"
+    DEBT_COLLECTION = "debt_collection"
+    PAID = "paid"
+    CANCELLED = "cancelled"
+
+
+class Verb(StrEnum):
+    """What can be decided about a payment."""
+
+    INVOICE = "invoice"
+    SEND_TO_COLLECTION = "send_to_collection"
+    MARK_PAID = "mark_paid"
+    CANCEL = "cancel"
+    REOPEN = "reopen"
+
+
+_RESULT = {
+    Verb.INVOICE: Status.INVOICED,
+    Verb.SEND_TO_COLLECTION: Status.DEBT_COLLECTION,
+    Verb.MARK_PAID: Status.PAID,
+    Verb.CANCEL: Status.CANCELLED,
+    Verb.REOPEN: Status.FAILED,
+}
+
+APPLIES_TO: dict[Verb, frozenset[Status]] = {
+    Verb.INVOICE: frozenset({Status.FAILED}),
+    Verb.SEND_TO_COLLECTION: frozenset({Status.FAILED, Status.INVOICED}),
+    Verb.MARK_PAID: frozenset({Status.FAILED, Status.INVOICED, Status.DEBT_COLLECTION}),
+    Verb.CANCEL: frozenset({Status.FAILED, Status.INVOICED, Status.DEBT_COLLECTION}),
+    Verb.REOPEN: frozenset({Status.INVOICED, Status.DEBT_COLLECTION, Status.PAID, Status.CANCELLED}),
+}
+"""The statuses from which each decision makes sense."""
+
+
+def decided_status(verbs: Iterable[Verb]) -> Status | None:
+    """What decisions, oldest first, come to; None when none of them applies. One that does not apply is skipped."""
+    decided: Status | None = None
+    for verb in verbs:
+        if (decided or Status.FAILED) in APPLIES_TO[verb]:
+            decided = _RESULT[verb]
+    return decided
+
+
+def folded_status(*, is_covered: bool, verbs: Iterable[Verb], newest_is_canceled: bool) -> Status:
+    """The status of a payment.
+
+    `is_covered`: its successes cover its amount, or an amount is unknown; that beats every decision. Otherwise the
+    newest decision that applies holds, and without one the newest attempt that is not pending.
+    """
+    if is_covered:
+        return Status.PAID
+    decided = decided_status(verbs)
+    if decided is not None:
+        return decided
+    return Status.CANCELLED if newest_is_canceled else Status.FAILED

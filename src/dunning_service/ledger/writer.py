@@ -1,0 +1,136 @@
+"""The group commit: everyone who is waiting shares one transaction, and hears of it only once it is committed.
+
+While one batch is being committed the next one gathers. There is no timer: in an idle service a lone notice is
+committed at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Protocol
+
+from dunning_service.clock import Clock
+from dunning_service.db import Database
+from dunning_service.errors import DunningError, Unavailable
+from dunning_service.ledger.batch import Result
+from dunning_service.ledger.commit import Committer
+from dunning_service.ledger.work import Decision, DecisionRecorded, Notice, NoticeRecorded, Work
+
+
+class WriterMetrics(Protocol):
+    """Where the writer reports how it is doing."""
+
+    def batch_committed(self, size: int, seconds: float) -> None: ...
+    def queue_depth(self, depth: int) -> None: ...
+
+
+@dataclass(slots=True)
+class _Waiting:
+    work: Work
+    bytes: int
+    result: asyncio.Future[Result]
+
+
+class LedgerWriter:
+    """The one way into the ledger. `start` it, hand it works, `close` it: closing commits what was accepted."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        metrics: WriterMetrics,
+        *,
+        max_batch: int = 128,
+        max_pending: int = 10_000,
+        max_pending_bytes: int = 64 * 1024 * 1024,
+    ) -> None:
+        self._commit: Callable[..., list[Result]] = Committer(database).commit
+        self._clock = clock
+        self._metrics = metrics
+        self._max_batch = max_batch
+        self._max_pending = max_pending
+        self._max_pending_bytes = max_pending_bytes
+        self._pending: deque[_Waiting] = deque()
+        self._pending_bytes = 0
+        self._gathering = asyncio.Event()
+        self._is_closing = False
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger-writer")
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begins to commit. Call it on the event loop that will hand over the works."""
+        self._task = asyncio.get_running_loop().create_task(self._run(), name="ledger-writer")
+
+    async def close(self) -> None:
+        """Accepts nothing more, commits what was accepted, and stops."""
+        self._is_closing = True
+        self._gathering.set()
+        if self._task is not None:
+            await self._task
+        self._thread.shutdown()
+
+    async def record(self, notice: Notice) -> NoticeRecorded:
+        """Returns when the notice is committed, with all that it says.
+
+        Raises Unavailable when nothing was recorded and it may be sent again, UnreadableNotice when the database
+        refuses its data.
+        """
+        result = await self._submit(notice, len(notice.delivery.body))
+        assert isinstance(result, NoticeRecorded)
+        return result
+
+    async def decide(self, decision: Decision) -> DecisionRecorded:
+        """Returns when the action is committed.
+
+        Raises NotFound, ActionDoesNotApply, IdempotencyKeyReused, or Unavailable when nothing was recorded.
+        """
+        result = await self._submit(decision, 0)
+        assert isinstance(result, DecisionRecorded)
+        return result
+
+    async def _submit(self, work: Work, size: int) -> Result:
+        if self._is_closing:
+            raise Unavailable("the service is shutting down; send it again")
+        if len(self._pending) >= self._max_pending or self._pending_bytes + size > self._max_pending_bytes:
+            raise Unavailable("too many notices are waiting to be committed; send it again")
+        waiting = _Waiting(work, size, asyncio.get_running_loop().create_future())
+        self._pending.append(waiting)
+        self._pending_bytes += size
+        self._gathering.set()
+        result = await waiting.result  # a caller who hangs up cancels this future, never the batch
+        if isinstance(result, DunningError):
+            raise result
+        return result
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            if not self._pending:
+                if self._is_closing:
+                    return
+                self._gathering.clear()
+                await self._gathering.wait()
+                continue
+            batch = [self._pending.popleft() for _ in range(min(len(self._pending), self._max_batch))]
+            self._metrics.queue_depth(len(self._pending))
+            began = time.perf_counter()
+            try:
+                results = await loop.run_in_executor(
+                    self._thread, self._commit, [waiting.work for waiting in batch], self._clock()
+                )
+            except Exception as error:  # the committer answers errors itself; this keeps callers from waiting for ever
+                for waiting in batch:
+                    if not waiting.result.done():
+                        waiting.result.set_exception(error)
+                continue
+            finally:
+                self._pending_bytes -= sum(waiting.bytes for waiting in batch)
+            self._metrics.batch_committed(len(batch), time.perf_counter() - began)
+            for waiting, result in zip(batch, results, strict=True):
+                if not waiting.result.done():
+                    waiting.result.set_result(result)

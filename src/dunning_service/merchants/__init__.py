@@ -1,0 +1,1 @@
+"""Merchants (the tenants), their bearer tokens and their webhook sources."""

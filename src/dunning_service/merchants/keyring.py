@@ -1,0 +1,127 @@
+"""Encryption of source secrets at rest, and where its key comes from."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+
+from dunning_service.db import database_url, is_sqlite, sqlite_file
+from dunning_service.errors import ConfigurationError
+from dunning_service.settings import Settings
+
+_WANTED = "urlsafe base64 of 32 bytes, such as `dunning secret-key` prints"
+
+
+def new_key() -> str:
+    """A fresh key, as DUNNING_SECRET_KEY wants it."""
+    return Fernet.generate_key().decode("ascii")
+
+
+class Keyring:
+    """Encrypts with its first key and decrypts with any of them."""
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        """Raises ConfigurationError for a key of another form, without repeating it."""
+        fernets = []
+        for number, key in enumerate(keys, start=1):
+            try:
+                fernets.append(Fernet(key))
+            except ValueError:
+                which = f"key {number} of {len(keys)} in DUNNING_SECRET_KEY" if len(keys) > 1 else "DUNNING_SECRET_KEY"
+                raise ConfigurationError(f"{which} is not a key: it must be {_WANTED}") from None
+        if not fernets:
+            raise ConfigurationError(f"DUNNING_SECRET_KEY holds no key: it must be {_WANTED}")
+        self._fernet = MultiFernet(fernets)
+
+    @classmethod
+    def from_text(cls, text: str) -> Keyring:
+        """The keys of a DUNNING_SECRET_KEY: separated by commas, the first encrypts."""
+        return cls([part.strip() for part in text.split(",") if part.strip()])
+
+    def encrypt(self, secret: bytes) -> bytes:
+        return self._fernet.encrypt(secret)
+
+    def decrypt(self, ciphertext: bytes) -> bytes:
+        """Raises ConfigurationError when none of the keys is the one it was encrypted with."""
+        try:
+            return self._fernet.decrypt(ciphertext)
+        except InvalidToken:
+            raise ConfigurationError(
+                "a source's secret was encrypted with a key that is not at hand: add that key to DUNNING_SECRET_KEY "
+                "(after a comma), put its key file back beside the SQLite database, or give the source a new secret "
+                "with `dunning source rotate ID`"
+            ) from None
+
+
+def key_file(database: Path) -> Path:
+    """Where the key of an SQLite database is kept while DUNNING_SECRET_KEY is not set."""
+    return database.with_name(database.name + ".key")
+
+
+def keyring_of(settings: Settings) -> Keyring:
+    """The keyring an operator's settings ask for.
+
+    Without DUNNING_SECRET_KEY, SQLite gets a key file of its own beside the database, made here when it is missing;
+    PostgreSQL, which several machines may share, raises ConfigurationError. When both exist, the file's key still
+    decrypts, so that setting DUNNING_SECRET_KEY later loses nothing.
+    """
+    url = database_url(settings.database_url)
+    if not is_sqlite(url):
+        if settings.secret_key is None:
+            raise ConfigurationError(
+                "DUNNING_SECRET_KEY is not set, and PostgreSQL needs it to keep source secrets encrypted: "
+                "make one with `dunning secret-key` and give every process the same"
+            )
+        return Keyring.from_text(settings.secret_key)
+    path = key_file(sqlite_file(url))
+    if settings.secret_key is None:
+        return Keyring([_read(path) if path.exists() else _make(path)])
+    keys = [part.strip() for part in settings.secret_key.split(",") if part.strip()]
+    return Keyring([*keys, _read(path)] if path.exists() else keys)
+
+
+def _read(path: Path) -> str:
+    try:
+        key = path.read_text("ascii").strip()
+        Fernet(key)
+    except OSError as error:
+        raise ConfigurationError(f"the key file {path} cannot be read: {error.strerror}") from None
+    except ValueError:
+        raise ConfigurationError(f"the key file {path} does not hold a key: it must be {_WANTED}") from None
+    return key
+
+
+def _make(path: Path) -> str:
+    """Never half a file under the final name, and never a second key when two processes start at once."""
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    try:
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with os.fdopen(descriptor, "w") as file:
+                file.write(new_key() + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            with contextlib.suppress(FileExistsError):
+                os.link(draft, path)
+        finally:
+            draft.unlink()
+        _keep_name(path.parent)
+    except OSError as error:
+        raise ConfigurationError(
+            f"the key file {path} cannot be made: {error.strerror}; set DUNNING_SECRET_KEY (see `dunning secret-key`)"
+        ) from None
+    return _read(path)
+
+
+def _keep_name(folder: Path) -> None:
+    """A new name is safe on disk only once its folder is."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

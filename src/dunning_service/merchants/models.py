@@ -1,0 +1,73 @@
+"""Tables of merchants, tokens and sources.
+
+These are the directory: small, and looked up before the merchant is known, so tokens and sources are the only tables
+that may be found without a merchant's id.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from dunning_service.db import Base, UtcDateTime
+
+
+class Merchant(Base):
+    """A tenant. Every other row belongs to one."""
+
+    __tablename__ = "merchants"
+
+    id: Mapped[int] = mapped_column(sa.Integer, primary_key=True)
+    name: Mapped[str] = mapped_column(sa.Text, unique=True)
+    default_currency: Mapped[str | None] = mapped_column(sa.String(3))
+    time_zone: Mapped[str] = mapped_column(sa.Text)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class Token(Base):
+    """A bearer credential; the token itself is never stored, only its SHA-256."""
+
+    __tablename__ = "tokens"
+    __table_args__ = (sa.UniqueConstraint("digest"),)
+
+    merchant_id: Mapped[int] = mapped_column(sa.ForeignKey("merchants.id"), primary_key=True)
+    id: Mapped[str] = mapped_column(sa.String(32), primary_key=True)
+    name: Mapped[str] = mapped_column(sa.Text)
+    digest: Mapped[bytes] = mapped_column(sa.LargeBinary(32))
+    scopes: Mapped[str] = mapped_column(sa.Text)
+    """Space-separated, in the order of the `Scope` enum."""
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class Source(Base):
+    """A merchant's webhook endpoint for one provider; the id is unguessable and stands in the URL."""
+
+    __tablename__ = "sources"
+    __table_args__ = (sa.UniqueConstraint("id"),)
+
+    merchant_id: Mapped[int] = mapped_column(sa.ForeignKey("merchants.id"), primary_key=True)
+    id: Mapped[str] = mapped_column(sa.String(32), primary_key=True)
+    provider: Mapped[str] = mapped_column(sa.Text)
+    options: Mapped[dict[str, Any]] = mapped_column(sa.JSON)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    disabled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class SourceSecret(Base):
+    """One of a source's secrets, encrypted; several are valid at once while one is being rotated."""
+
+    __tablename__ = "source_secrets"
+    __table_args__ = (sa.ForeignKeyConstraint(["merchant_id", "source_id"], ["sources.merchant_id", "sources.id"]),)
+
+    merchant_id: Mapped[int] = mapped_column(primary_key=True)
+    source_id: Mapped[str] = mapped_column(sa.String(32), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    ciphertext: Mapped[bytes] = mapped_column(sa.LargeBinary)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When it stops being valid; None for the newest."""

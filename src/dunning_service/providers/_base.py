@@ -1,0 +1,172 @@
+"""What every provider adapter speaks: the delivery that comes in and the events that come out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, ClassVar, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from dunning_service.errors import BadSignature
+
+MAX_IDENTIFIER = 255
+"""Longest identifier, in characters, that the ledger keeps: identifiers stand in indexes."""
+
+MAX_TEXT = 1000
+"""Longest name or message, in characters; a longer message is cut, because the raw notice keeps the whole."""
+
+
+class Outcome(StrEnum):
+    """What became of one attempt."""
+
+    PENDING = "pending"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    SUCCEEDED = "succeeded"
+    GUARANTEED = "guaranteed"
+
+
+class Category(StrEnum):
+    """Why an attempt was declined, in the same words for every provider."""
+
+    INSUFFICIENT_FUNDS = "insufficient_funds"
+    LIMIT_EXCEEDED = "limit_exceeded"
+    EXPIRED_CARD = "expired_card"
+    LOST_STOLEN = "lost_stolen"
+    INVALID_ACCOUNT = "invalid_account"
+    INVALID_CARD_DETAILS = "invalid_card_details"
+    CVC_OR_PIN = "cvc_or_pin"
+    DO_NOT_HONOR = "do_not_honor"
+    GENERIC_DECLINE = "generic_decline"
+    CALL_ISSUER = "call_issuer"
+    AUTHENTICATION_REQUIRED = "authentication_required"
+    PROCESSING_ERROR = "processing_error"
+    ISSUER_UNAVAILABLE = "issuer_unavailable"
+    TRY_LATER = "try_later"
+    FRAUD = "fraud"
+    RESTRICTED = "restricted"
+    NOT_PERMITTED = "not_permitted"
+    AUTHORIZATION_REVOKED = "authorization_revoked"
+    RETRY_BLOCKED = "retry_blocked"
+    DUPLICATE = "duplicate"
+    MERCHANT_CONFIG = "merchant_config"
+    ACCOUNT_UPDATED = "account_updated"
+    CUSTOMER_CANCELLED = "customer_cancelled"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One notice as it arrived: the exact bytes, and the headers as (lower-case name, value) pairs."""
+
+    body: bytes
+    headers: Sequence[tuple[bytes, bytes]]
+    received_at: datetime
+
+    def header_bytes(self, name: str) -> bytes | None:
+        """The value of a header, or None when it is absent.
+
+        Raises BadSignature when it was sent more than once: which of two values was meant is not ours to choose.
+        """
+        wanted = name.lower().encode("ascii")
+        values = [value for key, value in self.headers if key == wanted]
+        if len(values) > 1:
+            raise BadSignature(f"the header {name} was sent {len(values)} times; send it once")
+        return values[0] if values else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptReported:
+    """A sender's statement about one attempt at one payment.
+
+    Amounts are minor units; an amount or a currency the sender does not tell is None, never a guess. Times are aware
+    and in UTC.
+    """
+
+    provider_payment_id: str
+    provider_attempt_id: str
+    outcome: Outcome
+    occurred_at: datetime | None
+    """When it was tried; None when the sender does not say, and then the arrival stands in for it, marked as such."""
+    stated_at: datetime | None = None
+    """When the sender made this statement: of two about the same attempt, the later holds. None: `occurred_at`."""
+    sequence: int = 0
+    """The sender's own number of the attempt; orders attempts of the same time."""
+    amount_minor: int | None = None
+    currency: str | None = None
+    code: str | None = None
+    message: str | None = None
+    category: Category | None = None
+    provider_customer_id: str | None = None
+    provider_subscription_id: str | None = None
+    customer_name: str | None = None
+    customer_email: str | None = None
+    customer_phone: str | None = None
+    description: str | None = None
+    payer_key: str | None = None
+    """Who owes it, where the sender's success notices name a payer but no payment (see ReceiptReported)."""
+    details: Mapping[str, Any] = field(default_factory=dict)
+    """The sender's own fields that its own API must be able to give back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiptReported:
+    """Money received that names a payer but no payment; the ledger applies it to that payer's oldest open failure
+    of the same amount, in the same or in an unknown currency."""
+
+    provider_receipt_id: str
+    payer_key: str
+    amount_minor: int | None
+    currency: str | None
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+Event = AttemptReported | ReceiptReported
+
+
+class Options(BaseModel):
+    """What a source can be told about its provider. An adapter that needs more subclasses it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    default_currency: str | None = Field(
+        None, pattern="^[A-Z]{3}$", description="ISO 4217 code for notices that name no currency"
+    )
+    tolerance_seconds: int = Field(300, ge=1, le=86_400, description="how far a signature's time may be off, both ways")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the provider wants to hear when its notice is safe."""
+
+    status: int = 200
+    body: bytes = b'{"received":true}'
+    media_type: str = "application/json"
+
+
+class Provider(Protocol):
+    """One sender of notices. Pure: no clock, no network, no database."""
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    """How people write the name."""
+    takes_webhooks: ClassVar[bool]
+    """True when sources can be made for it; False when it posts with a token to an API of its own."""
+    options_model: ClassVar[type[Options]]
+    kept_headers: ClassVar[frozenset[str]]
+    """Headers beside Content-Type and User-Agent that `parse` needs again on replay."""
+    reply: ClassVar[Reply]
+
+    def verify(self, delivery: Delivery, secrets: Sequence[bytes], options: Any, now: datetime) -> None:
+        """Raises BadSignature unless the bytes are signed with one of `secrets` at an acceptable time."""
+        ...
+
+    def parse(self, delivery: Delivery, options: Any) -> Sequence[Event]:
+        """The events of one notice; none when it is of a kind the ledger does not record.
+
+        Raises UnreadableNotice when it cannot be understood.
+        """
+        ...

@@ -1,0 +1,119 @@
+"""Request bodies as ASP.NET Web API takes them: one object as JSON, as data contract XML or as a form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import Enum
+from functools import lru_cache
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from dunning_service.errors import FieldError, UnreadableNotice, UnsupportedMediaType
+from dunning_service.providers._data_contract import read_xml
+from dunning_service.providers._json import read_json, require_keepable
+
+_MAX_FORM_FIELDS = 1_000
+
+
+class BodyFormat(Enum):
+    JSON = "JSON"
+    XML = "XML"
+    FORM = "form"
+
+
+_FORMATS = {
+    "application/json": BodyFormat.JSON,
+    "text/json": BodyFormat.JSON,
+    "application/xml": BodyFormat.XML,
+    "text/xml": BodyFormat.XML,
+    "application/x-www-form-urlencoded": BodyFormat.FORM,
+}
+
+
+class Contract:
+    """What a request object is called in XML, and its properties as their owner spells them."""
+
+    def __init__(self, root: str, namespace: str, properties: Iterable[str]) -> None:
+        self.root = root
+        self.namespace = namespace
+        self.properties = frozenset(properties)
+        self._by_folded_name = {name.lower(): name for name in self.properties}
+
+    def named(self, name: str) -> str | None:
+        """The property that `name` means, exactly or but for case; None when there is none."""
+        return name if name in self.properties else self._by_folded_name.get(name.lower())
+
+
+def read_properties(body: bytes, content_type: bytes | None, contract: Contract) -> dict[str, Any]:
+    """The properties of the object in `body`, under the contract's own names; members it does not know are left out
+    or are there to be ignored.
+
+    Raises UnsupportedMediaType when the Content-Type is missing or another than those above, and UnreadableNotice
+    when the body is not such an object or gives a property twice.
+    """
+    if not body:
+        raise UnreadableNotice(f"the body is empty; send {contract.root} in it")
+    body_format = format_of(content_type)
+    if body_format is BodyFormat.JSON:
+        value = read_json(body)
+        if type(value) is not dict:
+            raise UnreadableNotice(f"the body must be one JSON object, {contract.root}")
+        return value if value.keys() <= contract.properties else _under_own_names(value.items(), contract)
+    if body_format is BodyFormat.XML:
+        return _under_own_names(read_xml(body, root=contract.root, namespace=contract.namespace), contract)
+    return _under_own_names(_read_form(body), contract)
+
+
+@lru_cache(maxsize=64)
+def format_of(content_type: bytes | None) -> BodyFormat:
+    """The format a Content-Type header names. Raises UnsupportedMediaType for none, for another, and for a charset
+    other than UTF-8."""
+    if not content_type:
+        raise UnsupportedMediaType(
+            "The request has a body but no Content-Type header, and the inferred media type "
+            "'application/octet-stream' is not supported for this resource."
+        )
+    media_type, *parameters = (part.strip() for part in content_type.decode("latin-1").lower().split(";"))
+    try:
+        body_format = _FORMATS[media_type]
+    except KeyError:
+        raise UnsupportedMediaType(
+            f"The request entity's media type '{media_type[:100]}' is not supported for this resource."
+        ) from None
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        charset = value.strip().strip('"')
+        if name.strip() == "charset" and charset not in ("utf-8", "utf8", "us-ascii"):
+            raise UnsupportedMediaType(
+                f"The request entity's charset '{charset[:100]}' is not supported for this resource; send UTF-8."
+            )
+    return body_format
+
+
+def _under_own_names(members: Iterable[tuple[str, Any]], contract: Contract) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for given, value in members:
+        name = contract.named(given)
+        if name is None:
+            continue
+        if name in result:
+            message = "it is given twice; names are the same without regard to case"
+            raise UnreadableNotice(f"{name}: {message}", [FieldError(name, message)])
+        result[name] = value
+    return result
+
+
+def _read_form(body: bytes) -> list[tuple[str, str]]:
+    pairs = [pair for pair in body.split(b"&") if pair]
+    if len(pairs) > _MAX_FORM_FIELDS:
+        raise UnreadableNotice(f"the form holds more than {_MAX_FORM_FIELDS} fields")
+    return [(_form_text(name), _form_text(value)) for name, _, value in (pair.partition(b"=") for pair in pairs)]
+
+
+def _form_text(raw: bytes) -> str:
+    try:
+        text = unquote_to_bytes(raw.replace(b"+", b" ")).decode("utf-8")
+    except UnicodeDecodeError:
+        raise UnreadableNotice("the form is not valid UTF-8") from None
+    require_keepable(text)
+    return text

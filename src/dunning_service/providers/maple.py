@@ -1,0 +1,277 @@
+"""Maple Billing: `payment.failed` and `payment.success`, sent through Convoy.
+
+https://docs.maplebilling.com/webhook-references/payments/paymentfailed shows a payment as the whole body; the guide
+shows it as `data` of an event with an `event_type`. Both are read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, StringConstraints, ValidationError
+
+from dunning_service.errors import BadSignature, FieldError, UnreadableNotice
+from dunning_service.money import MAX_MINOR, InvalidAmount, currency_exponent
+from dunning_service.providers._base import (
+    MAX_IDENTIFIER,
+    MAX_TEXT,
+    AttemptReported,
+    Delivery,
+    Event,
+    Options,
+    Outcome,
+    Reply,
+)
+from dunning_service.providers._dates import read_moment, refuse_future
+from dunning_service.providers._json import read_json
+from dunning_service.providers._signatures import (
+    Encoding,
+    HashName,
+    is_among,
+    keyed_hash,
+    read_signature_header,
+    require_recent,
+)
+
+_OUTCOMES = {"payment.failed": Outcome.FAILED, "payment.success": Outcome.SUCCEEDED}
+_DETAILS = (
+    "status",
+    "transaction_type",
+    "provider_type",
+    "provider_transaction_id",
+    "invoice_number",
+    "invoice_uuid",
+    "company_id",
+)
+
+
+class MapleOptions(Options):
+    """Hash and encoding are settings of a Convoy project; Maple publishes neither, and its sample looks like the
+    defaults."""
+
+    signature_hash: HashName = Field("sha256", description="hash of the signature: sha1, sha256, sha384 or sha512")
+    signature_encoding: Encoding = Field("hex", description="how the signature is written: hex or base64")
+    require_timestamp: bool = Field(
+        False,
+        description="refuse signatures without a time (`t=`); they are safe to take, as a notice that comes again "
+        "changes nothing and a signature with a time is never valid without it",
+    )
+
+
+def _moment(text: Any) -> datetime:
+    if not isinstance(text, str):
+        raise ValueError("it must be a text such as 2026-01-11T19:31:58Z")
+    try:
+        return read_moment(text)
+    except UnreadableNotice as error:
+        raise ValueError(error.message) from None
+
+
+def _filled(text: str | None) -> str | None:
+    """At most as long as the ledger keeps it; None for text that is empty or blank, as it says nothing."""
+    return text[:MAX_TEXT] if text and not text.isspace() else None
+
+
+def _known_currency(text: str) -> str:
+    currency = text.upper()
+    try:
+        currency_exponent(currency)
+    except InvalidAmount as error:
+        raise ValueError(str(error)) from None
+    return currency
+
+
+_Identifier = Annotated[str, StringConstraints(max_length=MAX_IDENTIFIER, pattern=r"\S")]
+_OptionalIdentifier = Annotated[str, StringConstraints(max_length=MAX_IDENTIFIER)] | None
+_Moment = Annotated[datetime, PlainValidator(_moment)] | None
+_Minor = Annotated[int, Field(ge=0, le=MAX_MINOR)]
+
+
+class _Part(BaseModel):
+    """What is read of an object; whatever else it holds is ignored. Nothing is converted: "12" is not a number."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+
+class _Amount(_Part):
+    currency: Annotated[str, AfterValidator(_known_currency)] | None = None
+    value_in_cents: _Minor | None = None
+
+
+class _Customer(_Part):
+    id: _OptionalIdentifier = None
+    name: str | None = None
+    org_name: str | None = None
+    email: str | None = None
+
+
+class _PaymentMethod(_Part):
+    brand: str | None = None
+    last_4: str | None = None
+    type: str | None = None
+
+
+class _Payment(_Part):
+    id: _Identifier
+    company_id: _Identifier
+    invoice_uuid: _OptionalIdentifier = None
+    invoice_number: str | None = None
+    total_amount: _Amount | None = None
+    customer: _Customer | None = None
+    customer_id: _OptionalIdentifier = None
+    created_at: _Moment = None
+    updated_at: _Moment = None
+    status: str | None = None
+    status_message: str | None = None
+    transaction_type: str | None = None
+    provider_type: str | None = None
+    provider_transaction_id: str | None = None
+    payment_method: _PaymentMethod | None = None
+
+
+class _Event(_Part):
+    """The envelope, as far as it is needed."""
+
+    created_at: _Moment = None
+
+
+class Maple:
+    name: ClassVar[str] = "maple"
+    title: ClassVar[str] = "Maple"
+    takes_webhooks: ClassVar[bool] = True
+    options_model: ClassVar[type[Options]] = MapleOptions
+    kept_headers: ClassVar[frozenset[str]] = frozenset()
+    reply: ClassVar[Reply] = Reply()
+
+    def verify(self, delivery: Delivery, secrets: Sequence[bytes], options: MapleOptions, now: datetime) -> None:
+        """With a time, `<time>,<body>` is signed: a comma, where others have a dot. Without one, the body alone.
+
+        Any signature in the header may match any of the secrets, as either side may be changing its own.
+        """
+        value = delivery.header_bytes("x-maple-signature")
+        if value is None:
+            raise BadSignature("the notice is not signed: the header X-Maple-Signature is missing")
+        header = read_signature_header(value)
+        if header.timestamp is not None:
+            message = b"%b,%b" % (header.timestamp, delivery.body)
+        elif options.require_timestamp:
+            raise BadSignature("the signature has no time (`t=`), and this source requires one")
+        else:
+            message = delivery.body
+        given = header.signatures
+        if options.signature_encoding == "hex":
+            given = tuple(signature.lower() for signature in given)
+        expected = [keyed_hash(key, message, options.signature_hash, options.signature_encoding) for key in secrets]
+        if not is_among(expected, given):
+            raise BadSignature("the signature in X-Maple-Signature is not one of this body with this source's secret")
+        if header.timestamp is not None:
+            require_recent(header.timestamp, now, options.tolerance_seconds)
+
+    def parse(self, delivery: Delivery, options: MapleOptions) -> Sequence[Event]:
+        """One attempt, or nothing for an event of another type."""
+        document = read_json(delivery.body)
+        if not isinstance(document, dict):
+            raise UnreadableNotice("the body is not a JSON object")
+        if not _is_envelope(document):
+            return (_attempt(document, Outcome.FAILED, None, "", delivery, options),)
+        event_type = document["event_type"]
+        if not isinstance(event_type, str):
+            raise _refused([FieldError("event_type", "it must be a text such as payment.failed")])
+        outcome = _OUTCOMES.get(event_type)
+        if outcome is None:
+            return ()
+        event = _read(_Event, document, "")
+        return (_attempt(document.get("data"), outcome, event.created_at, "data.", delivery, options),)
+
+
+PROVIDER = Maple()
+
+
+def _is_envelope(document: dict[str, Any]) -> bool:
+    """An event holds a payment as `data`; one that has neither `data` nor an `id` is no payment by itself either."""
+    return "event_type" in document and ("data" in document or "id" not in document)
+
+
+def _attempt(
+    document: Any, outcome: Outcome, sent_at: datetime | None, where: str, delivery: Delivery, options: MapleOptions
+) -> AttemptReported:
+    payment = _read(_Payment, document, where)
+    occurred_at = payment.created_at or payment.updated_at or sent_at
+    stated_at = payment.updated_at or sent_at
+    if occurred_at is not None:
+        field = "created_at" if payment.created_at else "updated_at" if payment.updated_at else None
+        refuse_future(occurred_at, delivery.received_at, f"{where}{field}" if field else "created_at")
+    if stated_at is not None:
+        refuse_future(stated_at, delivery.received_at, f"{where}updated_at" if payment.updated_at else "created_at")
+    customer = payment.customer or _NOBODY
+    amount = payment.total_amount or _UNTOLD
+    number = _filled(payment.invoice_number)
+    return AttemptReported(
+        provider_payment_id=_payment_id(payment, where),
+        provider_attempt_id=payment.id,
+        outcome=outcome,
+        occurred_at=occurred_at,
+        stated_at=stated_at,
+        amount_minor=amount.value_in_cents,
+        currency=amount.currency or options.default_currency,
+        message=_filled(payment.status_message),
+        provider_customer_id=_filled(payment.customer_id) or _filled(customer.id),
+        customer_name=_filled(customer.name) or _filled(customer.org_name),
+        customer_email=_filled(customer.email),
+        description=f"Invoice {number}"[:MAX_TEXT] if number else None,
+        details=_details(payment),
+    )
+
+
+_NOBODY = _Customer()
+_UNTOLD = _Amount()
+
+
+def _payment_id(payment: _Payment, where: str) -> str:
+    """Unambiguous whatever the parts hold: a slash in the company's id cannot pass for the one between them."""
+    company = payment.company_id
+    if "/" in company or "%" in company:
+        company = company.replace("%", "%25").replace("/", "%2F")
+    invoice = _filled(payment.invoice_uuid)
+    payment_id = f"{company}/{invoice or payment.id}"
+    if len(payment_id) > MAX_IDENTIFIER:
+        field = f"{where}invoice_uuid" if invoice else f"{where}id"
+        raise _refused([FieldError(field, f"with company_id it is longer than {MAX_IDENTIFIER} characters")])
+    return payment_id
+
+
+def _details(payment: _Payment) -> dict[str, Any]:
+    """What whoever looks into a failure wants to see, in Maple's words."""
+    details: dict[str, Any] = {}
+    for name in _DETAILS:
+        text = _filled(getattr(payment, name))
+        if text is not None:
+            details[name] = text
+    method = payment.payment_method
+    if method is not None:
+        told = {"brand": _filled(method.brand), "last_4": _filled(method.last_4), "type": _filled(method.type)}
+        details["payment_method"] = {name: text for name, text in told.items() if text is not None}
+    return details
+
+
+_Model = TypeVar("_Model", bound=_Part)
+
+
+def _read(model: type[_Model], document: Any, where: str) -> _Model:
+    try:
+        return model.model_validate(document)
+    except ValidationError as error:
+        problems = []
+        for found in error.errors(include_url=False, include_input=False, include_context=False):
+            field = where + ".".join(str(part) for part in found["loc"])
+            problems.append(FieldError(field.rstrip("."), found["msg"].removeprefix("Value error, ")))
+        raise _refused(problems) from None
+
+
+def _refused(problems: Sequence[FieldError]) -> UnreadableNotice:
+    text = "; ".join(
+        f"{problem.field}: {problem.message}" if problem.field else problem.message for problem in problems
+    )
+    return UnreadableNotice(text, problems)

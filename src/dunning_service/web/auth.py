@@ -1,0 +1,57 @@
+"""Bearer tokens: who is calling, and may they do this."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+from fastapi import Depends
+from fastapi.security import HTTPBearer
+from fastapi.security.http import HTTPAuthorizationCredentials
+from starlette.requests import Request
+
+from dunning_service.errors import InvalidToken, MissingScope
+from dunning_service.merchants.directory import Principal, Scope
+from dunning_service.web.services import services
+
+_DOCUMENTED = HTTPBearer(
+    auto_error=False, scheme_name="token", description="A token of a merchant, made with `dunning token add`."
+)
+
+
+def bearer_token(request: Request) -> str | None:
+    """The token of `Authorization: Bearer <token>`; None without one, with another scheme, or with two such headers."""
+    given = [value for name, value in request.scope["headers"] if name == b"authorization"]
+    if len(given) != 1:
+        return None
+    scheme, _, token = given[0].partition(b" ")
+    if scheme.lower() != b"bearer":
+        return None
+    return token.strip().decode("latin-1") or None
+
+
+async def principal_with(request: Request, scope: Scope) -> Principal:
+    """Who is calling, for routes that solve no dependencies. Raises InvalidToken or MissingScope."""
+    token = bearer_token(request)
+    if token is None:
+        raise InvalidToken("a token is needed: send the header `Authorization: Bearer <token>` once")
+    principal = await services(request).directory.principal(token)
+    require_scope(principal, scope)
+    return principal
+
+
+def require_scope(principal: Principal, scope: Scope) -> None:
+    """Raises MissingScope unless the token may do what `scope` allows."""
+    if scope not in principal.scopes:
+        raise MissingScope(f"this token does not have the scope {scope.value!r}")
+
+
+def scoped(scope: Scope) -> Callable[..., Awaitable[Principal]]:
+    """A dependency: `Annotated[Principal, Depends(scoped(Scope.READ))]`."""
+
+    async def principal(
+        request: Request, _documented: Annotated[HTTPAuthorizationCredentials | None, Depends(_DOCUMENTED)]
+    ) -> Principal:
+        return await principal_with(request, scope)
+
+    return principal

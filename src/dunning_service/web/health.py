@@ -1,0 +1,49 @@
+"""Is it alive, can it work, and how much does it do."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from dunning_service.errors import ConfigurationError, Unavailable
+from dunning_service.migrating import require_current_revision, revision_on
+from dunning_service.web.metrics import MEDIA_TYPE
+from dunning_service.web.services import services
+
+_RETRY_AFTER_S = 10
+
+router = APIRouter(tags=["operation"])
+
+
+@router.get("/healthz", summary="The process is alive")
+async def healthz() -> dict[str, str]:
+    """Touches nothing else: a database that is down is no reason to restart the process."""
+    return {"status": "alive"}
+
+
+@router.get(
+    "/readyz",
+    summary="The service can do its work",
+    responses={503: {"description": "The database cannot be reached, or its schema is behind"}},
+)
+async def readyz(request: Request) -> dict[str, str]:
+    """The database answers, and its schema is one that this version of the service can work with."""
+    async with services(request).database.read() as connection:
+        revision = await connection.run_sync(revision_on)
+    try:
+        require_current_revision(revision)
+    except ConfigurationError as error:
+        raise Unavailable(error.message, _RETRY_AFTER_S) from None
+    return {"status": "ready"}
+
+
+@router.get(
+    "/metrics",
+    summary="Counters for Prometheus",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+)
+async def metrics(request: Request) -> Response:
+    """Notices by provider and outcome, latencies, batch sizes and the queue; of all processes together."""
+    return Response(services(request).metrics.render(), headers={"content-type": MEDIA_TYPE})

@@ -1,0 +1,89 @@
+"""The one middleware around every request: a tidy path, an id, and one line in the log."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+
+import structlog
+from starlette.requests import HTTPConnection
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from dunning_service.web.logs import current_request_id
+
+_HEADER = b"x-request-id"
+_ACCEPTABLE = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_SCOPE_KEY = "dunning.request_id"
+_HUNG_UP = 499
+"""What the log says when the caller was gone before there was an answer."""
+
+log = structlog.get_logger("dunning_service.requests")
+
+
+def request_id(request: HTTPConnection) -> str:
+    """The id of this request: the caller's `X-Request-Id`, or one made here. It is on the answer and in the log."""
+    found: str = request.scope.get(_SCOPE_KEY, "")
+    return found
+
+
+class AroundRequests:
+    """Outermost of all layers.
+
+    * A trailing slash is not part of a path, so a POST with one is answered and not redirected.
+    * HEAD is answered as GET is; the server leaves out the body.
+    * `X-Request-Id` comes in, or is made, and goes out with the answer.
+    * The log gets the route's template, never the path, which may hold an id, nor the query.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        method: str = scope["method"]
+        if method == "HEAD":
+            scope = {**scope, "method": "GET"}
+        path: str = scope["path"]
+        if path[-1:] == "/" and len(path) > 1:
+            scope["path"] = path.rstrip("/") or "/"
+        identifier = b""
+        for name, value in scope["headers"]:
+            if name == _HEADER and _ACCEPTABLE.fullmatch(value):
+                identifier = value
+                break
+        text = identifier.decode("ascii") if identifier else os.urandom(12).hex()
+        header = (_HEADER, identifier or text.encode("ascii"))
+        scope[_SCOPE_KEY] = text
+        token = current_request_id.set(text)
+        status = _HUNG_UP
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], header]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_with_id)
+        except Exception:
+            # It has been logged, and answered if that was possible: see `Problems.crashed`. Where an answer had begun,
+            # the server closes the connection, which is how the caller learns of it.
+            has_begun = status != _HUNG_UP
+            status = 500
+            if not has_begun:
+                raise
+        finally:
+            write = log.info if status < 500 else log.warning
+            write(
+                "request",
+                method=method,
+                route=getattr(scope.get("route"), "path_format", None),
+                status=status,
+                duration_ms=round((time.perf_counter() - started) * 1000, 3),
+            )
+            current_request_id.reset(token)

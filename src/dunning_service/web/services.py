@@ -1,0 +1,32 @@
+"""What the running application is made of, for whoever answers a request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+from starlette.requests import HTTPConnection
+
+from dunning_service.clock import Clock
+from dunning_service.db import Database
+from dunning_service.ledger.writer import LedgerWriter
+from dunning_service.merchants.directory import Directory
+from dunning_service.settings import Settings
+from dunning_service.web.metrics import Metrics
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """Made when the application starts, closed when it stops."""
+
+    settings: Settings
+    clock: Clock
+    database: Database
+    directory: Directory
+    writer: LedgerWriter
+    metrics: Metrics
+
+
+def services(request: HTTPConnection) -> Services:
+    """The services of the application that is answering `request`."""
+    return cast(Services, request.scope["app"].state.services)

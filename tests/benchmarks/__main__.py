@@ -1,0 +1,184 @@
+"""`make bench`: how many notices a second are taken in, beside what FastAPI itself can do and what a commit for each
+request would cost.
+
+Everything is measured in one run on the same core with the same load, so the ratios hold where the figures do not.
+Exits with 1 when a notice that was acknowledged is not in the list, or one was refused.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+sys.path.insert(1, str(Path(__file__).parent.parent))
+
+import machine
+import measuring
+import profile_report
+import report
+import sqlalchemy as sa
+import wrk
+from measuring import NOTICES, Databases, Measurement, Memory, Plan
+from processes import Server, choose_cores, on_core
+
+from databases import ROOT, PostgresDatabases, SqliteDatabases, postgres_server
+from dunning_service.db import database_url
+
+_DATABASES = ("sqlite", "postgresql")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="tests/benchmarks", description="Measures how fast notices are taken in.")
+    parser.add_argument("--seconds", type=float, default=6.0, help="for each measurement (%(default)s)")
+    parser.add_argument("--warm-up", type=float, default=2.0, help="seconds before each of them (%(default)s)")
+    parser.add_argument("--connections", type=int, default=64, help="that are kept alive (%(default)s)")
+    parser.add_argument("--database", action="append", choices=_DATABASES, help="both unless given")
+    parser.add_argument("--notice", action="append", choices=NOTICES, help="both unless given")
+    parser.add_argument("--generator", choices=("own", "wrk"), default="own", help="of the load (%(default)s)")
+    parser.add_argument("--no-speed", action="store_true", help="leave out the table")
+    parser.add_argument("--no-memory", action="store_true", help="leave out what the server holds after many notices")
+    parser.add_argument(
+        "--memory-notices",
+        nargs=2,
+        type=int,
+        default=(20_000, 200_000),
+        metavar=("FEW", "MANY"),
+        help="after which its memory is compared (20000 200000)",
+    )
+    parser.add_argument("--profile", action="store_true", help="only show where the service spends its time")
+    parser.add_argument("--top", type=int, default=25, help="functions that --profile shows (%(default)s)")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="of the JSON; in bench-results/ unless given")
+    chosen = parser.parse_args()
+    if chosen.seconds <= 0 or chosen.warm_up < 0 or chosen.connections < 1:
+        parser.error("--seconds and --connections must be above 0, --warm-up not below it")
+    if not 0 < chosen.memory_notices[0] < chosen.memory_notices[1]:
+        parser.error("--memory-notices: FEW must be above 0 and below MANY")
+    if chosen.generator == "wrk" and not wrk.is_installed():
+        parser.error("wrk is not installed; leave out --generator wrk")
+    if chosen.profile and not profile_report.is_possible():
+        parser.error("--profile needs Python 3.11: the cProfile of later ones cannot tell threads apart")
+    return chosen
+
+
+def main() -> int:
+    # a stop that is asked for must stop the servers too
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    chosen = _arguments()
+    plan = Plan(choose_cores(), chosen.connections, chosen.seconds, chosen.warm_up, chosen.generator == "wrk")
+    folder = machine.use_a_disk()
+    about = machine.describe() | {"pinned": plan.cores.describe()}
+    with ExitStack() as opened:
+        opened.enter_context(on_core(plan.cores.others))  # with all that is started here, the database included
+        about |= {"file_system": machine.file_system(folder), "fsyncs_per_s": round(machine.fsyncs_per_second(folder))}
+        found = {name: opened.enter_context(_databases(name)) for name in chosen.database or _DATABASES}
+        if "postgresql" in found:
+            about["postgresql"] = _postgres_version(found["postgresql"])
+        _say_where(about, folder)
+        wanted = chosen.notice or NOTICES
+        if chosen.profile:
+            _profile(found, wanted, plan, chosen.top)
+            return 0
+        measured = [] if chosen.no_speed else list(_compare(found, wanted, plan))
+        memories = [] if chosen.no_memory else list(_memory(found, plan, *chosen.memory_notices))
+    path: Path = chosen.out or ROOT / "bench-results" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json"
+    report.write(path, about, measured, memories)
+    _say(f"\nWritten to {path}")
+    return _verdict(measured, memories)
+
+
+@contextmanager
+def _databases(name: str) -> Iterator[Databases]:
+    if name == "sqlite":
+        with measuring.temporary_folder() as folder:
+            yield SqliteDatabases(folder)
+        return
+    with postgres_server() as server:
+        databases = PostgresDatabases(server)
+        try:
+            yield databases
+        finally:
+            databases.close()
+
+
+def _compare(found: dict[str, Databases], wanted: Sequence[str], plan: Plan) -> Iterator[Measurement]:
+    _say(f"\n{report.head()}")
+    for name, databases in found.items():
+        for notice in wanted:
+            for measured in measuring.compared(name, databases, notice, plan):
+                _say(report.line(measured))
+                for problem in measured.problems:
+                    _say(f"  FAIL: {problem}")
+                yield measured
+    _say(report.targets())
+
+
+def _memory(found: dict[str, Databases], plan: Plan, few: int, many: int) -> Iterator[Memory]:
+    _say("\nResident memory of the server")
+    for name, databases in found.items():
+        measured = measuring.memory(name, databases, few, many, plan)
+        _say(report.memory_line(measured))
+        for problem in measured.problems:
+            _say(f"  FAIL: {problem}")
+        yield measured
+
+
+def _profile(found: dict[str, Databases], wanted: Sequence[str], plan: Plan, count: int) -> None:
+    def begin(server: Server) -> None:
+        os.kill(server.process.pid, signal.SIGUSR1)
+
+    for name, databases in found.items():
+        for notice in wanted:
+            with measuring.temporary_folder() as into:
+                taken = measuring.under_profile(databases, notice, plan, into, begin)
+                _say(f"\n{name}, {notice}: {profile_report.by_thread(into, taken)}")
+                _say(profile_report.top_functions(into, taken, count))
+                _say(profile_report.top_modules(into, taken, count))
+
+
+def _postgres_version(databases: Databases) -> str:
+    url = databases.create_empty()
+    engine = sa.create_engine(database_url(url), poolclass=sa.NullPool)
+    try:
+        with engine.connect() as connection:
+            shown: str = connection.exec_driver_sql("SHOW server_version").scalar_one()
+        return shown
+    finally:
+        databases.drop(url)
+
+
+def _say_where(about: dict[str, object], folder: Path) -> None:
+    _say(f"{about['measured_at']}, {about['cores']} cores ({about['processor']}), {about['memory_gb']} GB")
+    _say(
+        f"{about['system']}, Python {about['python']}, SQLite {about['sqlite']}"
+        + (f", PostgreSQL {about['postgresql']}" if "postgresql" in about else "")
+    )
+    _say(str(about["pinned"]))
+    _say(f"{about['fsyncs_per_s']} fsyncs of 4 KiB a second in {folder} ({about['file_system'] or 'unknown'})")
+    if machine.is_in_memory(folder):
+        _say("NOTE: that is memory, where an fsync costs nothing; name a folder on a disk in TMPDIR")
+    if float(str(about["load_average_before"])) > machine.BUSY:
+        _say(f"NOTE: the machine was busy before (load {about['load_average_before']}): only ratios mean something")
+
+
+def _verdict(measured: list[Measurement], memories: list[Memory]) -> int:
+    problems = sum(len(one.problems) for one in measured) + sum(len(one.problems) for one in memories)
+    if problems:
+        _say(f"FAIL: {problems} things went wrong, see above")
+        return 1
+    _say("Every notice that was acknowledged is in the list, and none was refused.")
+    return 0
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,55 @@
+"""What every test can ask for: a fresh database of each kind, and the real application on it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from databases import PostgresDatabases, SqliteDatabases, postgres_server
+from running import RunningService, run_service
+
+
+@pytest.fixture(scope="session")
+def sqlite_databases(tmp_path_factory: pytest.TempPathFactory) -> SqliteDatabases:
+    return SqliteDatabases(tmp_path_factory.mktemp("sqlite"))
+
+
+@pytest.fixture(scope="session")
+def postgres_databases() -> Iterator[PostgresDatabases]:
+    with postgres_server() as server:
+        databases = PostgresDatabases(server)
+        yield databases
+        databases.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def databases(request: pytest.FixtureRequest) -> SqliteDatabases | PostgresDatabases:
+    """One kind of database after the other."""
+    name = "sqlite_databases" if request.param == "sqlite" else "postgres_databases"
+    found: SqliteDatabases | PostgresDatabases = request.getfixturevalue(name)
+    return found
+
+
+@pytest.fixture
+def database_url(databases: SqliteDatabases | PostgresDatabases) -> Iterator[str]:
+    """A fresh, migrated database."""
+    url = databases.create()
+    yield url
+    databases.drop(url)
+
+
+@pytest.fixture
+def empty_database_url(databases: SqliteDatabases | PostgresDatabases) -> Iterator[str]:
+    """A fresh database without a schema."""
+    url = databases.create_empty()
+    yield url
+    databases.drop(url)
+
+
+@pytest.fixture
+async def service(database_url: str, tmp_path: Path) -> AsyncIterator[RunningService]:
+    """The application in this process, with a merchant that has a token."""
+    async with run_service(database_url) as running:
+        yield running

@@ -1,0 +1,105 @@
+"""What the OpenAPI document says of both lists."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+
+from dunning_service.app import create_app
+from dunning_service.failed_payments import documentation
+from dunning_service.failed_payments.frontpayment_documentation import DETAILS, LIST
+from dunning_service.failed_payments.frontpayment_shapes import ErrorEnvelope, FailedOrderAnswer, FailedOrderList
+from dunning_service.failed_payments.schemas import (
+    ActionAnswer,
+    ActionRequest,
+    FailedPaymentDetail,
+    FailedPaymentPage,
+    Summary,
+)
+from dunning_service.settings import Settings
+
+OURS = "/api/v1/failed-payments"
+THEIRS = "/api/v1/connect/subscriptions/failed"
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    app: FastAPI = create_app(Settings(_env_file=None, database_url="sqlite:///unused.db"))
+    return app.openapi()
+
+
+def operations(document: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    return [
+        (f"{method} {path}", operation)
+        for path, methods in document["paths"].items()
+        if path.startswith((OURS, "/api/v1/connect"))
+        for method, operation in methods.items()
+    ]
+
+
+def test_every_route_is_there(document: dict[str, Any]) -> None:
+    assert [name for name, _ in operations(document)] == [
+        f"get {OURS}",
+        f"get {OURS}/summary",
+        f"get {OURS}/{{id}}",
+        f"post {OURS}/{{id}}/actions",
+        f"get {THEIRS}/list",
+        f"get {THEIRS}/list/{{status}}",
+        f"get {THEIRS}/details/{{orderUuid}}",
+    ]
+
+
+def test_everything_is_described_with_an_example(document: dict[str, Any]) -> None:
+    for name, operation in operations(document):
+        assert operation["summary"], name
+        assert operation["description"], name
+        assert operation["security"], name
+        for parameter in operation["parameters"]:
+            assert parameter["description"], (name, parameter["name"])
+            assert "$ref" not in str(parameter), (name, parameter["name"])
+            assert "null" not in str(parameter["schema"]), (name, parameter["name"])
+        for status, response in operation["responses"].items():
+            if status == "default":  # said of every route of the application
+                continue
+            for content in response["content"].values():
+                assert "schema" in content, (name, status)
+                assert "example" in content, (name, status)
+
+
+def test_every_filter_is_listed(document: dict[str, Any]) -> None:
+    def listed(path: str) -> list[str]:
+        return [parameter["name"] for parameter in document["paths"][path]["get"]["parameters"]]
+
+    filters = [
+        *("status", "provider", "subscription", "customer", "email", "phone", "amount_min", "amount_max", "currency"),
+        *("category", "order_from", "order_to", "last_failed_since", "last_failed_before", "updated_since", "q"),
+    ]
+    assert listed(f"{OURS}/summary") == filters
+    assert listed(OURS) == [*filters, "limit", "sort", "cursor"]
+    front = ["page", "subscriptionUuid", "phone", "customerName", "startDate", "endDate"]
+    assert listed(f"{THEIRS}/list") == front
+    assert sorted(listed(f"{THEIRS}/list/{{status}}")) == sorted(["status", *front])
+
+
+def test_examples_are_of_the_documented_shape() -> None:
+    def example(responses: dict[int | str, dict[str, Any]], status: int) -> Any:
+        (content,) = responses[status]["content"].values()
+        return content["example"]
+
+    FailedPaymentPage.model_validate(example(documentation.LIST, 200))
+    Summary.model_validate(example(documentation.SUMMARY, 200))
+    FailedPaymentDetail.model_validate(example(documentation.DETAIL, 200))
+    ActionAnswer.model_validate(example(documentation.ACTION, 200))
+    ActionRequest.model_validate(documentation.ACTION_REQUEST["requestBody"]["content"]["application/json"]["example"])
+    FailedOrderList.model_validate(example(LIST, 200))
+    FailedOrderAnswer.model_validate(example(DETAILS, 200))
+    for responses in (LIST, DETAILS):
+        for status in responses:
+            if status != 200:
+                ErrorEnvelope.model_validate(example(responses, int(status)))
+    for responses in (documentation.LIST, documentation.SUMMARY, documentation.DETAIL, documentation.ACTION):
+        for status in responses:
+            if status != 200:
+                documentation.Problem.model_validate(example(responses, int(status)))

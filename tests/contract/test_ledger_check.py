@@ -1,0 +1,139 @@
+"""`dunning ledger check`: silent when all is well, and it names what is not."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from building import NOON, a_decision, a_failure, a_notice, a_receipt, a_success, in_batches
+from dunning_service.ledger.check import differences
+from dunning_service.ledger.models import AttemptRow, PaymentRow
+from dunning_service.ledger.status import Verb
+from dunning_service.merchants.models import Merchant
+from ledgers import Ledger
+
+PAYER = "7:cus_7"
+
+
+@pytest.fixture
+def ledger(database_url: str) -> Iterator[Ledger]:
+    opened = Ledger(database_url)
+    yield opened
+    opened.database.write_engine.dispose()
+
+
+@pytest.fixture
+def merchant_id(ledger: Ledger) -> int:
+    return _a_merchant(ledger, "Sweden & Co", "Europe/Oslo")
+
+
+def _a_merchant(ledger: Ledger, name: str, time_zone: str = "UTC") -> int:
+    merchant_id = ledger.new_merchant()
+    with ledger.database.write() as connection:
+        connection.execute(sa.insert(Merchant).values(id=merchant_id, name=name, time_zone=time_zone, created_at=NOON))
+    return merchant_id
+
+
+def complaints(ledger: Ledger, merchant_id: int | None = None) -> list[str]:
+    with ledger.database.write() as connection:
+        return list(differences(connection, merchant_id))
+
+
+def test_it_is_silent_about_an_empty_ledger(ledger: Ledger) -> None:
+    assert complaints(ledger) == []
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_it_is_silent_after_anything_the_writer_did(ledger: Ledger, merchant_id: int, seed: int) -> None:
+    chance = random.Random(seed)
+    for works in in_batches([_something(chance, merchant_id) for _ in range(60)], [7, 1, 20]):
+        ledger.committer.commit(works, NOON)
+    for payment_id in ledger.payment_ids(merchant_id).values():
+        decision = a_decision(payment_id, chance.choice(list(Verb)), merchant_id=merchant_id, must_apply=False)
+        ledger.committer.commit([decision], NOON)
+    assert len(ledger.payment_ids(merchant_id)) > 5
+    assert complaints(ledger) == []
+
+
+def _something(chance: random.Random, merchant_id: int) -> object:
+    """A notice as `merchant_id`'s systems might send it."""
+    occurred_at = NOON + timedelta(hours=chance.randint(-40, 0))
+    amount = chance.choice([40, 100, None])
+    payment, attempt = f"in_{chance.randint(1, 9)}", str(chance.randint(1, 3))
+    fields = {"occurred_at": occurred_at, "amount_minor": amount, "payer_key": chance.choice([PAYER, None])}
+    told = chance.choice([a_failure, a_failure, a_success])(payment, attempt, **fields)
+    receipt = a_receipt(f"txn_{chance.randint(1, 3)}", PAYER, amount_minor=amount)
+    return a_notice(chance.choice([told, told, receipt]), merchant_id=merchant_id, time_zone="Europe/Oslo")
+
+
+def _three_failures_and_a_receipt(ledger: Ledger, merchant_id: int) -> None:
+    failures = [
+        a_failure(f"in_{number}", payer_key=PAYER, occurred_at=NOON + timedelta(hours=number)) for number in (1, 2, 3)
+    ]
+    works = [a_notice(told, merchant_id=merchant_id, time_zone="Europe/Oslo") for told in (*failures, a_receipt())]
+    ledger.committer.commit(works, NOON)
+    assert ledger.payment(merchant_id, "in_1")["status"] == "paid"
+    assert complaints(ledger) == []
+
+
+TAMPERED = [
+    ("UPDATE payments SET status = 'cancelled' WHERE provider_payment_id = 'in_2'", "has status cancelled", "failed"),
+    ("UPDATE payments SET status = 'failed' WHERE provider_payment_id = 'in_1'", "has status failed", "say paid"),
+    ("UPDATE payments SET amount_minor = 1 WHERE provider_payment_id = 'in_2'", "has amount_minor 1,", "say 1999"),
+    ("UPDATE payments SET paid_minor = 5 WHERE provider_payment_id = 'in_3'", "has paid_minor 5,", "say 0"),
+    ("UPDATE payments SET currency = 'SEK' WHERE provider_payment_id = 'in_2'", "has currency SEK", "say NOK"),
+    ("UPDATE payments SET attempt_count = 9 WHERE provider_payment_id = 'in_2'", "has attempt_count 9", "say 1"),
+    ("UPDATE payments SET order_on = '2020-01-01' WHERE provider_payment_id = 'in_2'", "order_on 2020-01-01", "2026"),
+    ("UPDATE payments SET payer_key = NULL WHERE provider_payment_id = 'in_2'", "has payer_key None", PAYER),
+    ("DELETE FROM receipts", "has provider_receipt_id txn_1", "say None"),
+    ("UPDATE receipts SET amount_minor = 1", "has provider_receipt_id txn_1", "say None"),
+    ("UPDATE attempts SET outcome = 'succeeded'", "has status failed", "say paid"),
+    ("UPDATE daily_counts SET payments = payments + 1 WHERE status = 'paid'", "counted as 2", "there are 1"),
+    ("DELETE FROM daily_counts WHERE status = 'failed'", "counted as 0", "there are 2"),
+]
+
+
+@pytest.mark.parametrize(("statement", "found", "expected"), TAMPERED, ids=[row[0] for row in TAMPERED])
+def test_it_names_what_was_tampered_with(
+    ledger: Ledger, merchant_id: int, statement: str, found: str, expected: str
+) -> None:
+    _three_failures_and_a_receipt(ledger, merchant_id)
+    with ledger.database.write() as connection:
+        connection.exec_driver_sql(statement)
+    assert any(found in complaint and expected in complaint for complaint in complaints(ledger)), complaints(ledger)
+    assert all("merchant Sweden & Co" in complaint for complaint in complaints(ledger))
+
+
+def test_it_names_a_payment_with_an_attempt_inserted_behind_the_ledgers_back(ledger: Ledger, merchant_id: int) -> None:
+    _three_failures_and_a_receipt(ledger, merchant_id)
+    number = ledger.payment_ids(merchant_id)["in_2"]
+    with ledger.database.write() as connection:
+        row = (
+            connection.execute(sa.select(AttemptRow.__table__).where(AttemptRow.payment_id == number)).mappings().one()
+        )
+        connection.execute(sa.insert(AttemptRow).values(row | {"provider_attempt_id": "2"}))
+    assert any(f"ODR{number} has attempt_count 1, but its facts say 2" in complaint for complaint in complaints(ledger))
+
+
+def test_it_can_be_asked_about_one_merchant(ledger: Ledger, merchant_id: int) -> None:
+    other = _a_merchant(ledger, "Other")
+    for owner in (merchant_id, other):
+        ledger.committer.commit([a_notice(a_failure(), merchant_id=owner)], NOON)
+    with ledger.database.write() as connection:
+        connection.execute(sa.update(PaymentRow).where(PaymentRow.merchant_id == other).values(code="altered"))
+    assert complaints(ledger, merchant_id) == []
+    assert len(complaints(ledger, other)) == 1
+    assert complaints(ledger, other) == complaints(ledger)
+
+
+def test_more_payments_than_are_read_at_a_time_are_all_looked_at(ledger: Ledger, merchant_id: int) -> None:
+    works = [a_notice(a_failure(f"in_{number}"), merchant_id=merchant_id) for number in range(600)]
+    ledger.committer.commit(works, NOON)
+    assert complaints(ledger) == []
+    with ledger.database.write() as connection:
+        connection.execute(sa.update(PaymentRow).values(message="altered"))
+    assert len(complaints(ledger)) == 600

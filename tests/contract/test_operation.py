@@ -1,0 +1,302 @@
+"""What an operator sees: health, metrics, request ids, log lines, and errors in the right words."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+import sqlalchemy as sa
+import structlog
+from fastapi import Request
+from starlette.responses import StreamingResponse
+
+from contract._webhooks import an_event, post, signature
+from dunning_service.app import create_app
+from dunning_service.settings import Settings
+from dunning_service.web.logs import configure_logs
+from running import SECRET_KEY, RunningService, run_service
+
+
+@pytest.fixture
+def logged(capfd: pytest.CaptureFixture[str]) -> Iterator[Any]:
+    """The lines written to standard output, as they are in production."""
+    root = logging.getLogger()
+    before = (root.handlers, root.level)
+    configure_logs("info")
+
+    def lines() -> list[dict[str, Any]]:
+        return [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+
+    yield lines
+    structlog.reset_defaults()
+    root.handlers = before[0]
+    root.setLevel(before[1])
+
+
+async def test_process_says_that_it_is_alive(service: RunningService) -> None:
+    assert (await service.client.get("/healthz")).json() == {"status": "alive"}
+
+
+async def test_service_with_its_schema_is_ready(service: RunningService) -> None:
+    response = await service.client.get("/readyz")
+    assert (response.status_code, response.json()) == (200, {"status": "ready"})
+
+
+async def test_service_whose_schema_is_behind_names_the_command(service: RunningService) -> None:
+    with service.database.write() as connection:
+        connection.execute(sa.text("DELETE FROM alembic_version"))
+    response = await service.client.get("/readyz")
+    assert response.status_code == 503
+    assert "dunning migrate" in response.json()["detail"]
+    assert int(response.headers["retry-after"]) > 0
+
+
+async def test_service_with_a_newer_schema_is_ready(service: RunningService) -> None:
+    with service.database.write() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    assert (await service.client.get("/readyz")).status_code == 200
+
+
+async def test_service_without_a_schema_is_not_ready(empty_database_url: str) -> None:
+    app = create_app(Settings(_env_file=None, database_url=empty_database_url, secret_key=SECRET_KEY))
+    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+    async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url="http://t") as client:
+        response = await client.get("/readyz")
+        assert response.status_code == 503
+        assert "dunning migrate" in response.json()["detail"]
+        assert (await client.get("/healthz")).status_code == 200
+
+
+async def test_metrics_count_notices_by_provider_and_outcome(service: RunningService) -> None:
+    source = await service.add_source(service.merchant)
+    await post(service, source, an_event())
+    await post(service, source, an_event())
+    await post(service, source, b"{")
+    await post(service, source, b'{"event_type":"other","data":{}}')
+    await service.client.post(source.path, content=b"{}")
+    await service.client.post("/webhooks/nobody", content=b"{}")
+    response = await service.client.get("/metrics")
+    assert response.headers["content-type"].startswith("text/plain; version=")
+    counted = [line for line in response.text.splitlines() if line.startswith("dunning_notices_total")]
+    assert {line for line in counted if not line.endswith(" 0.0")} == {
+        'dunning_notices_total{outcome="recorded",provider="maple"} 1.0',
+        'dunning_notices_total{outcome="repeated",provider="maple"} 1.0',
+        'dunning_notices_total{outcome="failed",provider="maple"} 1.0',
+        'dunning_notices_total{outcome="ignored",provider="maple"} 1.0',
+        'dunning_notices_total{outcome="refused",provider="maple"} 1.0',
+        'dunning_notices_total{outcome="refused",provider="unknown"} 1.0',
+    }
+    for name in ("dunning_notice_seconds", "dunning_commit_seconds", "dunning_batch_notices"):
+        assert f"{name}_count" in response.text
+    assert "dunning_queue_depth 0.0" in response.text
+    assert source.id not in response.text
+
+
+@pytest.mark.parametrize("given", ["abc", "A.b_c-9", "x" * 64])
+async def test_request_id_of_the_caller_comes_back(service: RunningService, given: str) -> None:
+    for path in ("/healthz", "/nowhere", "/webhooks/nobody"):
+        response = await service.client.get(path, headers={"X-Request-Id": given})
+        assert response.headers.get_list("x-request-id") == [given]
+
+
+@pytest.mark.parametrize("given", ["", "x" * 65, "a b", "a\tb", "æ", "{}", "a;b"])
+async def test_request_id_that_is_not_acceptable_is_replaced(service: RunningService, given: str) -> None:
+    response = await service.client.get("/healthz", headers={"X-Request-Id": given.encode()})
+    (made,) = response.headers.get_list("x-request-id")
+    assert made != given
+    assert len(made) >= 16
+
+
+async def test_each_request_gets_an_id_of_its_own(service: RunningService) -> None:
+    made = {(await service.client.get("/healthz")).headers["x-request-id"] for _ in range(5)}
+    assert len(made) == 5
+
+
+async def test_request_is_one_line_with_the_routes_template(service: RunningService, logged: Any) -> None:
+    source = await service.add_source(service.merchant)
+    logged()
+    await service.client.post(source.path + "?token=hidden", content=b"{}", headers={"X-Request-Id": "abc"})
+    lines = [line for line in logged() if line["event"] == "request"]
+    assert len(lines) == 1
+    (line,) = lines
+    assert (line["method"], line["route"], line["status"]) == ("POST", "/webhooks/{source_id}", 401)
+    assert line["request_id"] == "abc"
+    assert line["duration_ms"] >= 0
+    assert set(line) == {"at", "level", "event", "request_id", "method", "route", "status", "duration_ms"}
+
+
+async def test_log_holds_no_path_query_token_secret_signature_or_person(service: RunningService, logged: Any) -> None:
+    source = await service.add_source(service.merchant)
+    body = an_event()
+    at = int(service.clock.now.timestamp())
+    given = signature(source.secret, body, at)
+    await service.client.post(source.path, content=body, headers={"X-Maple-Signature": f"t={at},v1={given}"})
+    await service.client.get("/api/v1/failed-payments?email=kari@example.com&phone=4799999999", headers=service.auth)
+    await service.client.get("/kari@example.com?email=kari@example.com")
+    await service.client.get("/api/v1/failed-payments", headers={"Authorization": "Bearer dun_wrong"})
+    text = json.dumps(logged())
+    for secret in (source.id, source.secret, given, service.token, "dun_wrong", "kari", "4799999999", "Nordmann"):
+        assert secret not in text
+
+
+async def test_crash_is_logged_once_with_its_traceback_and_without_secrets(
+    service: RunningService, logged: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = await service.add_source(service.merchant)
+    logged()
+
+    def explode(*_: Any) -> Any:
+        raise KeyError("kari@example.com +47 999 99 999 dun_abcdef")
+
+    monkeypatch.setattr("dunning_service.providers.maple.Maple.parse", explode)
+    response = await post(service, source, an_event())
+    lines = logged()
+    crashes = [line for line in lines if line["event"] == "request.crashed"]
+    assert len(crashes) == 1
+    assert "in explode" in crashes[0]["exception"]
+    assert "KeyError" in crashes[0]["exception"]
+    assert crashes[0]["request_id"] == response.json()["request_id"]
+    for secret in ("kari", "999", "abcdef"):
+        assert secret not in json.dumps(crashes)
+
+
+async def test_crash_of_any_other_route_is_a_problem_too(
+    service: RunningService, logged: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def explode(*_: Any) -> Any:
+        raise RuntimeError("no")
+
+    monkeypatch.setattr("dunning_service.web.metrics.Metrics.render", explode)
+    response = await service.client.get("/metrics")
+    assert response.status_code == 500
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.json()["request_id"] == response.headers["x-request-id"]
+    assert [line["event"] for line in logged()] == ["request.crashed", "request"]
+
+
+@pytest.mark.parametrize("path", ["/healthz/", "/readyz/", "/metrics/", "/openapi.json/", "/healthz//"])
+async def test_trailing_slash_is_no_redirect(service: RunningService, path: str) -> None:
+    assert (await service.client.get(path, follow_redirects=False)).status_code == 200
+
+
+async def test_head_is_answered_as_get(service: RunningService) -> None:
+    response = await service.client.head("/healthz")
+    assert (response.status_code, response.headers["content-type"]) == (200, "application/json")
+
+
+async def test_nothing_there_is_a_problem(service: RunningService) -> None:
+    response = await service.client.get("/nowhere", headers={"X-Request-Id": "abc"})
+    assert response.status_code == 404
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.json() == {
+        "type": "about:blank",
+        "title": "Not Found",
+        "status": 404,
+        "detail": "there is nothing at this address",
+        "code": "not_found",
+        "errors": [],
+        "request_id": "abc",
+    }
+
+
+async def test_wrong_method_is_told_which_are_right(service: RunningService) -> None:
+    response = await service.client.delete("/healthz")
+    assert (response.status_code, response.headers["allow"]) == (405, "GET, HEAD")
+    assert response.json()["code"] == "method_not_allowed"
+
+
+async def test_each_api_speaks_its_own_dialect(service: RunningService) -> None:
+    ours = await service.client.get("/api/v1/failed-payments")
+    assert (ours.status_code, ours.headers["www-authenticate"]) == (401, "Bearer")
+    assert ours.json()["code"] == "invalid_token"
+    for path in ("/api/ActionService/Nothing", "/api/actionservice/nothing", "/API/ACTIONSERVICE"):
+        assert "Message" in (await service.client.post(path)).json()
+    theirs = await service.client.get("/api/v1/connect/nothing")
+    assert theirs.json()["status_code"] == 404
+    assert "code" in (await service.client.get("/api/v1/connected")).json()
+
+
+async def test_database_that_is_gone_is_unavailable_in_each_dialect(
+    service: RunningService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> Any:
+        raise sa.exc.OperationalError("SELECT", {"email": "kari@example.com"}, Exception("connection refused"))
+
+    monkeypatch.setattr("dunning_service.db.Database.read", refuse)
+    source = "/webhooks/0123456789abcdef"
+    for response in (
+        await service.client.post(source, content=b"{}"),
+        await service.client.get("/readyz"),
+        await service.client.get("/api/v1/failed-payments", headers=service.auth),
+        await service.client.post("/api/ActionService/LogInvoicePaymentFailed", json={}, headers=service.auth),
+        await service.client.get("/api/v1/connect/subscriptions/failed/list", headers=service.auth),
+    ):
+        assert response.status_code == 503
+        assert int(response.headers["retry-after"]) > 0
+        assert "kari" not in response.text
+    assert (await service.client.get("/healthz")).status_code == 200
+
+
+async def test_openapi_describes_the_webhook(service: RunningService) -> None:
+    document = (await service.client.get("/openapi.json")).json()
+    webhook = document["paths"]["/webhooks/{source_id}"]
+    assert set(webhook) == {"post"}
+    assert webhook["post"]["parameters"][0]["name"] == "source_id"
+    assert webhook["post"]["requestBody"]["required"] is True
+    assert {"200", "401", "404", "413", "415", "503"} <= set(webhook["post"]["responses"])
+
+
+async def test_pages_of_other_origins_may_call_only_when_they_are_named(database_url: str) -> None:
+    preflight = {"Origin": "https://dash.example.com", "Access-Control-Request-Method": "GET"}
+    async with run_service(database_url, cors_origins=("https://dash.example.com",)) as service:
+        allowed = await service.client.options("/api/v1/failed-payments", headers=preflight)
+        assert allowed.headers["access-control-allow-origin"] == "https://dash.example.com"
+        refused = await service.client.options(
+            "/api/v1/failed-payments", headers=preflight | {"Origin": "https://evil.example.com"}
+        )
+        assert "access-control-allow-origin" not in refused.headers
+        page = await service.client.get("/api/v1/failed-payments", headers=service.auth | preflight)
+        assert page.headers["access-control-allow-origin"] == "https://dash.example.com"
+        assert "x-request-id" in page.headers
+
+
+async def test_pages_of_other_origins_may_not_call_by_default(service: RunningService) -> None:
+    preflight = {"Origin": "https://dash.example.com", "Access-Control-Request-Method": "GET"}
+    response = await service.client.options("/api/v1/failed-payments", headers=preflight)
+    assert "access-control-allow-origin" not in response.headers
+
+
+async def test_answer_of_a_wrong_parameter_names_it(service: RunningService) -> None:
+    async def limited(limit: int) -> None: ...
+
+    service.app.add_api_route("/limited", limited)
+    response = await service.client.get("/limited?limit=many")
+    assert response.status_code == 422
+    assert response.json()["errors"][0]["field"] == "limit"
+    assert "limit" in response.json()["detail"]
+
+
+async def test_answer_that_breaks_off_is_logged_once(service: RunningService, logged: Any) -> None:
+    async def broken(request: Request) -> StreamingResponse:
+        async def pieces() -> Any:
+            yield b"{"
+            raise RuntimeError("no more")
+
+        return StreamingResponse(pieces())
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Any) -> None: ...
+
+    service.app.add_api_route("/broken", broken)
+    logged()
+    scope = {"type": "http", "method": "GET", "path": "/broken", "headers": [], "query_string": b"", "root_path": ""}
+    await service.app(scope, receive, send)
+    events = [line["event"] for line in logged()]
+    assert events.count("request.crashed") == 1
+    assert events[-1] == "request"

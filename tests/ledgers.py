@@ -1,0 +1,79 @@
+"""The ledger as a test sees it: a real committer on a real database, and what its tables say."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import sqlalchemy as sa
+
+from dunning_service.db import Database, database_url
+from dunning_service.ledger.commit import Committer
+from dunning_service.ledger.models import ActionRow, AttemptRow, DailyCountRow, DeliveryRow, PaymentRow, ReceiptRow
+
+Facts = dict[str, set[tuple[Any, ...]]]
+
+_merchants = itertools.count(1)
+
+_ARRIVAL = {"received_at", "last_received_at", "times_received", "created_at", "updated_at", "delivery_digest"}
+_SURROGATE = {"merchant_id", "id", "payment_id", "number", "resolved"}
+
+
+class Ledger:
+    """One database with a committer; every property-test example takes a merchant of its own in it."""
+
+    def __init__(self, url: str) -> None:
+        self.database = Database(database_url(url))
+        self.committer = Committer(self.database)
+
+    def new_merchant(self) -> int:
+        return next(_merchants)
+
+    def rows(self, model: Any, merchant_id: int) -> list[dict[str, Any]]:
+        with self.database.write() as connection:
+            table: sa.Table = model.__table__
+            found = connection.execute(sa.select(table).where(table.c.merchant_id == merchant_id))
+            return [dict(row) for row in found.mappings()]
+
+    def payment_ids(self, merchant_id: int) -> dict[str, int]:
+        return {row["provider_payment_id"]: row["id"] for row in self.rows(PaymentRow, merchant_id)}
+
+    def payment(self, merchant_id: int, provider_payment_id: str = "in_1") -> dict[str, Any]:
+        return next(
+            row for row in self.rows(PaymentRow, merchant_id) if row["provider_payment_id"] == provider_payment_id
+        )
+
+    def counts(self, merchant_id: int) -> dict[tuple[Any, str], int]:
+        """Failed payments by (order date, status), summed over the shards."""
+        sums: dict[tuple[Any, str], int] = {}
+        for row in self.rows(DailyCountRow, merchant_id):
+            key = (row["order_on"], row["status"])
+            sums[key] = sums.get(key, 0) + row["payments"]
+        return {key: count for key, count in sums.items() if count}
+
+    def contents(self, merchant_id: int) -> dict[str, Any]:
+        """Everything the ledger knows, without surrogate numbers, arrival times and repeat counters."""
+        names = {number: name for name, number in self.payment_ids(merchant_id).items()}
+        return {
+            "payments": _as_set(self.rows(PaymentRow, merchant_id), names),
+            **self.facts(merchant_id),
+            "counts": self.counts(merchant_id),
+        }
+
+    def facts(self, merchant_id: int) -> Facts:
+        """What is only ever inserted."""
+        names = {number: name for name, number in self.payment_ids(merchant_id).items()}
+        return {
+            model.__tablename__: _as_set(self.rows(model, merchant_id), names)
+            for model in (AttemptRow, ActionRow, ReceiptRow)
+        } | {"bodies": {(row["digest"], row["body"]) for row in self.rows(DeliveryRow, merchant_id)}}
+
+
+def _as_set(rows: list[dict[str, Any]], names: dict[int, str]) -> set[tuple[Any, ...]]:
+    return {
+        (
+            names.get(row.get("payment_id", -1)),
+            *((name, repr(value)) for name, value in row.items() if name not in _ARRIVAL | _SURROGATE),
+        )
+        for row in rows
+    }

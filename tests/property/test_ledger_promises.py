@@ -1,0 +1,218 @@
+"""What the ledger promises, against the real committer on both databases."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from building import NOON, a_decision, a_notice, in_batches
+from dunning_service.ledger.models import AttemptRow, PaymentRow
+from dunning_service.ledger.status import Verb
+from dunning_service.ledger.work import Decision, DecisionRecorded, NoticeRecorded
+from dunning_service.providers import AttemptReported, Event, Outcome, ReceiptReported
+from ledgers import Ledger
+
+several_examples = settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+
+PAYMENTS = ("in_1", "in_2", "in_3")
+PAYERS = ("7:cus_7", "8:")
+CURRENCIES = ("NOK", "JPY", None)
+
+moments = st.one_of(st.none(), st.integers(-3, 3).map(lambda hours: NOON + timedelta(hours=hours)))
+amounts = st.sampled_from([0, 40, 60, 100, None])
+attempts: st.SearchStrategy[AttemptReported] = st.builds(
+    AttemptReported,
+    provider_payment_id=st.sampled_from(PAYMENTS),
+    provider_attempt_id=st.sampled_from(["1", "2", "3"]),
+    outcome=st.sampled_from(Outcome),
+    occurred_at=moments,
+    stated_at=moments,
+    sequence=st.integers(0, 3),
+    amount_minor=amounts,
+    currency=st.sampled_from(CURRENCIES),
+    customer_name=st.sampled_from([None, "Nafees", "Ærlig Ås"]),
+    customer_phone=st.sampled_from([None, "+47 465 67 468"]),
+    payer_key=st.sampled_from([*PAYERS, None]),
+)
+receipts: st.SearchStrategy[ReceiptReported] = st.builds(
+    ReceiptReported,
+    provider_receipt_id=st.sampled_from(["txn_1", "txn_2"]),
+    payer_key=st.sampled_from(PAYERS),
+    amount_minor=amounts,
+    currency=st.sampled_from(CURRENCIES),
+)
+events: st.SearchStrategy[Event] = st.one_of(attempts, attempts, attempts, receipts)
+stories = st.lists(st.lists(events, min_size=1, max_size=3), min_size=1, max_size=8)
+decisions = st.lists(
+    st.tuples(st.sampled_from(PAYMENTS), st.sampled_from(Verb), st.integers(0, 9)), max_size=4, unique_by=lambda d: d[2]
+)
+
+
+@pytest.fixture
+def ledger(database_url: str) -> Iterator[Ledger]:
+    opened = Ledger(database_url)
+    yield opened
+    opened.database.write_engine.dispose()
+
+
+def record(ledger: Ledger, works: list[Any], sizes: list[int]) -> list[Any]:
+    results = []
+    for batch in in_batches(works, sizes):
+        results += ledger.committer.commit(batch, NOON)
+    return results
+
+
+def a_story(merchant_id: int, story: list[list[Event]]) -> list[Any]:
+    """The notices of a story; the same story gives every merchant the same bytes."""
+    return [
+        a_notice(*told, merchant_id=merchant_id, body=f"{number}: {told!r}".encode())
+        for number, told in enumerate(story)
+    ]
+
+
+def decide(ledger: Ledger, merchant_id: int, wanted: list[tuple[str, Verb, int]]) -> list[Decision]:
+    """The decisions about those payments that exist."""
+    ids = ledger.payment_ids(merchant_id)
+    return [
+        a_decision(
+            ids[payment], verb, merchant_id=merchant_id, decided_at=NOON + timedelta(minutes=minute), must_apply=False
+        )
+        for payment, verb, minute in wanted
+        if payment in ids
+    ]
+
+
+@several_examples
+@given(
+    story=stories,
+    wanted=decisions,
+    shuffled=st.randoms(use_true_random=False),
+    sizes=st.lists(st.integers(1, 6), min_size=1, max_size=5),
+)
+def test_any_order_with_any_repeats_ends_in_the_same_ledger(
+    ledger: Ledger,
+    story: list[list[Event]],
+    wanted: list[tuple[str, Verb, int]],
+    shuffled: random.Random,
+    sizes: list[int],
+) -> None:
+    one, other = ledger.new_merchant(), ledger.new_merchant()
+    record(ledger, a_story(one, story), [1])
+    record(ledger, decide(ledger, one, wanted), [1])
+
+    notices = a_story(other, story)
+    notices += shuffled.choices(notices, k=len(notices) // 2)
+    shuffled.shuffle(notices)
+    # actions fall in the middle of the story; one about a payment that has not failed yet is told again at its end
+    half = len(notices) // 2
+    record(ledger, notices[:half], sizes)
+    early = decide(ledger, other, wanted)
+    shuffled.shuffle(early)
+    results = record(ledger, early, sizes)
+    done = {result.decided_at for result in results if isinstance(result, DecisionRecorded)}
+    record(ledger, notices[half:], sizes)
+    record(ledger, [late for late in decide(ledger, other, wanted) if late.decided_at not in done], sizes)
+
+    assert ledger.contents(one) == ledger.contents(other)
+
+
+@several_examples
+@given(story=stories, wanted=decisions, sizes=st.lists(st.integers(1, 4), min_size=1, max_size=5))
+def test_facts_are_only_ever_inserted(
+    ledger: Ledger, story: list[list[Event]], wanted: list[tuple[str, Verb, int]], sizes: list[int]
+) -> None:
+    merchant_id = ledger.new_merchant()
+    before = ledger.facts(merchant_id)
+    for batch in in_batches(a_story(merchant_id, story), sizes):
+        record(ledger, [*batch, *decide(ledger, merchant_id, wanted[:1])], [len(batch) + 1])
+        after = ledger.facts(merchant_id)
+        for kind, facts in before.items():
+            assert facts <= after[kind]
+        before = after
+
+
+@several_examples
+@given(first=attempts, second=attempts, hours=st.integers(1, 48))
+def test_an_earlier_statement_never_undoes_a_later_one(
+    ledger: Ledger, first: AttemptReported, second: AttemptReported, hours: int
+) -> None:
+    merchant_id = ledger.new_merchant()
+    newer = _same_attempt(first, stated_at=NOON)
+    older = _same_attempt(second, stated_at=NOON - timedelta(hours=hours))
+    record(ledger, [a_notice(newer, merchant_id=merchant_id)], [1])
+    held = ledger.payment(merchant_id)
+    record(ledger, [a_notice(older, merchant_id=merchant_id)], [1])
+    # that it failed once is history, whenever it is heard of; what holds now stays
+    history = {"order_on", "first_failed_at", "last_failed_at", "failed_attempt_count", "updated_at"}
+    now = ledger.payment(merchant_id)
+    assert {name: now[name] for name in now.keys() - history} == {name: held[name] for name in held.keys() - history}
+
+
+@several_examples
+@given(outcomes=st.permutations([Outcome.FAILED, Outcome.CANCELED, Outcome.SUCCEEDED]))
+def test_a_tie_is_settled_by_rank_and_not_by_arrival(ledger: Ledger, outcomes: list[Outcome]) -> None:
+    merchant_id = ledger.new_merchant()
+    for outcome in outcomes:
+        statement = AttemptReported(
+            provider_payment_id="in_1", provider_attempt_id="1", outcome=outcome, occurred_at=NOON, amount_minor=100
+        )
+        record(ledger, [a_notice(statement, merchant_id=merchant_id)], [1])
+    assert ledger.payment(merchant_id)["status"] == "paid"
+
+
+def _same_attempt(event: AttemptReported, **changes: Any) -> AttemptReported:
+    values = {name: getattr(event, name) for name in event.__dataclass_fields__}
+    return AttemptReported(**(values | {"provider_payment_id": "in_1", "provider_attempt_id": "1"} | changes))
+
+
+@several_examples
+@given(story=stories)
+def test_currencies_are_never_added_together(ledger: Ledger, story: list[list[Event]]) -> None:
+    merchant_id = ledger.new_merchant()
+    record(ledger, a_story(merchant_id, story), [3])
+    received = ledger.rows(AttemptRow, merchant_id)
+    for payment in ledger.rows(PaymentRow, merchant_id):
+        assert isinstance(payment["paid_minor"], int)
+        same = [
+            row["amount_minor"] or 0
+            for row in received
+            if row["payment_id"] == payment["id"]
+            and (payment["currency"] is None or row["currency"] in (None, payment["currency"]))
+        ]
+        most_from_receipt = 100 if payment["provider_receipt_id"] else 0
+        assert payment["paid_minor"] <= sum(same) + most_from_receipt
+
+
+@several_examples
+@given(story=stories, wanted=decisions)
+def test_counts_equal_counting_the_rows(
+    ledger: Ledger, story: list[list[Event]], wanted: list[tuple[str, Verb, int]]
+) -> None:
+    merchant_id = ledger.new_merchant()
+    record(ledger, a_story(merchant_id, story), [2, 1, 3])
+    record(ledger, decide(ledger, merchant_id, wanted), [2])
+    counted: dict[tuple[Any, str], int] = {}
+    for row in ledger.rows(PaymentRow, merchant_id):
+        if row["order_on"] is not None:
+            key = (row["order_on"], row["status"])
+            counted[key] = counted.get(key, 0) + 1
+    assert ledger.counts(merchant_id) == counted
+
+
+@several_examples
+@given(story=stories)
+def test_one_merchants_notices_leave_anothers_ledger_alone(ledger: Ledger, story: list[list[Event]]) -> None:
+    one, other = ledger.new_merchant(), ledger.new_merchant()
+    record(ledger, a_story(one, story), [4])
+    before = ledger.contents(one)
+    results = record(ledger, a_story(other, story), [4])
+    assert all(isinstance(result, NoticeRecorded) for result in results)
+    assert ledger.contents(one) == before

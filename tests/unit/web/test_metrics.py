@@ -1,0 +1,59 @@
+"""Counters of one process and of several."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from dunning_service.web.metrics import Metrics
+
+_COUNT = """
+import os, sys
+from dunning_service.web.metrics import Metrics
+metrics = Metrics()
+metrics.notice("maple", "recorded", 0.01)
+metrics.batch_committed(3, 0.002)
+metrics.queue_depth(5)
+if sys.argv[1] == "stop":
+    metrics.close()
+if sys.argv[1] == "render":
+    sys.stdout.buffer.write(metrics.render())
+os._exit(0) if sys.argv[1] == "die" else None
+"""
+
+
+def _run(folder: Path, how: str) -> str:
+    environment = os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(folder)}
+    done = subprocess.run(
+        [sys.executable, "-c", _COUNT, how], env=environment, capture_output=True, check=True, text=True
+    )
+    return done.stdout
+
+
+def test_two_services_in_one_process_count_apart() -> None:
+    one, other = Metrics(), Metrics()
+    one.notice("maple", "recorded", 0.01)
+    assert b'dunning_notices_total{outcome="recorded",provider="maple"} 1.0' in one.render()
+    assert b'dunning_notices_total{outcome="recorded",provider="maple"} 0.0' in other.render()
+
+
+def test_notice_of_nobody_known_is_counted() -> None:
+    metrics = Metrics()
+    metrics.notice(None, "refused", 0.001)
+    assert b'dunning_notices_total{outcome="refused",provider="unknown"} 1.0' in metrics.render()
+
+
+def test_several_processes_answer_as_one(tmp_path: Path) -> None:
+    _run(tmp_path, "stop")
+    _run(tmp_path, "die")
+    text = _run(tmp_path, "render")
+    assert 'dunning_notices_total{outcome="recorded",provider="maple"} 3.0' in text
+    assert "dunning_batch_notices_sum 9.0" in text
+    assert "dunning_commit_seconds_count 3.0" in text
+
+
+def test_process_that_was_killed_has_nothing_waiting(tmp_path: Path) -> None:
+    _run(tmp_path, "die")
+    assert "dunning_queue_depth 5.0" in _run(tmp_path, "render")
