@@ -23,7 +23,7 @@ def upgrade() -> None:
         sa.Column("payments", sa.BigInteger(), nullable=False),
         sa.CheckConstraint(
             "status IN ('failed', 'invoiced', 'debt_collection', 'paid', 'cancelled')",
-            name="ck_daily_counts_status_known",
+            name=op.f("ck_daily_counts_status_known"),
         ),
         sa.PrimaryKeyConstraint("merchant_id", "order_on", "status", "shard", name="pk_daily_counts"),
     )
@@ -41,7 +41,7 @@ def upgrade() -> None:
         sa.Column("outcome", sa.String(length=8), nullable=False),
         sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("reading", sa.Integer(), nullable=False),
-        sa.CheckConstraint("outcome IN ('recorded', 'ignored', 'failed')", name="ck_deliveries_outcome_known"),
+        sa.CheckConstraint("outcome IN ('recorded', 'ignored', 'failed')", name=op.f("ck_deliveries_outcome_known")),
         sa.PrimaryKeyConstraint("merchant_id", "digest", name="pk_deliveries"),
     )
     op.create_index("ix_deliveries_merchant_id_received_at", "deliveries", ["merchant_id", "received_at"], unique=False)
@@ -114,9 +114,10 @@ def upgrade() -> None:
         sa.Column("created_at", UtcDateTime(), nullable=False),
         sa.Column("updated_at", UtcDateTime(), nullable=False),
         sa.CheckConstraint(
-            "status IN ('failed', 'invoiced', 'debt_collection', 'paid', 'cancelled')", name="ck_payments_status_known"
+            "status IN ('failed', 'invoiced', 'debt_collection', 'paid', 'cancelled')",
+            name=op.f("ck_payments_status_known"),
         ),
-        sa.CheckConstraint("currency IS NULL OR length(currency) = 3", name="ck_payments_currency_length"),
+        sa.CheckConstraint("currency IS NULL OR length(currency) = 3", name=op.f("ck_payments_currency_length")),
         sa.PrimaryKeyConstraint("merchant_id", "id", name="pk_payments"),
         sa.UniqueConstraint(
             "merchant_id",
@@ -205,7 +206,8 @@ def upgrade() -> None:
         sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("decided_at", UtcDateTime(), nullable=False),
         sa.CheckConstraint(
-            "verb IN ('invoice', 'send_to_collection', 'mark_paid', 'cancel', 'reopen')", name="ck_actions_verb_known"
+            "verb IN ('invoice', 'send_to_collection', 'mark_paid', 'cancel', 'reopen')",
+            name=op.f("ck_actions_verb_known"),
         ),
         sa.ForeignKeyConstraint(
             ["merchant_id", "payment_id"],
@@ -242,7 +244,8 @@ def upgrade() -> None:
         sa.Column("payer_key", sa.Text(), nullable=True),
         sa.Column("details", sa.JSON(), nullable=False),
         sa.CheckConstraint(
-            "outcome IN ('pending', 'failed', 'canceled', 'succeeded', 'guaranteed')", name="ck_attempts_outcome_known"
+            "outcome IN ('pending', 'failed', 'canceled', 'succeeded', 'guaranteed')",
+            name=op.f("ck_attempts_outcome_known"),
         ),
         sa.ForeignKeyConstraint(
             ["merchant_id", "payment_id"],

@@ -180,7 +180,7 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """One transaction: commit on return, roll back on raise. Blocks: the service calls it in the writer's thread."""
+        """One transaction: commit on return, roll back on raise. Blocks: the service does it in the writer's thread."""
         with self.write_engine.begin() as connection:
             yield connection
 

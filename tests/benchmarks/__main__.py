@@ -115,7 +115,7 @@ def _compare(found: dict[str, Databases], wanted: Sequence[str], plan: Plan) -> 
                 for problem in measured.problems:
                     _say(f"  FAIL: {problem}")
                 yield measured
-    _say(report.targets())
+    _say(report.TARGETS)
 
 
 def _memory(found: dict[str, Databases], plan: Plan, few: int, many: int) -> Iterator[Memory]:

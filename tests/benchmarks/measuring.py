@@ -57,6 +57,7 @@ class Measurement:
     listed: int | None = None
     problems: list[str] = field(default_factory=list)
     to_noop: float | None = None
+    to_noop_by_processor: float | None = None
     to_commit_per_request: float | None = None
 
     @property
@@ -87,10 +88,11 @@ def compared(name: str, databases: Databases, notice: str, plan: Plan) -> Iterat
     base = _of_noop(name, notice, plan)
     yield base
     each = _of_service(name, databases, notice, plan, EACH, max_batch=1)
-    each.to_noop = _ratio(each, base)
+    _compare_with_noop(each, base)
     yield each
     group = _of_service(name, databases, notice, plan, GROUP)
-    group.to_noop, group.to_commit_per_request = _ratio(group, base), _ratio(group, each)
+    _compare_with_noop(group, base)
+    group.to_commit_per_request = _ratio(group.requests_per_s, each.requests_per_s)
     yield group
 
 
@@ -232,5 +234,10 @@ def _problems_of(found: Outcome) -> list[str]:
     return (said if refused else []) + found.problems
 
 
-def _ratio(one: Measurement, other: Measurement) -> float | None:
-    return one.requests_per_s / other.requests_per_s if other.requests_per_s else None
+def _compare_with_noop(one: Measurement, base: Measurement) -> None:
+    one.to_noop = _ratio(one.requests_per_s, base.requests_per_s)
+    one.to_noop_by_processor = _ratio(one.requests_per_processor_s, base.requests_per_processor_s)
+
+
+def _ratio(one: float, other: float) -> float | None:
+    return one / other if other else None

@@ -53,7 +53,13 @@ def test_it_is_silent_after_anything_the_writer_did(ledger: Ledger, merchant_id:
     for works in in_batches([_something(chance, merchant_id) for _ in range(60)], [7, 1, 20]):
         ledger.committer.commit(works, NOON)
     for payment_id in ledger.payment_ids(merchant_id).values():
-        decision = a_decision(payment_id, chance.choice(list(Verb)), merchant_id=merchant_id, must_apply=False)
+        decision = a_decision(
+            payment_id,
+            chance.choice(list(Verb)),
+            merchant_id=merchant_id,
+            time_zone="Europe/Oslo",
+            must_apply=False,
+        )
         ledger.committer.commit([decision], NOON)
     assert len(ledger.payment_ids(merchant_id)) > 5
     assert complaints(ledger) == []
@@ -115,7 +121,7 @@ def test_it_names_a_payment_with_an_attempt_inserted_behind_the_ledgers_back(led
         row = (
             connection.execute(sa.select(AttemptRow.__table__).where(AttemptRow.payment_id == number)).mappings().one()
         )
-        connection.execute(sa.insert(AttemptRow).values(row | {"provider_attempt_id": "2"}))
+        connection.execute(sa.insert(AttemptRow).values(dict(row) | {"provider_attempt_id": "2"}))
     assert any(f"ODR{number} has attempt_count 1, but its facts say 2" in complaint for complaint in complaints(ledger))
 
 

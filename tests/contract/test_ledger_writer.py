@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, MutableMapping
+from typing import Any
 
 import pytest
+import structlog
 
 from building import NOON, a_decision, a_failure, a_notice
 from dunning_service.db import Database, database_url
@@ -47,6 +49,13 @@ async def database(ledger: Ledger) -> AsyncIterator[Database]:
     opened = Database(ledger.database.url)
     yield opened
     await opened.close()
+
+
+@pytest.fixture
+def logged() -> Iterator[list[MutableMapping[str, Any]]]:
+    """What was logged meanwhile, instead of its being printed."""
+    with structlog.testing.capture_logs() as entries:
+        yield entries
 
 
 def a_writer(database: Database, **limits: int) -> tuple[LedgerWriter, Observed]:
@@ -105,7 +114,7 @@ async def test_closing_commits_what_was_accepted_and_accepts_no_more(ledger: Led
 
 
 async def test_what_exceeds_the_queue_is_refused_and_may_be_sent_again(ledger: Ledger, database: Database) -> None:
-    writer, _ = a_writer(database, max_pending=2)
+    writer, observed = a_writer(database, max_pending=2)
     first, second, third = (a_notice(a_failure(f"in_{number}")) for number in range(3))
     await hang_up(writer, first)
     await hang_up(writer, second)
@@ -113,6 +122,7 @@ async def test_what_exceeds_the_queue_is_refused_and_may_be_sent_again(ledger: L
         await writer.record(third)
     assert refusal.value.retry_after >= 1
     writer.start()
+    await observed.has_begun.wait()
     assert not (await writer.record(second)).is_new
     assert (await writer.record(third)).is_new
     await writer.close()
@@ -141,9 +151,9 @@ UNKEEPABLE = {
 
 @pytest.mark.parametrize("fields", UNKEEPABLE.values(), ids=UNKEEPABLE.keys())
 async def test_what_the_database_cannot_keep_fails_alone(
-    ledger: Ledger, database: Database, fields: dict[str, object]
+    ledger: Ledger, database: Database, logged: list[MutableMapping[str, Any]], fields: dict[str, object]
 ) -> None:
-    writer, observed = a_writer(database)
+    writer, _ = a_writer(database)
     bad = a_notice(a_failure("in_bad", **fields))
     notices = [a_notice(a_failure(f"in_{number}")) for number in range(6)]
     calls = [asyncio.create_task(writer.record(notice)) for notice in [*notices[:3], bad, *notices[3:]]]
@@ -154,9 +164,12 @@ async def test_what_the_database_cannot_keep_fails_alone(
     assert all(isinstance(result, NoticeRecorded) and result.is_new for result in results)
     assert recorded(ledger) == {f"in_{number}" for number in range(6)}
     assert len(ledger.rows(DeliveryRow, MERCHANT)) == 6
+    assert [entry["event"] for entry in logged if entry["log_level"] == "error"] == ["work.refused"]
 
 
-async def test_a_notice_with_one_bad_event_leaves_no_trace_of_its_good_ones(ledger: Ledger, database: Database) -> None:
+async def test_a_notice_with_one_bad_event_leaves_no_trace_of_its_good_ones(
+    ledger: Ledger, database: Database, logged: list[MutableMapping[str, Any]]
+) -> None:
     writer, _ = a_writer(database)
     writer.start()
     with pytest.raises(UnreadableNotice):
@@ -216,7 +229,9 @@ async def test_the_answer_goes_to_the_one_who_asked(ledger: Ledger, database: Da
     assert [result.is_new for result in results] == [notice not in known for notice in works]
 
 
-async def test_a_database_that_is_out_of_reach_is_a_reason_to_send_again() -> None:
+async def test_a_database_that_is_out_of_reach_is_a_reason_to_send_again(
+    logged: list[MutableMapping[str, Any]],
+) -> None:
     nowhere = Database(database_url("postgresql://nobody@127.0.0.1:1/nothing"))
     writer, _ = a_writer(nowhere)
     writer.start()

@@ -97,6 +97,11 @@ def test_signature_sent_twice_is_refused() -> None:
         PROVIDER.verify(delivery, [SECRET.encode()], MapleOptions(), NOW)
 
 
+def test_what_is_signed_with_a_time_does_not_pass_for_a_body() -> None:
+    with pytest.raises(BadSignature):
+        verify(signature(SECRET, BODY, AT), body=f"{AT},".encode() + BODY)
+
+
 @pytest.mark.parametrize("hashing", ["sha1", "sha256", "sha384", "sha512"])
 @pytest.mark.parametrize("encoding", ["hex", "base64"])
 def test_hash_and_encoding_are_options_of_the_source(hashing: str, encoding: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import Iterator
@@ -289,7 +290,7 @@ async def test_answer_that_breaks_off_is_logged_once(service: RunningService, lo
         return StreamingResponse(pieces())
 
     async def receive() -> Any:
-        return {"type": "http.request", "body": b"", "more_body": False}
+        await asyncio.Event().wait()
 
     async def send(message: Any) -> None: ...
 

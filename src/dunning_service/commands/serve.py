@@ -170,6 +170,7 @@ def _server_options() -> dict[str, Any]:
         "log_config": None,  # the service's own log takes what the server says
         "access_log": False,
         "server_header": False,
+        "proxy_headers": False,  # links begin with DUNNING_PUBLIC_URL; what a caller says of itself decides nothing
         "backlog": 2048,
         "http": BoundedHttp,
         "timeout_keep_alive": _KEEP_ALIVE_S,

@@ -4,32 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, Field
-
 from dunning_service.failed_payments.schemas import ActionRequest
+from dunning_service.web.problems import PROBLEM_SCHEMA
 
 PUBLIC_NUMBER = "ODR1276808511"
 
 Responses = dict[int | str, dict[str, Any]]
-
-
-class ProblemField(BaseModel):
-    """One thing that is wrong with one field."""
-
-    field: str = Field(description='as the caller wrote it; "" for the whole input')
-    message: str
-
-
-class Problem(BaseModel):
-    """An error (RFC 9457)."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    code: str = Field(description="stable, for programs")
-    errors: list[ProblemField]
-    request_id: str
 
 
 _PAYMENT = {
@@ -96,7 +76,7 @@ def _problem(status: int, title: str, code: str, detail: str, *errors: tuple[str
     }
     return {
         "description": title,
-        "content": {"application/problem+json": {"schema": Problem.model_json_schema(), "example": example}},
+        "content": {"application/problem+json": {"schema": PROBLEM_SCHEMA, "example": example}},
     }
 
 

@@ -6,10 +6,9 @@ Python costs more than everything else on the way of a notice. SQLite's own `exe
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import date, datetime
-from functools import cache, lru_cache
+from functools import cache
 from itertools import chain
 from operator import itemgetter, methodcaller
 from typing import Any, Protocol
@@ -26,6 +25,9 @@ Row = Mapping[str, Any]
 
 class Bulk(Protocol):
     """The statements the ledger's writer needs, for many rows at a time. Each answers at once when there are none."""
+
+    takes_locks: bool
+    """False where a transaction that writes is the only one anyway."""
 
     def lock(self, connection: Connection, keys: Collection[int]) -> None:
         """Waits until no other transaction holds any of these keys, and holds them until the end of this one."""
@@ -56,6 +58,8 @@ def bulk_for(connection: Connection) -> Bulk:
 
 class _Postgres:
     """One statement, one parameter."""
+
+    takes_locks = True
 
     def lock(self, connection: Connection, keys: Collection[int]) -> None:
         if keys:  # in one order everywhere, so that two batches do not wait for each other
@@ -142,7 +146,12 @@ def _postgres_add(table: sa.Table, column: str, columns: tuple[str, ...]) -> str
 
 
 class _Sqlite:
-    """One prepared statement, many rows."""
+    """Statements of many rows, of a few fixed lengths, so that each is prepared once and then kept by the driver.
+
+    `executemany` would let go of the interpreter's lock after every row, and wait for it again.
+    """
+
+    takes_locks = False
 
     def lock(self, connection: Connection, keys: Collection[int]) -> None:
         """The transaction began with the write lock: no other is running."""
@@ -151,7 +160,7 @@ class _Sqlite:
         self, connection: Connection, table: sa.Table, by: Sequence[str], keys: Collection[tuple[Any, ...]]
     ) -> Sequence[Row]:
         found: list[Row] = []
-        for some in _at_most(500, list(keys)):
+        for some in _in_parts(list(keys)):
             statement = _sqlite_select(table, tuple(by), len(some))
             result = connection.exec_driver_sql(statement, tuple(chain.from_iterable(some)))
             found += [_as_read(table, dict(row)) for row in result.mappings()]
@@ -160,9 +169,9 @@ class _Sqlite:
     def insert(self, connection: Connection, table: sa.Table, rows: Sequence[Row]) -> None:
         if rows:
             columns = tuple(rows[0])
-            marks = ", ".join("?" for _ in columns)
-            statement = f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608
-            connection.exec_driver_sql(statement, _bound(table, columns, rows))
+            for some in _in_parts(_bound(table, columns, rows)):
+                statement = _sqlite_insert(table, columns, len(some))
+                connection.exec_driver_sql(statement, tuple(chain.from_iterable(some)))
 
     def update(self, connection: Connection, table: sa.Table, rows: Sequence[Row]) -> None:
         if rows:
@@ -176,16 +185,33 @@ class _Sqlite:
     def add(self, connection: Connection, table: sa.Table, column: str, rows: Sequence[Row]) -> None:
         if rows:
             columns = tuple(rows[0])
-            marks = ", ".join("?" for _ in columns)
             keys = ", ".join(key.name for key in table.primary_key)
             statement = (
-                f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({marks}) "  # noqa: S608
+                f"{_sqlite_insert(table, columns, 1)} "
                 f"ON CONFLICT ({keys}) DO UPDATE SET {column} = {column} + excluded.{column}"
             )
             connection.exec_driver_sql(statement, _bound(table, columns, rows))
 
 
-@lru_cache(maxsize=1_000)
+_PARTS = (64, 16, 4, 1)
+"""How many rows a statement of SQLite may have."""
+
+
+def _in_parts(items: Sequence[tuple[Any, ...]]) -> Iterator[Sequence[tuple[Any, ...]]]:
+    at = 0
+    for size in _PARTS:
+        while len(items) - at >= size:
+            yield items[at : at + size]
+            at += size
+
+
+@cache
+def _sqlite_insert(table: sa.Table, columns: tuple[str, ...], count: int) -> str:
+    row = f"({', '.join('?' for _ in columns)})"
+    return f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES {', '.join([row] * count)}"  # noqa: S608
+
+
+@cache
 def _sqlite_select(table: sa.Table, by: tuple[str, ...], count: int) -> str:
     """CROSS JOIN keeps SQLite to this order: look each key up, rather than scan the table for all of them."""
     keys = ", ".join([f"({', '.join('?' for _ in by)})"] * count)
@@ -195,10 +221,6 @@ def _sqlite_select(table: sa.Table, by: tuple[str, ...], count: int) -> str:
         f"WITH given ({', '.join(by)}) AS (VALUES {keys}) "  # noqa: S608
         f"SELECT {columns} FROM given CROSS JOIN {table.name} AS held ON {matches}"
     )
-
-
-def _at_most(size: int, items: Sequence[tuple[Any, ...]]) -> Iterable[Sequence[tuple[Any, ...]]]:
-    return (items[start : start + size] for start in range(0, len(items), size))
 
 
 def _bound(table: sa.Table, columns: Sequence[str], rows: Sequence[Row]) -> list[tuple[Any, ...]]:
@@ -219,8 +241,12 @@ def _way_in(kind: sa.types.TypeEngine[Any]) -> Callable[[Any], str] | None:
     if isinstance(kind, (UtcDateTime, sa.Date)):
         return methodcaller("isoformat")
     if isinstance(kind, sa.JSON):
-        return json.dumps
+        return _json_text
     return None
+
+
+def _json_text(value: Any) -> str:
+    return orjson.dumps(value).decode()
 
 
 def _as_read(table: sa.Table, values: dict[str, Any]) -> Row:
@@ -238,7 +264,7 @@ def _way_out(kind: sa.types.TypeEngine[Any]) -> Callable[[Any], Any] | None:
     if isinstance(kind, sa.Date):
         return date.fromisoformat
     if isinstance(kind, sa.JSON):
-        return json.loads
+        return orjson.loads
     if isinstance(kind, sa.Boolean):
         return bool
     return None

@@ -41,17 +41,27 @@ Result = NoticeRecorded | DecisionRecorded | DunningError
 
 
 class Batch:
-    """The works of one transaction. Used once: `run`, then the caller commits."""
+    """The works of one transaction. Used once: `run`, then the caller commits.
+
+    Raises LocksMissing when it has to begin again with more locks than the works name.
+    """
 
     def __init__(
-        self, connection: Connection, works: Sequence[Work], numbers: PaymentNumbers, *, shard: int, now: datetime
+        self,
+        connection: Connection,
+        works: Sequence[Work],
+        numbers: PaymentNumbers,
+        *,
+        shard: int,
+        now: datetime,
+        also_lock: frozenset[int] = frozenset(),
     ) -> None:
         self._connection = connection
         self._works = works
         self._numbers = numbers
         self._shard = shard
         self._now = now
-        self._book = open_book(connection, works, now)
+        self._book = open_book(connection, works, now, also_lock)
         self._touched_payers: set[PayerKey] = set()
         self._attempts: list[Row] = []
         self._actions: list[Row] = []

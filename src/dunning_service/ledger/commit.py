@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from datetime import datetime
 
+import orjson
 import sqlalchemy as sa
 import structlog
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
@@ -14,6 +15,7 @@ from dunning_service.db import Database
 from dunning_service.errors import DunningError, Unavailable, UnreadableNotice
 from dunning_service.ledger.batch import Batch, Result
 from dunning_service.ledger.numbers import PaymentNumbers
+from dunning_service.ledger.reading import LocksMissing
 from dunning_service.ledger.work import Notice, Work
 from dunning_service.providers import AttemptReported
 
@@ -58,22 +60,28 @@ class Committer:
         return self.commit(works[:middle], now) + self.commit(works[middle:], now)
 
     def _commit(self, works: Sequence[Work], now: datetime) -> list[Result]:
-        for last in (False,) * (_TRIES - 1) + (True,):
+        tries = 0
+        also_lock: frozenset[int] = frozenset()
+        while True:
             try:
                 self._numbers.reserve(sum(_payments_at_most(work) for work in works))
                 with self._database.write() as connection:
-                    return Batch(connection, works, self._numbers, shard=self._shard, now=now).run()
+                    return Batch(
+                        connection, works, self._numbers, shard=self._shard, now=now, also_lock=also_lock
+                    ).run()
+            except LocksMissing as missing:
+                also_lock |= missing.keys
             except DBAPIError as error:
-                if not last and _may_succeed_again(error):
+                tries += 1
+                if tries < _TRIES and _may_succeed_again(error):
                     log.info("batch.retried", works=len(works), sqlstate=_sqlstate(error))
-                    continue
-                if is_unavailable(error):
+                elif is_unavailable(error):
                     log.warning(
                         "batch.refused", works=len(works), sqlstate=_sqlstate(error), error=type(error).__name__
                     )
                     raise Unavailable("the database cannot be reached; nothing was recorded, send it again") from error
-                raise
-        raise AssertionError("unreachable")
+                else:
+                    raise
 
 
 def _payments_at_most(work: Work) -> int:
@@ -110,6 +118,18 @@ def _refusal(work: Work, error: Exception) -> DunningError:
     if isinstance(error, DunningError):
         return error
     log.error("work.refused", kind=type(work).__name__, error=type(error).__name__, exc_info=error)
-    if isinstance(error, DBAPIError) and (_sqlstate(error) or "").startswith(_REFUSED_CLASSES):
+    if _is_about_values(error):
         return UnreadableNotice("the notice holds a value that the database cannot keep")
     return DunningError("the notice could not be recorded; nothing was lost or changed")
+
+
+def _is_about_values(error: Exception) -> bool:
+    """True when it is a value that the database cannot keep, or that cannot even be written down for it."""
+    if isinstance(error, DBAPIError):
+        state = _sqlstate(error)
+        return (
+            state.startswith(_REFUSED_CLASSES)
+            if state
+            else isinstance(error, (sa.exc.IntegrityError, sa.exc.DataError))
+        )
+    return isinstance(error, (OverflowError, UnicodeError, orjson.JSONEncodeError))

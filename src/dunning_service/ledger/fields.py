@@ -15,7 +15,7 @@ def phone_key(text: str | None) -> str | None:
     """
     if text is None:
         return None
-    digits = "".join(character for character in text if character in "0123456789")
+    digits = "".join(filter("0123456789".__contains__, text))
     if not digits:
         return None
     if text.lstrip().startswith("+"):

@@ -21,7 +21,7 @@ _RANK = {
     Outcome.SUCCEEDED: 3,
     Outcome.GUARANTEED: 3,
 }
-_SUCCESSES = frozenset({Outcome.SUCCEEDED, Outcome.GUARANTEED})
+_SUCCESSES = (Outcome.SUCCEEDED, Outcome.GUARANTEED)
 
 
 class Attempt(NamedTuple):
@@ -110,8 +110,11 @@ def current_attempts(revisions: Iterable[Any]) -> list[Any]:
     return list(current.values())
 
 
-def _newest_first(attempts: list[Attempt]) -> list[Attempt]:
-    return attempts if len(attempts) < 2 else sorted(attempts, key=_age, reverse=True)
+def _newest_first(revisions: Collection[Attempt]) -> list[Attempt]:
+    """The revisions that hold, one for each attempt."""
+    if len(revisions) < 2:
+        return list(revisions)
+    return sorted(current_attempts(revisions), key=_age, reverse=True)
 
 
 def _age(attempt: Attempt) -> tuple[datetime, int, str]:
@@ -183,10 +186,10 @@ def fold_payment(
     revisions: Collection[Attempt], actions: Sequence[Action], receipt: Receipt | None, time_zone: str
 ) -> FoldedPayment:
     """The payment that these facts describe. `revisions` holds at least one attempt; `receipt` is the applied one."""
-    attempts = _newest_first(current_attempts(revisions))
+    attempts = _newest_first(revisions)
     newest = attempts[0]
     # one that failed once stays a failed payment, also when the same attempt is later said to have succeeded
-    failed = _newest_first(current_attempts(one for one in revisions if one.outcome == Outcome.FAILED))
+    failed = _newest_first([revision for revision in revisions if revision.outcome == Outcome.FAILED])
     successes = [attempt for attempt in attempts if attempt.outcome in _SUCCESSES]
 
     # what is owed is what was tried and not paid: a part payment of 40 does not make a debt of 100 one of 40
@@ -215,19 +218,19 @@ def fold_payment(
         amount_minor=amount,
         currency=currency,
         paid_minor=paid_minor,
-        code=shown["code"],
-        message=shown["message"],
-        category=shown["category"] or Category.UNKNOWN,
-        provider_customer_id=shown["provider_customer_id"],
-        provider_subscription_id=shown["provider_subscription_id"],
-        customer_name=shown["customer_name"],
-        customer_name_folded=folded(shown["customer_name"]),
-        customer_email=shown["customer_email"],
-        customer_email_folded=folded(shown["customer_email"]),
-        customer_phone=shown["customer_phone"],
-        customer_phone_key=phone_key(shown["customer_phone"]),
-        description=shown["description"],
-        payer_key=shown["payer_key"],
+        code=shown.code,
+        message=shown.message,
+        category=shown.category or Category.UNKNOWN,
+        provider_customer_id=shown.provider_customer_id,
+        provider_subscription_id=shown.provider_subscription_id,
+        customer_name=shown.customer_name,
+        customer_name_folded=folded(shown.customer_name),
+        customer_email=shown.customer_email,
+        customer_email_folded=folded(shown.customer_email),
+        customer_phone=shown.customer_phone,
+        customer_phone_key=phone_key(shown.customer_phone),
+        description=shown.description,
+        payer_key=shown.payer_key,
         provider_receipt_id=None if receipt is None else receipt.provider_receipt_id,
         details=newest.details,
     )
@@ -242,12 +245,12 @@ def _first(values: Iterable[Any]) -> Any:
     return next((value for value in values if value is not None), None)
 
 
-def _newest_values(attempts: Sequence[Attempt]) -> dict[str, Any]:
-    """Of each shown field the newest attempt's value that is not null."""
+def _newest_values(attempts: Sequence[Attempt]) -> Attempt:
+    """The newest attempt, each of whose shown fields has the newest value that is not null."""
+    newest = attempts[0]
     if len(attempts) == 1:
-        only = attempts[0]
-        return {name: getattr(only, name) for name in _SHOWN}
-    return {name: _first(getattr(attempt, name) for attempt in attempts) for name in _SHOWN}
+        return newest
+    return newest._replace(**{name: _first(getattr(attempt, name) for attempt in attempts) for name in _SHOWN})
 
 
 def _earliest(failed: Sequence[Attempt]) -> Attempt | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Any
 
 import sqlalchemy as sa
@@ -26,18 +27,37 @@ IDEMPOTENCY_LIFETIME = timedelta(hours=24)
 """How long the answer to an idempotent request is kept."""
 
 
-def open_book(connection: Connection, works: Sequence[Work], now: datetime) -> Book:
-    """The book of these works: whatever it holds stays as it is until the transaction ends, or is changed by us."""
+class LocksMissing(Exception):
+    """What was read may be believed under more locks only; the transaction has to begin again with them.
+
+    They cannot be taken now: two batches that each waited for more while holding some would wait for each other.
+    """
+
+    def __init__(self, keys: frozenset[int]) -> None:
+        super().__init__(f"{len(keys)} more locks are needed")
+        self.keys = keys
+
+
+def open_book(
+    connection: Connection, works: Sequence[Work], now: datetime, also_lock: frozenset[int] = frozenset()
+) -> Book:
+    """The book of these works: whatever it holds stays as it is until the transaction ends, or is changed by us.
+
+    Raises LocksMissing when what is there calls for more than the works name and `also_lock` holds.
+    """
     reader = _Reader(connection, works, now)
-    locked: set[int] = set()
-    needed = reader.named_locks()
-    while True:  # what is read may call for more locks, and having waited for those it must be read again
-        bulk_for(connection).lock(connection, needed - locked)
-        locked |= needed
-        book, needed = reader.read()
-        if needed <= locked:
-            book.take_as_read()
-            return book
+    bulk = bulk_for(connection)
+    if bulk.takes_locks:
+        locked = reader.named_locks() | also_lock
+        bulk.lock(connection, locked)
+        book, payers = reader.read()
+        wanted = _locks(book.payments, payers) - locked
+        if wanted:
+            raise LocksMissing(wanted)
+    else:
+        book, _ = reader.read()
+    book.take_as_read()
+    return book
 
 
 def _lock_key(*parts: object) -> int:
@@ -71,19 +91,18 @@ class _Reader:
     def _events(self) -> Iterable[tuple[int, str, Event]]:
         return ((notice.merchant_id, notice.provider, event) for notice in self._notices for event in notice.events)
 
-    def named_locks(self) -> set[int]:
+    def named_locks(self) -> frozenset[int]:
         """The locks that the works themselves name."""
-        keys = _locks(self._payments, self._payers)
-        keys |= {_lock_key("receipt", *key) for key in self._receipts}
+        keys = {_lock_key("receipt", *key) for key in self._receipts}
         keys |= {
             _lock_key("answer", decision.merchant_id, decision.idempotency_key.key)
             for decision in self._decisions
             if decision.idempotency_key is not None
         }
-        return keys
+        return _locks(self._payments, self._payers) | keys
 
-    def read(self) -> tuple[Book, set[int]]:
-        """What the ledger holds, and the locks under which it may be believed."""
+    def read(self) -> tuple[Book, set[PayerKey]]:
+        """What the ledger holds, and the payers whose receipts were looked at."""
         book = Book()
         self._read_deliveries(book)
         self._read_answers(book)
@@ -97,7 +116,7 @@ class _Reader:
         owing = {payer for payer in payers if payer in self._owing or book.has_receipts(payer)}
         rows += self._select(PaymentRow, ("merchant_id", "provider", "payer_key"), owing)
         read_payments(self._connection, book, rows, self._zones)
-        return book, self.named_locks() | _locks(book.payments, payers)
+        return book, payers
 
     def _select(self, model: Any, by: Sequence[str], keys: Collection[tuple[Any, ...]]) -> list[Row]:
         return select_by(self._connection, model, by, keys)
@@ -162,7 +181,7 @@ def payer_of(row: Row) -> PayerKey:
     return (row["merchant_id"], row["provider"], row["payer_key"])
 
 
-def _locks(payments: Iterable[PaymentKey], payers: Iterable[PayerKey]) -> set[int]:
-    keys = {_lock_key("payment", *key) for key in payments}
-    keys |= {_lock_key("payer", *key) for key in payers}
-    return keys
+def _locks(payments: Iterable[PaymentKey], payers: Iterable[PayerKey]) -> frozenset[int]:
+    return frozenset(
+        chain((_lock_key("payment", *key) for key in payments), (_lock_key("payer", *key) for key in payers))
+    )

@@ -24,7 +24,7 @@ from dunning_service.providers import Options, Provider, provider_named
 
 __all__ = ["Directory", "MerchantView", "Principal", "Scope", "SourceView"]
 
-_MAX_AGE_S = 2.0
+_MAX_AGE = timedelta(seconds=2)
 """How long an answer is believed: what was revoked is refused within 5 s, with room to spare."""
 
 _MAX_ENTRIES = 10_000
@@ -189,9 +189,11 @@ class _Found(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class _Remembered(Generic[T]):
-    found: _Found[T]
+    value: T
     asked_at: datetime
-    asked_s: float
+    until: datetime
+    until_s: float
+    """The same by the clock that nobody can set."""
 
 
 class _Memory(Generic[T]):
@@ -205,7 +207,7 @@ class _Memory(Generic[T]):
     async def get(self, key: Hashable, find: Callable[[], Awaitable[_Found[T]]]) -> T:
         entry = self._entries.get(key)
         if entry is not None and self._holds(entry):
-            return entry.found.value
+            return entry.value
         task = self._under_way.get(key)
         if task is None:
             task = asyncio.create_task(self._look_up(key, find))
@@ -216,15 +218,10 @@ class _Memory(Generic[T]):
 
     def _holds(self, entry: _Remembered[T]) -> bool:
         # by both clocks: the wall clock may be set back, and a test's clock moves when it is told to
-        if time.monotonic() - entry.asked_s >= _MAX_AGE_S:
-            return False
-        now = self._clock()
-        if not timedelta(0) <= now - entry.asked_at < timedelta(seconds=_MAX_AGE_S):
-            return False
-        return entry.found.valid_until is None or now < entry.found.valid_until
+        return time.monotonic() < entry.until_s and entry.asked_at <= self._clock() < entry.until
 
     async def _look_up(self, key: Hashable, find: Callable[[], Awaitable[_Found[T]]]) -> _Found[T]:
-        asked_at, asked_s = self._clock(), time.monotonic()
+        asked_at, until_s = self._clock(), time.monotonic() + _MAX_AGE.total_seconds()
         try:
             found = await find()
         except DunningError:
@@ -233,7 +230,10 @@ class _Memory(Generic[T]):
         self._entries.pop(key, None)
         while len(self._entries) >= _MAX_ENTRIES:
             self._entries.pop(next(iter(self._entries)))  # the one that was asked for longest ago
-        self._entries[key] = _Remembered(found, asked_at, asked_s)
+        until = asked_at + _MAX_AGE
+        if found.valid_until is not None:
+            until = min(until, found.valid_until)
+        self._entries[key] = _Remembered(found.value, asked_at, until, until_s)
         return found
 
     def _finished(self, key: Hashable, task: asyncio.Task[_Found[T]]) -> None:

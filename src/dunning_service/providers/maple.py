@@ -6,6 +6,7 @@ shows it as `data` of an event with an `event_type`. Both are read.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, TypeVar
@@ -36,6 +37,7 @@ from dunning_service.providers._signatures import (
 )
 
 _OUTCOMES = {"payment.failed": Outcome.FAILED, "payment.success": Outcome.SUCCEEDED}
+_BEGINS_WITH_A_TIME = re.compile(rb"\d+,")
 _DETAILS = (
     "status",
     "transaction_type",
@@ -158,6 +160,9 @@ class Maple:
             message = b"%b,%b" % (header.timestamp, delivery.body)
         elif options.require_timestamp:
             raise BadSignature("the signature has no time (`t=`), and this source requires one")
+        elif _BEGINS_WITH_A_TIME.match(delivery.body):
+            # what is signed with a time must not pass, time and all, for a body that is signed without one
+            raise BadSignature("the signature has no time (`t=`), and the body begins with one")
         else:
             message = delivery.body
         given = header.signatures
@@ -175,15 +180,14 @@ class Maple:
         if not isinstance(document, dict):
             raise UnreadableNotice("the body is not a JSON object")
         if not _is_envelope(document):
-            return (_attempt(document, Outcome.FAILED, None, "", delivery, options),)
+            return (_attempt(document, Outcome.FAILED, None, delivery, options),)
         event_type = document["event_type"]
         if not isinstance(event_type, str):
             raise _refused([FieldError("event_type", "it must be a text such as payment.failed")])
         outcome = _OUTCOMES.get(event_type)
         if outcome is None:
             return ()
-        event = _read(_Event, document, "")
-        return (_attempt(document.get("data"), outcome, event.created_at, "data.", delivery, options),)
+        return (_attempt(document.get("data"), outcome, document, delivery, options),)
 
 
 PROVIDER = Maple()
@@ -195,16 +199,18 @@ def _is_envelope(document: dict[str, Any]) -> bool:
 
 
 def _attempt(
-    document: Any, outcome: Outcome, sent_at: datetime | None, where: str, delivery: Delivery, options: MapleOptions
+    document: Any, outcome: Outcome, envelope: dict[str, Any] | None, delivery: Delivery, options: MapleOptions
 ) -> AttemptReported:
+    where = "" if envelope is None else "data."
     payment = _read(_Payment, document, where)
-    occurred_at = payment.created_at or payment.updated_at or sent_at
-    stated_at = payment.updated_at or sent_at
-    if occurred_at is not None:
-        field = "created_at" if payment.created_at else "updated_at" if payment.updated_at else None
-        refuse_future(occurred_at, delivery.received_at, f"{where}{field}" if field else "created_at")
-    if stated_at is not None:
-        refuse_future(stated_at, delivery.received_at, f"{where}updated_at" if payment.updated_at else "created_at")
+    occurred_at, stated_at = payment.created_at, payment.updated_at
+    for moment, field in ((occurred_at, "created_at"), (stated_at, "updated_at")):
+        if moment is not None:
+            refuse_future(moment, delivery.received_at, where + field)
+    if stated_at is None and envelope is not None:
+        stated_at = _read(_Event, envelope, "").created_at
+        if stated_at is not None:
+            refuse_future(stated_at, delivery.received_at, "created_at")
     customer = payment.customer or _NOBODY
     amount = payment.total_amount or _UNTOLD
     number = _filled(payment.invoice_number)
@@ -212,7 +218,7 @@ def _attempt(
         provider_payment_id=_payment_id(payment, where),
         provider_attempt_id=payment.id,
         outcome=outcome,
-        occurred_at=occurred_at,
+        occurred_at=occurred_at or stated_at,
         stated_at=stated_at,
         amount_minor=amount.value_in_cents,
         currency=amount.currency or options.default_currency,

@@ -15,8 +15,8 @@ come, so that a process that was held up does not take its own delay for the sen
 class DrainingProtocol(HttpToolsProtocol):
     """uvicorn's own protocol, except that a stop does not close an idle keep-alive connection at once.
 
-    Under load a request is often already waiting in the socket, unread, when its connection looks idle; closed then, its
-    sender would hear nothing. Here it is read and answered, and the answer says that it is the connection's last.
+    Under load a request is often already waiting in the socket, unread, when its connection looks idle; closed then,
+    its sender would hear nothing. Here it is read and answered, and the answer says that it is the connection's last.
     """
 
     _is_draining = False

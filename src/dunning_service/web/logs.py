@@ -93,7 +93,7 @@ def described(error: Any) -> str:
 _SECRET = re.compile(
     r"""
     [^\s'"<>@=:,;(\[]+@[^\s'"<>@,;)\]]+                  # an e-mail address, or a password before a host
-  | (?<![\w.:-])\+?\d[\d\s().-]{6,}\d(?![\w.:-])         # a telephone number
+  | (?<![\w.:-])\+?\d[\d\s()-]{6,}\d(?![\w.:-])         # a telephone number
   | \b(?:dun|whsec|sk|rk|pk)_[\w-]+                      # a token or a secret by its prefix
   | \b[0-9a-fA-F]{32,}\b                                 # a digest or a signature
   | (?i:bearer|basic)\s+[\w+/=.~-]{8,}                   # a credential as a header holds it

@@ -52,33 +52,35 @@ STATUS: dict[type[DunningError], int] = {
     ConfigurationError: 500,
 }
 
+PROBLEM_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "description": "An error (RFC 9457)",
+    "required": ["type", "title", "status", "detail", "code", "errors", "request_id"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string", "description": "What was wrong, and what would be right"},
+        "code": {"type": "string", "description": "The same for the same problem, for ever"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["field", "message"],
+                "properties": {
+                    "field": {"type": "string", "description": 'As the caller wrote it; "" for the whole input'},
+                    "message": {"type": "string"},
+                },
+            },
+        },
+        "request_id": {"type": "string", "description": "Under this id the log knows more"},
+    },
+}
+
 DOCUMENTED: dict[int | str, dict[str, Any]] = {
     "default": {
         "description": "A problem (RFC 9457)",
-        "content": {
-            "application/problem+json": {
-                "schema": {
-                    "type": "object",
-                    "required": ["type", "title", "status", "detail", "code", "errors", "request_id"],
-                    "properties": {
-                        "type": {"type": "string"},
-                        "title": {"type": "string"},
-                        "status": {"type": "integer"},
-                        "detail": {"type": "string", "description": "What was wrong, and what would be right"},
-                        "code": {"type": "string", "description": "The same for the same problem, for ever"},
-                        "errors": {
-                            "type": "array",
-                            "items": {
-                                "type": "object",
-                                "required": ["field", "message"],
-                                "properties": {"field": {"type": "string"}, "message": {"type": "string"}},
-                            },
-                        },
-                        "request_id": {"type": "string", "description": "Under this id the log knows more"},
-                    },
-                }
-            }
-        },
+        "content": {"application/problem+json": {"schema": PROBLEM_SCHEMA}},
     }
 }
 """Every error of a route without a dialect of its own, as OpenAPI says it."""

@@ -1,0 +1,204 @@
+"""What README.md and docs/operations.md say in tables, lists and links is what the code says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+import pytest
+import typer
+from pydantic import BaseModel
+
+from dunning_service.cli import app
+from dunning_service.failed_payments.filters import ListParameters
+from dunning_service.failed_payments.frontpayment import FailedOrderParameters
+from dunning_service.failed_payments.sorting import Sort
+from dunning_service.ledger.status import APPLIES_TO, Status, Verb, decided_status
+from dunning_service.merchants.tokens import Scope
+from dunning_service.providers import Category, all_providers
+from dunning_service.settings import Settings
+from dunning_service.web.metrics import OUTCOMES, Metrics
+
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
+OPERATIONS = ROOT / "docs" / "operations.md"
+SOURCE = ROOT / "src" / "dunning_service"
+
+
+def rows_under(document: Path, heading: str) -> list[str]:
+    """The rows of the table whose heading row is `heading`."""
+    lines = document.read_text("utf-8").splitlines()
+    assert lines.count(heading) == 1, f"{document.name} has {lines.count(heading)} tables under {heading}"
+    start = lines.index(heading) + 2
+    end = next((number for number in range(start, len(lines)) if not lines[number].startswith("|")), len(lines))
+    return lines[start:end]
+
+
+def require_table(document: Path, heading: str, expected: Sequence[str]) -> None:
+    """Fails unless the table holds these rows in this order; says what it should hold, ready to be pasted."""
+    assert rows_under(document, heading) == list(expected), f"{document.name} should say:\n" + "\n".join(
+        [heading, *expected]
+    )
+
+
+def row(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def code(*values: object) -> str:
+    return ", ".join(f"`{value}`" for value in values)
+
+
+def test_every_setting_is_in_the_table_and_nothing_else() -> None:
+    expected = []
+    for name, field in Settings.model_fields.items():
+        choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
+        description = f"{field.description}: {code(*choices)}" if choices else str(field.description)
+        expected.append(row(code(f"DUNNING_{name.upper()}"), _shown(field.default), description))
+    require_table(README, "| Setting | Default | What it is |", expected)
+
+
+def _shown(default: object) -> str:
+    if default in (None, ()):
+        return "none"
+    return code(str(default).lower() if isinstance(default, bool) else default)
+
+
+def test_every_command_is_in_the_table_and_nothing_else() -> None:
+    expected = [
+        row(code(" ".join([*path, *_arguments(command)])), " ".join(str(command.help).split()))
+        for path, command in _commands(typer.main.get_command(app), ["dunning"])
+    ]
+    require_table(README, "| Command | What it does |", expected)
+
+
+def _commands(command: Any, path: list[str]) -> Iterator[tuple[list[str], Any]]:
+    inner = getattr(command, "commands", None)
+    if inner is None:
+        yield path, command
+        return
+    for name, found in inner.items():
+        yield from _commands(found, [*path, name])
+
+
+def _arguments(command: Any) -> Iterator[str]:
+    """As a synopsis has them: what must be given first, what may be left out in brackets."""
+    wanted: list[str] = []
+    optional: list[str] = []
+    for parameter in command.params:
+        value = parameter.metavar or parameter.name.rpartition("_")[2].upper()
+        if parameter.param_type_name == "argument":
+            wanted.append(value)
+            continue
+        written = parameter.opts[0] if parameter.is_flag else f"{parameter.opts[0]} {value}"
+        written += "..." if parameter.multiple else ""
+        (wanted if parameter.required else optional).append(written if parameter.required else f"[{written}]")
+    yield from wanted
+    yield from optional
+
+
+def test_every_filter_of_our_list_is_in_the_table_and_nothing_else() -> None:
+    expected = [row(code(name), str(field.description)) for name, field in ListParameters.model_fields.items()]
+    require_table(README, "| Parameter | Which payments, or which page |", expected)
+
+
+def test_every_filter_of_front_payments_list_is_in_the_table_and_nothing_else() -> None:
+    expected = [row(code(name), str(field.description)) for name, field in FailedOrderParameters.model_fields.items()]
+    require_table(README, "| Query | Which orders, or which page |", expected)
+
+
+def test_every_action_is_in_the_table_with_where_it_applies() -> None:
+    expected = []
+    for verb in Verb:
+        becomes = decided_status([verb]) or decided_status([Verb.CANCEL, verb])
+        applies = [status for status in Status if status in APPLIES_TO[verb]]
+        expected.append(row(code(verb), code(*applies), code(becomes)))
+    require_table(README, "| Action | Applies to | Becomes |", expected)
+
+
+def test_every_option_of_a_maple_source_is_in_the_table() -> None:
+    options: type[BaseModel] = all_providers()["maple"].options_model
+    expected = [
+        row(code(name), _shown(field.default), str(field.description)) for name, field in options.model_fields.items()
+    ]
+    require_table(README, "| Option | Default | What it says |", expected)
+
+
+def test_every_word_that_a_caller_may_send_is_said() -> None:
+    text = README.read_text("utf-8")
+    missing = [word for words in (Scope, Status, Verb, Category, Sort) for word in words if f"`{word}`" not in text]
+    assert missing == []
+
+
+def test_every_metric_is_in_the_table_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR", raising=False)
+    metrics = Metrics()
+    rendered = metrics.render().decode()
+    metrics.close()
+    expected = []
+    for name, about in re.findall(r"^# HELP (dunning_\w+) (.+)$", rendered, re.MULTILINE):
+        if name.endswith("_created"):
+            continue
+        kind = re.search(rf"^# TYPE {name} (\w+)$", rendered, re.MULTILINE)
+        assert kind is not None
+        labels = re.search(rf"^{name}(?:_count)?\{{([^}}]*)\}}", rendered, re.MULTILINE)
+        names = sorted(re.findall(r'(\w+)="', labels[1])) if labels else []
+        expected.append(row(code(name), kind[1], code(*names) if names else "none", about))
+    require_table(OPERATIONS, "| Metric | Kind | Labels | What it says |", expected)
+
+
+def test_every_outcome_that_a_metric_counts_is_explained() -> None:
+    explained = [cell.split("`")[1] for cell in rows_under(OPERATIONS, "| Outcome of a notice | What it means |")]
+    assert explained == list(OUTCOMES)
+
+
+def test_every_event_that_is_logged_is_explained() -> None:
+    logged = {
+        event
+        for path in SOURCE.rglob("*.py")
+        for event in re.findall(r'\b(?:log\.\w+|write)\(\s*"([a-z_.]+)"', path.read_text("utf-8"))
+    }
+    explained = {line.split("`")[1] for line in rows_under(OPERATIONS, "| Event | Level | What has happened |")}
+    assert explained == logged
+
+
+def test_the_tree_names_every_package_and_module() -> None:
+    tree = re.search(r"^src/dunning_service/\n(.*?)^```", README.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    assert tree is not None
+    named = set(re.findall(r"^  ([\w.]+/?) ", tree[1], re.MULTILINE))
+    there = {path.name for path in SOURCE.glob("*.py") if path.name != "__init__.py"}
+    there |= {f"{path.parent.name}/" for path in SOURCE.glob("*/__init__.py")}
+    assert named == there
+
+
+@pytest.mark.parametrize("document", [README, OPERATIONS], ids=lambda document: document.name)
+def test_every_link_leads_somewhere(document: Path) -> None:
+    text = document.read_text("utf-8")
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        path, _, anchor = target.partition("#")
+        linked = (document.parent / path).resolve() if path else document
+        assert linked.exists(), target
+        if anchor:
+            assert anchor in _anchors(linked), target
+
+
+def _anchors(document: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", document.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_every_make_target_that_is_mentioned_exists() -> None:
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    for document in (README, OPERATIONS):
+        for target in re.findall(r"`make (\w+)", document.read_text("utf-8")):
+            assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_every_variable_that_is_mentioned_is_one_that_something_reads() -> None:
+    known = {f"DUNNING_{name.upper()}" for name in Settings.model_fields}
+    deployment = (ROOT / "docker-compose.yml").read_text("utf-8") + (ROOT / "tests" / "databases.py").read_text("utf-8")
+    for document in (README, OPERATIONS):
+        for name in set(re.findall(r"DUNNING_[A-Z_]+", document.read_text("utf-8"))):
+            assert name in known or name in deployment, name
