@@ -1,4 +1,4 @@
-"""What is compared with: FastAPI's own cost. A route that reads the body and ignores it, served as ours is."""
+"""What is compared with: FastAPI's own cost. The smallest route that one can write with it, on the same server."""
 
 from __future__ import annotations
 
@@ -7,20 +7,15 @@ import sys
 
 import uvicorn
 from fastapi import FastAPI
-from starlette.requests import Request
-from starlette.responses import Response
 
 PATH = "/noop"
 
-app = FastAPI(
-    telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False}  # as in the service
-)
+app = FastAPI()
 
 
 @app.post(PATH)
-async def ignore(request: Request) -> Response:
-    await request.body()
-    return Response(b'{"status":"Success","Message":{"Success":true}}', media_type="application/json")
+async def do_nothing() -> dict[str, str]:
+    return {"status": "Success"}
 
 
 if __name__ == "__main__":

@@ -173,11 +173,11 @@ def service(
     max_batch: int | None = None,
     profile_into: Path | None = None,
 ) -> Iterator[Service]:
-    """The service as an operator would start it, except that it logs warnings only."""
+    """The service as an operator would start it, with a line in its log for every request."""
     url, key = databases.create(), new_key()
     try:
         token, path = _provide(url, key)
-        settings = {"database_url": url, "secret_key": key, "log_level": "warning", "port": "0"}
+        settings = {"database_url": url, "secret_key": key, "port": "0"}
         if max_batch is not None:
             settings["max_batch"] = str(max_batch)
         dunning = [DUNNING] if profile_into is None else [sys.executable, HERE / "profiled.py", profile_into]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -19,10 +18,6 @@ _SECTION = re.compile(r"^## A five-minute walk\n(.*?)^## ", re.MULTILINE | re.DO
 _FENCED = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _PRINTED_ADDRESS = "http://127.0.0.1:8000"
 _END = "--- end of a block ---"
-
-pytestmark = pytest.mark.skipif(
-    any(shutil.which(tool) is None for tool in ("sh", "curl", "openssl")), reason="the walk needs curl and openssl"
-)
 
 
 @dataclass

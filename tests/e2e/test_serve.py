@@ -46,6 +46,14 @@ def test_an_sqlite_database_of_an_earlier_version_is_migrated(tmp_path: Path) ->
         assert httpx.get(f"{service.address}/readyz").status_code == 200
 
 
+def test_a_lost_key_is_told_at_the_start(tmp_path: Path) -> None:
+    with served(tmp_path) as service:
+        source_id = service.printed.split("/webhooks/")[1].split()[0]
+    (tmp_path / "dunning.db.key").unlink()
+    with served(tmp_path) as service:
+        assert f"the key that encrypted the secrets of {source_id} is not at hand" in service.printed
+
+
 def test_somebody_elses_sqlite_database_is_left_alone(tmp_path: Path) -> None:
     engine = create_write_engine(database_url(f"sqlite:///{tmp_path / 'dunning.db'}"))
     with engine.begin() as connection:

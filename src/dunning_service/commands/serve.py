@@ -23,7 +23,7 @@ from dunning_service.db import create_write_engine, database_url, is_sqlite, sql
 from dunning_service.durability import require_durable
 from dunning_service.errors import ConfigurationError
 from dunning_service.merchants.keyring import keyring_of
-from dunning_service.merchants.service import list_merchants
+from dunning_service.merchants.service import list_merchants, unreadable_sources
 from dunning_service.migrating import (
     SchemaState,
     current_revision,
@@ -87,10 +87,17 @@ def _prepare(settings: Settings, url: URL) -> None:
             unsafe = require_durable(connection, is_waived=settings.allow_unsafe_durability)
             made = made_on_empty(connection, keyring, utc_now()) if is_sqlite(url) else None
             merchants = list_merchants(connection)
+            unreadable = unreadable_sources(connection, keyring)
     finally:
         engine.dispose()
     if unsafe:
         warn(f"notices may be lost in a power cut: {', '.join(unsafe)}, as DUNNING_ALLOW_UNSAFE_DURABILITY permits")
+    if unreadable:
+        warn(
+            f"the key that encrypted the secrets of {', '.join(unreadable)} is not at hand, so notices to them are "
+            "answered 503: put the key file back beside the database, add the key to DUNNING_SECRET_KEY, or give each "
+            "a new secret with `dunning source rotate ID`"
+        )
     if made is not None:
         say(welcome(made, settings.address, utc_now()))
     elif merchants:

@@ -184,7 +184,7 @@ class Batch:
                 return _answered_before(given.request_digest, answered)
         payment = self._book.by_id.get((decision.merchant_id, decision.payment_id))
         if payment is None or payment.folded.order_on is None:
-            raise NotFound("there is no such failed payment")
+            raise NotFound("there is no failed payment of that number")
         number = 1 + max((action.number for action in payment.actions), default=0)
         action = Action(number, decision.verb, decision.actor, decision.reason, decision.decided_at)
         if decision.must_apply:

@@ -57,6 +57,14 @@ class Keyring:
                 "with `dunning source rotate ID`"
             ) from None
 
+    def can_read(self, ciphertext: bytes) -> bool:
+        """True when one of the keys decrypts it."""
+        try:
+            self._fernet.decrypt(ciphertext)
+        except InvalidToken:
+            return False
+        return True
+
 
 def key_file(database: Path) -> Path:
     """Where the key of an SQLite database is kept while DUNNING_SECRET_KEY is not set."""

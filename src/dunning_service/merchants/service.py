@@ -298,6 +298,17 @@ def _sources(
     return [RegisteredSource(*row) for row in rows]
 
 
+def unreadable_sources(connection: Connection, keyring: Keyring) -> list[str]:
+    """The ids of sources in use none of whose secrets this keyring can read: their notices cannot be verified."""
+    rows = connection.execute(
+        sa.select(SourceSecret.source_id, SourceSecret.ciphertext)
+        .join(Source, sa.and_(Source.merchant_id == SourceSecret.merchant_id, Source.id == SourceSecret.source_id))
+        .where(Source.disabled_at.is_(None))
+    ).all()
+    readable = {row.source_id for row in rows if keyring.can_read(row.ciphertext)}
+    return sorted({row.source_id for row in rows} - readable)
+
+
 def rotate_source(
     connection: Connection, keyring: Keyring, source_id: str, *, secret: str | None, keep_old: timedelta, now: datetime
 ) -> NewSecret:

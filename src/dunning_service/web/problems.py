@@ -127,9 +127,13 @@ def problem(request: Request, refusal: Refusal) -> Response:
     return Response(orjson.dumps(body), refusal.status, refusal.headers, "application/problem+json")
 
 
+# RFC 9110's own words; which of them Python's table has depends on its version
+_RENAMED = {413: "Content Too Large", 422: "Unprocessable Content"}
+
+
 def _title(status: int) -> str:
     try:
-        return HTTPStatus(status).phrase
+        return _RENAMED.get(status) or HTTPStatus(status).phrase
     except ValueError:
         return "Error"
 
