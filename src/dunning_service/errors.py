@@ -93,7 +93,8 @@ class IdempotencyKeyReused(DunningError):
 
 
 class Unavailable(DunningError):
-    """Nothing was recorded; the same request may be sent again after `retry_after` seconds."""
+    """Not known to be recorded; the same request should be sent again after `retry_after` seconds, and changes nothing
+    if it was."""
 
     code = "service_unavailable"
 

@@ -77,8 +77,8 @@ class LedgerWriter:
     async def record(self, notice: Notice) -> NoticeRecorded:
         """Returns when the notice is committed, with all that it says.
 
-        Raises Unavailable when nothing was recorded and it may be sent again, UnreadableNotice when the database
-        refuses its data.
+        Raises Unavailable when that could not be confirmed and it should be sent again, UnreadableNotice when the
+        database refuses its data.
         """
         result = await self._submit(notice, len(notice.delivery.body))
         assert isinstance(result, NoticeRecorded)
@@ -87,7 +87,7 @@ class LedgerWriter:
     async def decide(self, decision: Decision) -> DecisionRecorded:
         """Returns when the action is committed.
 
-        Raises NotFound, ActionDoesNotApply, IdempotencyKeyReused, or Unavailable when nothing was recorded.
+        Raises NotFound, ActionDoesNotApply, IdempotencyKeyReused, or Unavailable when it could not be confirmed.
         """
         result = await self._submit(decision, 0)
         assert isinstance(result, DecisionRecorded)
