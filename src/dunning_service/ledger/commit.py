@@ -79,7 +79,7 @@ class Committer:
                     log.warning(
                         "batch.refused", works=len(works), sqlstate=_sqlstate(error), error=type(error).__name__
                     )
-                    raise Unavailable("the database cannot be reached, so this cannot be confirmed; send it again") from error
+                    raise Unavailable("the database gives no confirmation of a commit; send it again") from error
                 else:
                     raise
 
