@@ -247,11 +247,6 @@ def upgrade() -> None:
             "outcome IN ('pending', 'failed', 'canceled', 'succeeded', 'guaranteed')",
             name=op.f("ck_attempts_outcome_known"),
         ),
-        sa.ForeignKeyConstraint(
-            ["merchant_id", "payment_id"],
-            ["payments.merchant_id", "payments.id"],
-            name="fk_attempts_merchant_id_payment_id_payments",
-        ),
         sa.PrimaryKeyConstraint("merchant_id", "payment_id", "provider_attempt_id", "digest", name="pk_attempts"),
     )
     op.create_table(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import version
 from typing import Any
 
+import structlog
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from starlette.middleware import Middleware
@@ -16,6 +18,7 @@ from dunning_service.action_service import errors as action_service_errors
 from dunning_service.action_service import routes as action_service
 from dunning_service.clock import Clock, utc_now
 from dunning_service.db import Database, database_url
+from dunning_service.durability import require_durable
 from dunning_service.failed_payments import frontpayment, frontpayment_errors
 from dunning_service.failed_payments import routes as failed_payments
 from dunning_service.intake import routes as webhooks
@@ -30,6 +33,8 @@ from dunning_service.web.middleware import AroundRequests
 from dunning_service.web.notices import NoticeRoute, NoticesFirst
 from dunning_service.web.problems import DOCUMENTED, Problems
 from dunning_service.web.services import Services
+
+log = structlog.get_logger(__name__)
 
 DIALECTS = {
     action_service.router.prefix: action_service_errors.render,
@@ -58,7 +63,10 @@ class Application(FastAPI):
 
 
 def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
-    """The application. Its lifespan opens the database and starts the ledger's writer, and drains and closes both."""
+    """The application. Its lifespan opens the database and starts the ledger's writer, and drains and closes both.
+
+    It does not start on a database that acknowledges commits before the disk has them, or that cannot be asked.
+    """
     app = Application(
         Problems(DIALECTS),
         title="dunning-service",
@@ -98,6 +106,14 @@ def _cors(settings: Settings) -> list[Middleware]:
     ]
 
 
+def _require_durable(database: Database, settings: Settings) -> None:
+    """Asked of the connection that will write, whoever started the process."""
+    with database.read_blocking() as connection:
+        unsafe = require_durable(connection, is_waived=settings.allow_unsafe_durability)
+    if unsafe:
+        log.warning("durability.waived", unsafe=unsafe)
+
+
 def _lifespan(settings: Settings, clock: Clock) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -119,8 +135,9 @@ def _lifespan(settings: Settings, clock: Clock) -> Callable[[FastAPI], AbstractA
             writer=writer,
             metrics=metrics,
         )
-        writer.start()
         try:
+            await asyncio.to_thread(_require_durable, database, settings)
+            writer.start()
             yield
         finally:
             await writer.close()

@@ -19,6 +19,8 @@ from dunning_service.errors import ConfigurationError
 
 _BUSY_TIMEOUT_MS = 5_000
 _CONNECT_TIMEOUT_S = 3
+_POOL_TIMEOUT_S = 5
+_ONLY_READS = "dunning_only_reads"
 
 
 class Base(DeclarativeBase):
@@ -100,26 +102,42 @@ def create_write_engine(url: URL, *, pool_size: int = 1) -> Engine:
     """The engine for transactions that write: on SQLite each begins with the write lock, so that none has to be
     repeated because another writer came first."""
     if is_sqlite(url):
-        engine = sa.create_engine(url, pool_size=pool_size, connect_args=_sqlite_arguments())
+        engine = sa.create_engine(url, pool_size=pool_size, hide_parameters=True, connect_args=_sqlite_arguments())
         _prepare_sqlite(engine, begin="BEGIN IMMEDIATE")
         return engine
     return sa.create_engine(
-        url, pool_size=pool_size, max_overflow=0, connect_args=_postgres_arguments(more_options=_FIND_BY_KEY)
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        hide_parameters=True,
+        # whatever the server's default: who has waited for a lock must see what was committed in the meantime
+        isolation_level="READ COMMITTED",
+        connect_args=_postgres_arguments(more_options=_FIND_BY_KEY),
     )
 
 
 def create_read_engine(url: URL, *, pool_size: int = 5) -> AsyncEngine:
-    """The engine for requests that only read."""
+    """The engine for requests that only read; it never has more than `pool_size` connections.
+
+    As with the others, its errors do not show the values of a statement: they are people's.
+    """
     if is_sqlite(url):
         engine = create_async_engine(
-            url.set(drivername="sqlite+aiosqlite"), pool_size=pool_size, connect_args=_sqlite_arguments()
+            url.set(drivername="sqlite+aiosqlite"),
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=_POOL_TIMEOUT_S,
+            hide_parameters=True,
+            connect_args=_sqlite_arguments(),
         )
         _prepare_sqlite(engine.sync_engine, begin="BEGIN")
         return engine
     return create_async_engine(
         url,
         pool_size=pool_size,
-        pool_timeout=5,
+        max_overflow=0,
+        pool_timeout=_POOL_TIMEOUT_S,
+        hide_parameters=True,
         isolation_level="REPEATABLE READ",  # a page and its total are of the same moment
         connect_args=_postgres_arguments(),
     )
@@ -166,7 +184,8 @@ def _prepare_sqlite(engine: Engine, *, begin: str) -> None:
 
     @event.listens_for(engine, "begin")
     def begin_transaction(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
+        only_reads = connection.get_execution_options().get(_ONLY_READS, False)
+        connection.exec_driver_sql("BEGIN" if only_reads else begin)
 
 
 class Database:
@@ -182,6 +201,16 @@ class Database:
     def write(self) -> Iterator[Connection]:
         """One transaction: commit on return, roll back on raise. Blocks: the service does it in the writer's thread."""
         with self.write_engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def read_blocking(self) -> Iterator[Connection]:
+        """One consistent view of the database, for commands: on SQLite it keeps nobody from writing."""
+        with self.write_engine.connect() as connection:
+            if self.is_sqlite:
+                connection.execution_options(**{_ONLY_READS: True})
+            else:
+                connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             yield connection
 
     @asynccontextmanager

@@ -125,6 +125,15 @@ def test_it_names_a_payment_with_an_attempt_inserted_behind_the_ledgers_back(led
     assert any(f"ODR{number} has attempt_count 1, but its facts say 2" in complaint for complaint in complaints(ledger))
 
 
+def test_it_names_an_attempt_of_no_payment(ledger: Ledger, merchant_id: int) -> None:
+    _three_failures_and_a_receipt(ledger, merchant_id)
+    with ledger.database.write() as connection:
+        row = connection.execute(sa.select(AttemptRow.__table__)).mappings().first()
+        assert row is not None
+        connection.execute(sa.insert(AttemptRow).values(dict(row) | {"payment_id": 7}))
+    assert complaints(ledger) == ["merchant Sweden & Co: attempt 1 is of ODR7, which is not there"]
+
+
 def test_it_can_be_asked_about_one_merchant(ledger: Ledger, merchant_id: int) -> None:
     other = _a_merchant(ledger, "Other")
     for owner in (merchant_id, other):

@@ -236,7 +236,6 @@ def test_the_database_itself_refuses_what_no_ledger_holds(engine: sa.Engine, dat
         "UPDATE payments SET status = 'lost'",
         "UPDATE payments SET currency = 'NO'",
         "UPDATE attempts SET outcome = 'perhaps'",
-        "UPDATE attempts SET payment_id = payment_id + 1",
         "UPDATE actions SET verb = 'forget'",
         "UPDATE deliveries SET outcome = 'lost'",
         "UPDATE daily_counts SET status = 'lost'",

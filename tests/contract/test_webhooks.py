@@ -110,6 +110,7 @@ UNREADABLE = {
     "an unheard-of currency": an_event(total_amount={"currency": "ZZZ", "value_in_cents": 5}),
     "a payment without an id": an_event(id=None),
     "an id that is too long": an_event(id="x" * 256),
+    "an e-mail address that is too long": an_event(customer={"email": "x" * 256}),
     "no payment at all": b'{"hello":"world"}',
 }
 
@@ -124,6 +125,16 @@ async def test_signed_notice_that_cannot_be_understood_is_kept(
     assert (delivery.outcome, delivery.body) == ("failed", body)
     assert delivery.reason
     assert await rows_of(service, PaymentRow) == []
+
+
+async def test_longest_address_fits_its_index(service: RunningService, source: RegisteredSource) -> None:
+    """Its index entry holds it folded, which makes of one of these letters three; it must fit all the same."""
+    letters = "".join(letter for letter in map(chr, range(0xD800)) if len(letter.casefold().encode()) >= 6)
+    email = (letters * 255)[:255]
+    assert (await post(service, source, an_event(customer={"email": email}))).status_code == 200
+    assert (await the_delivery(service)).outcome == "recorded"
+    (payment,) = await rows_of(service, PaymentRow)
+    assert (payment.customer_email, payment.customer_email_folded) == (email, email.casefold())
 
 
 async def test_event_of_another_type_is_kept_as_ignored(service: RunningService, source: RegisteredSource) -> None:
@@ -202,6 +213,21 @@ async def test_unknown_source_is_not_found(service: RunningService, path: str) -
     response = await service.client.post(path, content=BODY)
     assert response.status_code == 404
     assert response.json()["code"] == "not_found"
+
+
+async def test_body_for_an_unknown_source_is_not_read(service: RunningService) -> None:
+    answered: list[Any] = []
+
+    async def receive() -> Any:
+        raise AssertionError("the body was asked for")
+
+    async def send(message: Any) -> None:
+        answered.append(message)
+
+    headers = [(b"content-length", b"1000000")]
+    scope = {"type": "http", "method": "POST", "path": "/webhooks/nobody", "headers": headers, "query_string": b""}
+    await service.app(scope | {"root_path": ""}, receive, send)
+    assert answered[0]["status"] == 404
 
 
 async def test_disabled_source_looks_as_if_it_had_never_been(service: RunningService, source: RegisteredSource) -> None:

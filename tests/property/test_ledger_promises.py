@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Iterator
 from datetime import timedelta
@@ -11,7 +12,8 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from building import NOON, a_decision, a_notice, in_batches
+from building import NOON, a_decision, a_failure, a_notice, a_receipt, a_success, in_batches
+from dunning_service.errors import ActionDoesNotApply
 from dunning_service.ledger.models import AttemptRow, PaymentRow
 from dunning_service.ledger.status import Verb
 from dunning_service.ledger.work import Decision, DecisionRecorded, NoticeRecorded
@@ -216,3 +218,49 @@ def test_one_merchants_notices_leave_anothers_ledger_alone(ledger: Ledger, story
     results = record(ledger, a_story(other, story), [4])
     assert all(isinstance(result, NoticeRecorded) for result in results)
     assert ledger.contents(one) == before
+
+
+def test_a_correction_that_withdraws_the_payer_gives_the_payment_back(ledger: Ledger) -> None:
+    """The second attempt's correction names no payer, so the first one's holds again, with that payer's receipt."""
+    tried = [a_failure(attempt="1", payer_key="7:", sequence=1), a_failure(attempt="2", payer_key="8:", sequence=2)]
+    corrected = a_failure(attempt="2", payer_key=None, sequence=2, stated_at=NOON + timedelta(hours=1))
+    told: list[Event] = [*tried, corrected, a_receipt(payer="7:")]
+    contents = []
+    for order in itertools.permutations(told):
+        merchant_id = ledger.new_merchant()
+        record(ledger, [a_notice(event, merchant_id=merchant_id, body=repr(event).encode()) for event in order], [1])
+        contents.append(ledger.contents(merchant_id))
+    assert ledger.payment(merchant_id)["status"] == "paid"
+    assert all(content == contents[0] for content in contents)
+
+
+@pytest.mark.parametrize("verb", Verb)
+def test_a_decision_sees_what_came_before_it_in_its_batch(ledger: Ledger, verb: Verb) -> None:
+    statuses = set()
+    for size in (1, 2):
+        merchant_id = ledger.new_merchant()
+        record(ledger, [a_notice(a_failure(payer_key="7:cus_7"), merchant_id=merchant_id)], [1])
+        payment_id = ledger.payment_ids(merchant_id)["in_1"]
+        receipt = a_notice(a_receipt(), merchant_id=merchant_id)
+        told, decided = record(ledger, [receipt, a_decision(payment_id, verb, merchant_id=merchant_id)], [size])
+        assert told.resolved == 1
+        assert isinstance(decided, ActionDoesNotApply)
+        statuses.add(ledger.payment(merchant_id)["status"])
+    assert statuses == {"paid"}
+
+
+def test_a_long_history_of_one_payer_costs_no_locks(ledger: Ledger) -> None:
+    merchant_id = ledger.new_merchant()
+    settled = [
+        a_notice(
+            a_failure(f"in_{number}", payer_key="7:cus_7"),
+            a_success(f"in_{number}", payer_key="7:cus_7"),
+            merchant_id=merchant_id,
+        )
+        for number in range(300)
+    ]
+    record(ledger, settled, [100])
+    record(ledger, [a_notice(a_failure("in_open", payer_key="7:cus_7"), merchant_id=merchant_id)], [1])
+    (told,) = record(ledger, [a_notice(a_receipt(), merchant_id=merchant_id)], [1])
+    assert told.resolved == 1
+    assert ledger.payment(merchant_id, "in_open")["status"] == "paid"

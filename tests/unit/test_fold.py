@@ -21,6 +21,7 @@ from dunning_service.ledger.fold import (
     in_time_order,
 )
 from dunning_service.ledger.status import Status, Verb
+from dunning_service.money import MAX_MINOR
 from dunning_service.providers import AttemptReported, Category, Outcome
 
 HOUR = timedelta(hours=1)
@@ -36,7 +37,7 @@ def an_action(verb: Verb, decided_at: datetime = NOON, number: int = 1) -> Actio
 
 
 def a_receipt(amount_minor: int | None = 1999, currency: str | None = "NOK") -> Receipt:
-    return Receipt("txn_1", b"\x01", "7:cus_7", amount_minor, currency, resolved=1)
+    return Receipt("txn_1", b"\x01", "7:cus_7", amount_minor, currency)
 
 
 def folded(
@@ -128,6 +129,32 @@ def test_parts_pay_when_they_cover_the_amount(parts: Sequence[int | None], statu
     payment = folded(a_failure(amount_minor=100), *paid)
     assert (payment.status, payment.paid_minor) == (status, paid_minor)
     assert payment.amount_minor == 100  # what is owed, not what came last
+
+
+def test_a_failure_after_a_part_payment_is_about_the_rest() -> None:
+    story = [
+        a_failure(attempt="1", amount_minor=100),
+        a_success(attempt="2", amount_minor=60, occurred_at=NOON + HOUR),
+        a_failure(attempt="3", amount_minor=40, occurred_at=NOON + 2 * HOUR),
+    ]
+    assert folded(*story).status == Status.FAILED
+    rest = a_success(attempt="4", amount_minor=40, occurred_at=NOON + 3 * HOUR)
+    payment = folded(*story, rest)
+    assert (payment.status, payment.paid_minor) == (Status.PAID, 100)
+
+
+def test_a_lower_amount_asked_for_later_is_what_is_owed() -> None:
+    asked = [
+        a_failure(attempt="1", amount_minor=150),
+        a_failure(attempt="2", amount_minor=100, occurred_at=NOON + HOUR),
+    ]
+    paid = a_success(attempt="3", amount_minor=100, occurred_at=NOON + 2 * HOUR)
+    assert folded(*asked, paid).status == Status.PAID
+
+
+def test_what_was_received_never_exceeds_what_a_column_holds() -> None:
+    payment = folded(*(a_success(attempt=str(number), amount_minor=MAX_MINOR) for number in range(3)))
+    assert payment.paid_minor == MAX_MINOR
 
 
 def test_any_success_pays_an_unknown_amount() -> None:

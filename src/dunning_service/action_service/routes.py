@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from functools import cache
 
 from fastapi import APIRouter
@@ -16,10 +15,9 @@ from dunning_service.action_service.credentials import DOCUMENTED, caller
 from dunning_service.action_service.failure_list import written
 from dunning_service.action_service.negotiation import REPLY_TYPES, XML_TYPES, reply_type
 from dunning_service.action_service.queries import pages_of_failures
-from dunning_service.errors import DunningError, Unavailable
 from dunning_service.ledger.work import Notice, NoticeRecorded
 from dunning_service.merchants.directory import Scope
-from dunning_service.providers import Delivery, Options
+from dunning_service.providers import Delivery, Options, kept_headers
 from dunning_service.providers.goodparty import (
     ACTION_HEADER,
     LOG_FAILURE,
@@ -29,10 +27,8 @@ from dunning_service.providers.goodparty import (
     read_request,
 )
 from dunning_service.web.body import read_body
-from dunning_service.web.notices import Acknowledgement, NoticeRoute
+from dunning_service.web.notices import Acknowledgement, CountedNotice, NoticeRoute
 from dunning_service.web.services import services
-
-_MAX_KEPT_HEADER = 1_000
 
 
 class ActionRoute(NoticeRoute):
@@ -59,10 +55,7 @@ def _answer(media_type: str, as_json: bytes, as_xml: bytes) -> Acknowledgement:
     return Acknowledgement(content, headers={"content-type": f"{media_type}; charset=utf-8"})
 
 
-_LOGGED = {
-    media_type: _answer(media_type, b'{"status":"Success","Message":{"Success":true}}', xml.success())
-    for media_type in REPLY_TYPES
-}
+_LOGGED = {media_type: _answer(media_type, PROVIDER.reply.body, xml.success()) for media_type in REPLY_TYPES}
 
 
 @router.post(
@@ -117,13 +110,12 @@ async def get_invoice_payment_failed(request: Request) -> Response:
 
 async def _record(request: Request, action: str) -> NoticeRecorded:
     """Reads the notice and has it recorded; returns after the commit."""
-    started = time.perf_counter()
     found = services(request)
-    outcome = "unavailable"
-    try:
+    with CountedNotice(found.metrics, PROVIDER.name) as counted:
         merchant = (await caller(request, Scope.INGEST)).merchant
         body = await read_body(request, found.settings.max_body_bytes)
-        delivery = Delivery(body, _kept_headers(request, action), found.clock())
+        headers = [(ACTION_HEADER.encode(), action.encode()), *kept_headers(request.scope["headers"])]
+        delivery = Delivery(body, headers, found.clock())
         notice = Notice(
             merchant_id=merchant.id,
             time_zone=merchant.time_zone,
@@ -133,29 +125,13 @@ async def _record(request: Request, action: str) -> NoticeRecorded:
             outcome="recorded",
             events=PROVIDER.parse(delivery, _options(merchant.default_currency)),
         )
-        recorded = await found.writer.record(notice)
-        outcome = recorded.outcome if recorded.is_new else "repeated"
-        return recorded
-    except DunningError as error:
-        if not isinstance(error, Unavailable):
-            outcome = "refused"
-        raise
-    finally:
-        found.metrics.notice(PROVIDER.name, outcome, time.perf_counter() - started)
+        counted.recorded = recorded = await found.writer.record(notice)
+    return recorded
 
 
 @cache
 def _options(default_currency: str | None) -> Options:
     return Options(default_currency=default_currency)
-
-
-def _kept_headers(request: Request, action: str) -> list[tuple[bytes, bytes]]:
-    kept = [(ACTION_HEADER.encode(), action.encode())]
-    for name in (b"content-type", b"user-agent"):
-        value = _header(request, name)
-        if value is not None:
-            kept.append((name, value[:_MAX_KEPT_HEADER]))
-    return kept
 
 
 def _header(request: Request, wanted: bytes) -> bytes | None:

@@ -172,7 +172,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
     ),
     503: {
         **_refused(
-            "Nothing was recorded; send it again",
+            "It is not known to be recorded; send it again",
             {"Message": "the database cannot be reached at the moment; try again"},
         ),
         "headers": {"Retry-After": {"schema": {"type": "integer"}, "example": 1}},

@@ -6,7 +6,6 @@ import base64
 import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,21 +13,15 @@ from sqlalchemy.engine import Connection
 
 from dunning_service.errors import ConfigurationError
 from dunning_service.ledger.models import DeliveryRow
+from dunning_service.ledger.work import DeliveryOutcome
 from dunning_service.merchants.directory import MerchantView
 from dunning_service.merchants.models import Merchant
+from dunning_service.merchants.service import list_merchants
 
 _PREFIX = re.compile(r"[0-9a-f]{8,64}", re.ASCII)
 
 Key = tuple[int, bytes]
 """The merchant's id and the digest: what a delivery is known by."""
-
-
-class DeliveryOutcome(StrEnum):
-    """What became of a delivery."""
-
-    RECORDED = "recorded"
-    IGNORED = "ignored"
-    FAILED = "failed"
 
 
 _SUMMARY = (
@@ -89,13 +82,17 @@ def found_delivery(connection: Connection, given: str, merchant: MerchantView | 
             "shows them"
         )
     first, last = (bytes.fromhex(prefix.ljust(64, filler)) for filler in "0f")
-    rows = connection.execute(
+    statement = (
         sa.select(*_SUMMARY, DeliveryRow.headers, DeliveryRow.body)
         .join(Merchant, Merchant.id == DeliveryRow.merchant_id)
-        .where(*_conditions(merchant, None), DeliveryRow.digest.between(first, last))
-        .order_by(DeliveryRow.digest, DeliveryRow.merchant_id)
+        .where(DeliveryRow.merchant_id == sa.bindparam("merchant_id"), DeliveryRow.digest.between(first, last))
+        .order_by(DeliveryRow.digest)
         .limit(5)
-    ).all()
+    )
+    # one merchant after the other, as only so the primary key finds them
+    of = list_merchants(connection) if merchant is None else [merchant]
+    rows = [row for one in of for row in connection.execute(statement, {"merchant_id": one.id})]
+    rows = sorted(rows, key=lambda row: (row.digest, row.merchant_id))[:5]
     if not rows:
         where = "" if merchant is None else f" of {merchant.name!r}"
         raise ConfigurationError(f"there is no delivery {given}{where}; see `dunning events list`")
@@ -180,7 +177,7 @@ def _conditions(merchant: MerchantView | None, outcome: DeliveryOutcome | None) 
     if merchant is not None:
         conditions.append(DeliveryRow.merchant_id == merchant.id)
     if outcome is not None:
-        conditions.append(DeliveryRow.outcome == outcome.value)
-        if outcome is not DeliveryOutcome.RECORDED:
-            conditions.append(DeliveryRow.outcome != DeliveryOutcome.RECORDED.value)  # as the partial index says it
+        conditions.append(DeliveryRow.outcome == outcome)
+        if outcome != "recorded":
+            conditions.append(DeliveryRow.outcome != "recorded")  # as the partial index says it
     return conditions

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 
 from dunning_service.clock import utc_now
 from dunning_service.commands.arguments import AsJson, OnlyMerchant, duration
 from dunning_service.commands.deliveries import (
-    DeliveryOutcome,
     Key,
     body_for_people,
     body_for_programs,
@@ -23,12 +22,12 @@ from dunning_service.commands.deliveries import (
     prune_once,
     stored_delivery,
 )
-from dunning_service.commands.opening import opened_database, transaction
+from dunning_service.commands.opening import opened_database, reading
 from dunning_service.commands.printing import print_fields, print_json, print_table, say
 from dunning_service.db import Database
 from dunning_service.errors import ConfigurationError, DunningError
 from dunning_service.ledger.commit import Committer
-from dunning_service.ledger.work import Notice, NoticeRecorded
+from dunning_service.ledger.work import DeliveryOutcome, Notice, NoticeRecorded
 from dunning_service.merchants.directory import MerchantView
 from dunning_service.merchants.service import list_merchants, merchant_named, source_options
 
@@ -49,7 +48,7 @@ def list_(
     as_json: AsJson = False,
 ) -> None:
     """List deliveries, the newest first."""
-    with transaction() as opened:
+    with reading() as opened:
         rows = newest_deliveries(opened.connection, opened.merchant(merchant), outcome, limit + 1)
     shown = rows[:limit]
     if as_json:
@@ -70,7 +69,7 @@ def list_(
             )
             for row in shown
         ],
-        "no deliveries" if outcome is None else f"no deliveries are {outcome.value}",
+        "no deliveries" if outcome is None else f"no deliveries are {outcome}",
     )
     if len(rows) > limit:
         say(f"(the newest {limit}; --limit shows more)")
@@ -83,7 +82,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show one delivery: its headers, its body, and what became of it."""
-    with transaction() as opened:
+    with reading() as opened:
         row = found_delivery(opened.connection, delivery_id, opened.merchant(merchant))
     if as_json:
         print_json({**_summary(row), "headers": row.headers, **body_for_programs(row.body)})
@@ -122,7 +121,7 @@ def replay(
     if bool(delivery_ids) == (outcome is not None):
         raise typer.BadParameter("give the ids of deliveries, or --outcome failed for all that failed")
     with opened_database() as (_, database):
-        with database.write() as connection:
+        with database.read_blocking() as connection:
             merchants = {one.id: one for one in list_merchants(connection)}
             only = None if merchant is None else merchant_named(connection, merchant)
             pruned = 0
@@ -145,9 +144,9 @@ def prune(
 ) -> None:
     """Drop the raw bytes of old deliveries. What they said stays in the ledger; they cannot be replayed any more."""
     before = utc_now() - older_than
-    counts: dict[str, int] = dict.fromkeys(DeliveryOutcome, 0)
+    counts: dict[str, int] = dict.fromkeys(get_args(DeliveryOutcome), 0)
     with opened_database() as (_, database):
-        with database.write() as connection:
+        with database.read_blocking() as connection:
             wanted = list_merchants(connection) if merchant is None else [merchant_named(connection, merchant)]
         for one in wanted:
             since = None
@@ -160,8 +159,8 @@ def prune(
         print_json({"pruned": total, **counts})
         return
     say(f"dropped the raw bytes of {total} deliveries that arrived before {before:%Y-%m-%d %H:%M}Z")
-    if counts[DeliveryOutcome.FAILED]:
-        say(f"{counts[DeliveryOutcome.FAILED]} of them had never been understood, and cannot be replayed now")
+    if counts["failed"]:
+        say(f"{counts['failed']} of them had never been understood, and cannot be replayed now")
 
 
 def _pruned_portion(
@@ -205,7 +204,7 @@ def _read_again(database: Database, key: Key, merchant: MerchantView) -> Notice 
     from dunning_service.intake.replay import replayed_notice  # here, for it brings the web application with it
 
     try:
-        with database.write() as connection:
+        with database.read_blocking() as connection:
             row = stored_delivery(connection, key)
             if row is None:
                 return ConfigurationError("it is gone")
@@ -216,7 +215,7 @@ def _read_again(database: Database, key: Key, merchant: MerchantView) -> Notice 
 
 
 def _print_replayed(replayed: list[_Replayed], pruned: int, as_json: bool) -> None:
-    unrecorded = [one for one in replayed if one.outcome in (None, DeliveryOutcome.FAILED)]
+    unrecorded = [one for one in replayed if one.outcome in (None, "failed")]
     if as_json:
         fields = ("id", "merchant", "outcome", "reason")
         print_json(

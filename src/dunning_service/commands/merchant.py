@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from dunning_service.commands.arguments import AsJson
-from dunning_service.commands.opening import transaction
+from dunning_service.commands.opening import reading, transaction
 from dunning_service.commands.printing import print_fields, print_json, print_table
 from dunning_service.merchants.service import add_merchant, list_merchants
 
@@ -45,7 +45,7 @@ def add(
 @app.command("list")
 def list_(as_json: AsJson = False) -> None:
     """List the merchants."""
-    with transaction() as opened:
+    with reading() as opened:
         merchants = list_merchants(opened.connection)
     if as_json:
         print_json([asdict(merchant) for merchant in merchants])

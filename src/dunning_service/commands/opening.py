@@ -56,6 +56,13 @@ def transaction() -> Iterator[Opened]:
         yield Opened(settings, connection, utc_now())
 
 
+@contextmanager
+def reading() -> Iterator[Opened]:
+    """One view of the ledger, which keeps nobody from writing."""
+    with opened_database() as (settings, database), database.read_blocking() as connection:
+        yield Opened(settings, connection, utc_now())
+
+
 def explained(error: sa.exc.DBAPIError) -> str:
     """One line about a database that cannot be reached or used, and what to do about it."""
     cause = str(error.orig).strip() or type(error.orig).__name__

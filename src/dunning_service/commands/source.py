@@ -16,7 +16,7 @@ from dunning_service.commands.arguments import (
     given_options,
     given_secret,
 )
-from dunning_service.commands.opening import transaction
+from dunning_service.commands.opening import reading, transaction
 from dunning_service.commands.printing import print_fields, print_json, print_table, say, shown
 from dunning_service.merchants.keyring import keyring_of
 from dunning_service.merchants.service import (
@@ -72,7 +72,7 @@ def add(
 @app.command("list")
 def list_(merchant: OnlyMerchant = None, as_json: AsJson = False) -> None:
     """List sources, without their secrets."""
-    with transaction() as opened:
+    with reading() as opened:
         sources = list_sources(opened.connection, opened.merchant(merchant), now=opened.now)
     if as_json:
         print_json([{**asdict(source), "path": source.path} for source in sources])

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from dunning_service.commands.arguments import AsJson, OfMerchant, OnlyMerchant, duration
-from dunning_service.commands.opening import transaction
+from dunning_service.commands.opening import reading, transaction
 from dunning_service.commands.printing import print_fields, print_json, print_table, say, shown
 from dunning_service.merchants.service import TokenView, add_token, list_tokens, merchant_named, revoke_token
 from dunning_service.merchants.tokens import Scope, scopes_text
@@ -60,7 +60,7 @@ def add(
 @app.command("list")
 def list_(merchant: OnlyMerchant = None, as_json: AsJson = False) -> None:
     """List tokens, without what is secret about them."""
-    with transaction() as opened:
+    with reading() as opened:
         tokens = list_tokens(opened.connection, opened.merchant(merchant))
     if as_json:
         print_json([_plain(token, opened.now) for token in tokens])

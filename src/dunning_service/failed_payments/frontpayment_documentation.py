@@ -89,6 +89,7 @@ _COMMON: Responses = {
     403: _error(403, "forbidden", "The token lacks the scope `read`"),
     503: _error(503, "serviceUnavailable", "The database cannot be reached; try again"),
     CRASHED: _error(CRASHED, "Something Went Wrong", "An error on our side", []),
+    "default": _error(405, "methodNotAllowed", "Any other error, such as a method that is not possible here"),
 }
 
 LIST: Responses = {

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from functools import cache
 
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dunning_service.errors import DunningError, Unavailable
 from dunning_service.intake.service import receive
-from dunning_service.providers import Provider, provider_named
+from dunning_service.providers import provider_named
 from dunning_service.web.body import read_body
-from dunning_service.web.notices import Acknowledgement, NoticeRoute
+from dunning_service.web.notices import Acknowledgement, CountedNotice, NoticeRoute
 from dunning_service.web.problems import DOCUMENTED
 from dunning_service.web.services import services
 
@@ -48,7 +46,7 @@ _OPENAPI = {
         404: {"description": "There is no such source, or it is disabled"},
         413: {"description": "The body is too large"},
         415: {"description": "The body is compressed"},
-        503: {"description": "Nothing was recorded; send it again"},
+        503: {"description": "It is not known to be recorded; send it again"},
     },
 )
 async def take_webhook(request: Request) -> Response:
@@ -57,24 +55,15 @@ async def take_webhook(request: Request) -> Response:
     A notice of a kind that is not recorded, or one with a good signature that cannot be understood, is kept and
     answered 2xx as well: sending it again would change nothing.
     """
-    started = time.perf_counter()
     found = services(request)
     scope = request.scope
-    body = await read_body(request, found.settings.max_body_bytes)
-    provider: Provider | None = None
-    outcome = "refused"
-    try:
+    with CountedNotice(found.metrics) as counted:
+        # first, so that nobody has a body kept in memory for a source that does not exist
         source = await found.directory.source(scope["path_params"]["source_id"])
-        provider = source.provider
-        recorded = await receive(found, source, body, scope["headers"], found.clock())
-        outcome = recorded.outcome if recorded.is_new else "repeated"
-    except DunningError as error:
-        if isinstance(error, Unavailable):
-            outcome = "unavailable"
-        raise
-    finally:
-        found.metrics.notice(provider.name if provider else None, outcome, time.perf_counter() - started)
-    return _acknowledgement(provider.name)
+        counted.provider = source.provider.name
+        body = await read_body(request, found.settings.max_body_bytes)
+        counted.recorded = await receive(found, source, body, scope["headers"], found.clock())
+    return _acknowledgement(source.provider.name)
 
 
 @cache

@@ -10,16 +10,12 @@ from typing import TYPE_CHECKING
 from dunning_service.errors import UnreadableNotice
 from dunning_service.ledger.work import DeliveryOutcome, Notice, NoticeRecorded
 from dunning_service.merchants.directory import SourceView
-from dunning_service.providers import Delivery, Event, Options, Provider
+from dunning_service.providers import Delivery, Event, Headers, Options, Provider, kept_headers
 
 if TYPE_CHECKING:
     from dunning_service.web.services import Services
 
-_ALWAYS_KEPT = frozenset({b"content-type", b"user-agent"})
-_MAX_KEPT = 1_000
 _NOT_RECORDED = "it is of a kind that the ledger does not record"
-
-Headers = Sequence[tuple[bytes, bytes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +48,7 @@ async def receive(
     """
     provider = source.provider
     provider.verify(Delivery(body, headers, now), source.secrets, source.options, now)
-    delivery = Delivery(body, kept_headers(provider, headers), now)
+    delivery = Delivery(body, kept_headers(headers, provider.kept_headers), now)
     reading = read_notice(provider, delivery, source.options)
     try:
         return await services.writer.record(_notice(source, delivery, reading))
@@ -71,13 +67,3 @@ def _notice(source: SourceView, delivery: Delivery, reading: Reading) -> Notice:
         events=reading.events,
         reason=reading.reason,
     )
-
-
-def kept_headers(provider: Provider, headers: Headers) -> Headers:
-    """Those that are stored with a delivery: never a signature or a credential."""
-    theirs = provider.kept_headers
-    return [
-        (name, value[:_MAX_KEPT])
-        for name, value in headers
-        if name in _ALWAYS_KEPT or (theirs and name.decode("latin-1") in theirs)
-    ]

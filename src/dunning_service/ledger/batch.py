@@ -13,7 +13,6 @@ from dunning_service.errors import ActionDoesNotApply, DunningError, Idempotency
 from dunning_service.ledger._bulk import bulk_for
 from dunning_service.ledger.book import (
     DeliveryRecord,
-    PayerKey,
     Payment,
     Row,
     attempt_of,
@@ -33,7 +32,7 @@ from dunning_service.ledger.models import (
 )
 from dunning_service.ledger.numbers import PaymentNumbers
 from dunning_service.ledger.reading import IDEMPOTENCY_LIFETIME, open_book
-from dunning_service.ledger.status import APPLIES_TO, Status, Verb
+from dunning_service.ledger.status import Status, Verb
 from dunning_service.ledger.work import Decision, DecisionRecorded, Notice, NoticeRecorded, Work
 from dunning_service.providers import AttemptReported, ReceiptReported
 
@@ -62,7 +61,6 @@ class Batch:
         self._shard = shard
         self._now = now
         self._book = open_book(connection, works, now, also_lock)
-        self._touched_payers: set[PayerKey] = set()
         self._attempts: list[Row] = []
         self._actions: list[Row] = []
         self._receipts: list[Row] = []
@@ -71,8 +69,6 @@ class Batch:
     def run(self) -> list[Result]:
         """A result for each work, in their order: a refusal is a result too, and leaves no trace."""
         results = [self._apply(work) for work in self._works]
-        for payer in self._touched_payers:
-            self._book.apply_receipts_of(payer)
         self._write()
         return results
 
@@ -125,23 +121,24 @@ class Batch:
         if not payment.add_attempt(attempt):
             return
         self._attempts.append({"merchant_id": notice.merchant_id, "payment_id": payment.id} | attempt._asdict())
-        if payment.payer is not None or payment.held_payer is not None:
-            payers = {payment.payer, payment.held_payer}
-            self._touched_payers |= {payer for payer in payers if payer is not None and self._book.has_receipts(payer)}
+        self._book.regroup(payment)
 
     def _record_receipt(self, notice: Notice, event: ReceiptReported) -> None:
-        payer = (notice.merchant_id, notice.provider, event.payer_key)
-        earlier = self._book.revisions((notice.merchant_id, notice.provider, event.provider_receipt_id))
+        key = (notice.merchant_id, notice.provider, event.provider_receipt_id)
+        earlier = self._book.revisions(key)
         digest = statement_digest(event)
         if any(receipt.digest == digest for receipt in earlier):
             return
-        self._touched_payers.add(payer)
-        self._touched_payers |= {(payer[0], payer[1], receipt.payer_key) for receipt in earlier}
-        resolved = earlier[0].resolved if earlier else self._would_resolve(payer, event, digest)
-        receipt = Receipt(
-            event.provider_receipt_id, digest, event.payer_key, event.amount_minor, event.currency, resolved
+        payer = (key[0], key[1], event.payer_key)
+        payers = {payer, *((key[0], key[1], receipt.payer_key) for receipt in earlier)}
+        paid_before = self._book.paid_by_receipts(payers)
+        self._book.add_receipt(
+            payer,
+            Receipt(event.provider_receipt_id, digest, event.payer_key, event.amount_minor, event.currency),
         )
-        self._book.add_receipt(payer, receipt)
+        for concerned in payers:
+            self._book.apply_receipts_of(concerned)
+        resolved = self._book.resolved.setdefault(key, self._book.paid_by_receipts(payers) - paid_before)
         self._receipts.append(
             {
                 "merchant_id": notice.merchant_id,
@@ -158,21 +155,13 @@ class Batch:
             }
         )
 
-    def _would_resolve(self, payer: PayerKey, event: ReceiptReported, digest: bytes) -> int:
-        """How many more failures are paid with this receipt than without it: 0 or 1."""
-        return self._book.paid_with(
-            payer,
-            Receipt(event.provider_receipt_id, digest, event.payer_key, event.amount_minor, event.currency, 0),
-        ) - self._book.paid_with(payer, None)
-
     def _resolved_by(self, notice: Notice) -> int:
         """What the sender of these receipts was told when they were first heard of."""
-        total = 0
-        for event in notice.events:
-            if isinstance(event, ReceiptReported):
-                known = self._book.revisions((notice.merchant_id, notice.provider, event.provider_receipt_id))
-                total += known[0].resolved if known else 0
-        return total
+        return sum(
+            self._book.resolved.get((notice.merchant_id, notice.provider, event.provider_receipt_id), 0)
+            for event in notice.events
+            if isinstance(event, ReceiptReported)
+        )
 
     # Decisions
 
@@ -278,16 +267,23 @@ def _bookkeeping(key: tuple[int, bytes], record: DeliveryRecord) -> Row:
 
 
 def _require_effect(payment: Payment, action: Action) -> None:
-    """Raises ActionDoesNotApply for an action that the payment's status, or a later decision, makes pointless."""
-    verb, status = Verb(action.verb), payment.folded.status
-    if status in APPLIES_TO[verb] and payment.folded_with(payment.receipt, action=action).status != status:
+    """Raises ActionDoesNotApply for an action that would change nothing: what it decides already holds, makes no sense
+    from where the payment stands, or is overruled by a later decision."""
+    if _has_effect(payment, action):
         return
-    if status is Status.PAID and payment.folded.paid_minor:
-        raise ActionDoesNotApply(f"{verb} does not apply: the money was received, and no decision undoes that")
-    possible = [str(other) for other in Verb if other is not verb and status in APPLIES_TO[other]]
-    raise ActionDoesNotApply(
-        f"{verb} does not apply to a payment that is {status}; what applies now: {', '.join(possible)}"
-    )
+    verb, status = Verb(action.verb), payment.folded.status
+    possible = [str(other) for other in Verb if other is not verb and _has_effect(payment, action._replace(verb=other))]
+    if possible:
+        hint = f"what applies now: {', '.join(possible)}"
+    elif status is Status.PAID:
+        hint = "the money was received, and no decision undoes that"
+    else:
+        hint = "nothing applies now"
+    raise ActionDoesNotApply(f"{verb} does not apply to a payment that is {status}; {hint}")
+
+
+def _has_effect(payment: Payment, action: Action) -> bool:
+    return payment.folded_with(payment.receipt, action=action).status != payment.folded.status
 
 
 def _as_json(recorded: DecisionRecorded) -> Row:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from datetime import date, datetime
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import MISSING, dataclass, field, fields
+from datetime import UTC, date, datetime
 from typing import Any
 
 import orjson
@@ -29,9 +29,21 @@ Row = dict[str, Any]
 
 
 def statement_digest(event: AttemptReported | ReceiptReported) -> bytes:
-    """SHA-256 of all that an event states: the same statement again has the same digest."""
-    stated = [getattr(event, name) for name in event.__dataclass_fields__]
+    """SHA-256 of all that an event states: the same statement again has the same digest.
+
+    What an event leaves at its default is not in it, so that a field added to events later changes no digest.
+    """
+    stated = {name: value for name, default in _DEFAULTS[type(event)] if (value := getattr(event, name)) is not default}
     return hashlib.sha256(orjson.dumps(stated, default=str, option=orjson.OPT_SORT_KEYS)).digest()
+
+
+def _defaults(kind: type[AttemptReported] | type[ReceiptReported]) -> tuple[tuple[str, Any], ...]:
+    return tuple((field.name, None if field.default is MISSING else field.default) for field in fields(kind))
+
+
+_DEFAULTS: dict[type, tuple[tuple[str, Any], ...]] = {
+    kind: _defaults(kind) for kind in (AttemptReported, ReceiptReported)
+}
 
 
 @dataclass(slots=True)
@@ -41,11 +53,13 @@ class Payment:
     key: PaymentKey
     id: int
     time_zone: str
-    held: tuple[str, date | None, str | None] | None = None
-    """(status, order_on, payer_key) as the database has them; None for a new payment."""
+    held: tuple[str, date | None] | None = None
+    """(status, order_on) as the database has them; None for a new payment."""
     attempts: dict[tuple[str, bytes], Attempt] = field(default_factory=dict)
     actions: list[Action] = field(default_factory=list)
     receipt: Receipt | None = None
+    payer: PayerKey | None = None
+    """Whose it is, as the book has it: see `Book.regroup`."""
     is_changed: bool = False
     _folded: FoldedPayment | None = None
 
@@ -90,18 +104,6 @@ class Payment:
         actions = self.actions if action is None else [*self.actions, action]
         return fold_payment(self.attempts.values(), actions, receipt, self.time_zone)
 
-    @property
-    def held_payer(self) -> PayerKey | None:
-        """Whose it was before the batch."""
-        if self.held is None or self.held[2] is None:
-            return None
-        return (self.key[0], self.key[1], self.held[2])
-
-    @property
-    def payer(self) -> PayerKey | None:
-        payer = self.folded.payer_key
-        return None if payer is None else (self.key[0], self.key[1], payer)
-
 
 @dataclass(slots=True)
 class DeliveryRecord:
@@ -126,13 +128,39 @@ class Book:
         self.by_id: dict[tuple[int, int], Payment] = {}
         self.answers: dict[tuple[int, str], tuple[bytes, Row]] = {}
         """(merchant_id, key): the request's digest and the response."""
+        self.resolved: dict[ReceiptKey, int] = {}
+        """How many open failures each receipt paid when it was first heard of: what its sender was told."""
         self._receipts: dict[PayerKey, list[Receipt]] = {}
         self._revisions: dict[ReceiptKey, list[Receipt]] = {}
+        self._members: dict[PayerKey, dict[PaymentKey, Payment]] = defaultdict(dict)
 
     def add(self, payment: Payment) -> Payment:
         self.payments[payment.key] = payment
         self.by_id[payment.key[0], payment.id] = payment
         return payment
+
+    def regroup(self, payment: Payment) -> None:
+        """To be called when its attempts have changed: a correction may have given it another payer, or none.
+
+        The receipts of the payers concerned are laid against their failures again.
+        """
+        before = payment.payer
+        self._group(payment)
+        if payment.payer != before:
+            payment.apply(None)
+            if before is not None:
+                self.apply_receipts_of(before)
+        if payment.payer is not None:
+            self.apply_receipts_of(payment.payer)
+
+    def _group(self, payment: Payment) -> None:
+        named = payment.folded.payer_key
+        payer = None if named is None else (payment.key[0], payment.key[1], named)
+        if payment.payer is not None and payment.payer != payer:
+            del self._members[payment.payer][payment.key]
+        payment.payer = payer
+        if payer is not None:
+            self._members[payer][payment.key] = payment
 
     def add_receipt(self, payer: PayerKey, receipt: Receipt) -> None:
         self._receipts.setdefault(payer, []).append(receipt)
@@ -143,7 +171,7 @@ class Book:
         self._revisions.setdefault((payer[0], payer[1], receipt.provider_receipt_id), []).append(receipt)
 
     def revisions(self, key: ReceiptKey) -> Sequence[Receipt]:
-        """What is known of one receipt, the first heard first among those of this batch."""
+        """What is known of one receipt."""
         return self._revisions.get(key, ())
 
     def has_receipts(self, payer: PayerKey | None) -> bool:
@@ -153,29 +181,27 @@ class Book:
         """Lays the payer's receipts against the payer's failures again."""
         if payer not in self._receipts:
             return
-        members = [payment for payment in self.payments.values() if payment.payer == payer]
-        applied = apply_receipts(self._current_receipts(payer), _without_receipts(members))
-        for payment in members:
-            payment.apply(applied.get(payment.key[2]))
-        for payment in self.payments.values():  # a correction may have given a payment another payer, or none
-            if payment.receipt is not None and payment.payer != (*payment.key[:2], payment.receipt.payer_key):
-                payment.apply(None)
+        members = self._members[payer]
+        failures = [OpenFailure(key[2], payment.folded_with(None)) for key, payment in members.items()]
+        applied = apply_receipts(self._current_receipts(payer), failures)
+        for key, payment in members.items():
+            payment.apply(applied.get(key[2]))
 
-    def paid_with(self, payer: PayerKey, receipt: Receipt | None) -> int:
-        """How many of the payer's failures the receipts pay, with one more or as they are."""
-        members = [payment for payment in self.payments.values() if payment.payer == payer]
-        receipts = self._current_receipts(payer) + ([receipt] if receipt is not None else [])
-        return len(apply_receipts(receipts, _without_receipts(members)))
+    def paid_by_receipts(self, payers: Iterable[PayerKey]) -> int:
+        """How many failures of these payers a receipt pays."""
+        return sum(payment.receipt is not None for payer in payers for payment in self._members[payer].values())
 
     def _current_receipts(self, payer: PayerKey) -> list[Receipt]:
         """The payer's receipts that hold; another revision may have moved one to another payer."""
         merchant_id, provider, payer_key = payer
-        ids = {receipt.provider_receipt_id for receipt in self._receipts.get(payer, ())}
+        ids = {receipt.provider_receipt_id for receipt in self._receipts[payer]}
         revisions = [receipt for id_ in ids for receipt in self._revisions[merchant_id, provider, id_]]
         return [receipt for receipt in current_receipts(revisions) if receipt.payer_key == payer_key]
 
     def take_as_read(self) -> None:
         """What has been read is what the database has: applies the receipts, and nothing counts as changed."""
+        for payment in self.payments.values():
+            self._group(payment)
         for payer in self._receipts:
             self.apply_receipts_of(payer)
         for payment in self.payments.values():
@@ -185,15 +211,11 @@ class Book:
         return (payment for payment in self.payments.values() if payment.is_changed)
 
 
-def _without_receipts(payments: Sequence[Payment]) -> list[OpenFailure]:
-    return [OpenFailure(payment.key[2], payment.folded_with(None)) for payment in payments]
-
-
 def attempt_of(
     event: AttemptReported, *, delivery_digest: bytes | None, reading: int, received_at: datetime
 ) -> Attempt:
     """An event as the ledger keeps it."""
-    occurred_at = event.occurred_at
+    occurred_at = _in_utc(event.occurred_at)
     message = event.message
     return Attempt(
         event.provider_attempt_id,
@@ -203,7 +225,7 @@ def attempt_of(
         event.outcome,
         occurred_at or received_at,
         occurred_at is not None,
-        event.stated_at or occurred_at,
+        _in_utc(event.stated_at) or occurred_at,
         received_at,
         event.sequence,
         event.amount_minor,
@@ -220,6 +242,14 @@ def attempt_of(
         event.payer_key,
         dict(event.details),
     )
+
+
+def _in_utc(moment: datetime | None) -> datetime | None:
+    if moment is None or moment.tzinfo is UTC:
+        return moment
+    if moment.tzinfo is None:
+        raise ValueError(f"{moment!r} has no time zone")
+    return moment.astimezone(UTC)
 
 
 def payment_columns(payment: Payment, now: datetime) -> Row:

@@ -11,8 +11,8 @@ from sqlalchemy.engine import Connection
 from dunning_service.ledger._bulk import Row
 from dunning_service.ledger.book import Book
 from dunning_service.ledger.fold import FoldedPayment
-from dunning_service.ledger.models import DailyCountRow, PaymentRow
-from dunning_service.ledger.reading import payer_of, read_payments, read_receipts, select_by
+from dunning_service.ledger.models import AttemptRow, DailyCountRow, PaymentRow
+from dunning_service.ledger.reading import payers_named, read_open_failures, read_payments, read_receipts, select_by
 from dunning_service.merchants.models import Merchant
 
 _PAGE = 500
@@ -29,6 +29,8 @@ def differences(connection: Connection, merchant_id: int | None = None) -> Itera
     for merchant in connection.execute(merchants).all():
         for payment in _payments(connection, merchant.id, merchant.time_zone):
             yield f"merchant {merchant.name}: {payment}"
+        for orphan in _orphans(connection, merchant.id):
+            yield f"merchant {merchant.name}: {orphan}"
         for count in _counts(connection, merchant.id):
             yield f"merchant {merchant.name}: {count}"
 
@@ -56,15 +58,22 @@ def _payments(connection: Connection, merchant_id: int, time_zone: str) -> Itera
 
 
 def _book_of(connection: Connection, rows: list[Row], zones: dict[int, str]) -> Book:
-    """These payments and, where a payer has receipts, all others of that payer."""
+    """These payments and, where a payer has receipts, what else those pay or could pay."""
     book = Book()
-    payers = {payer_of(row) for row in rows if row["payer_key"] is not None}
+    read_payments(connection, book, rows, zones)
+    payers = payers_named(book)
     read_receipts(connection, book, payers)
-    paying = {payer for payer in payers if book.has_receipts(payer)}
-    related = select_by(connection, PaymentRow, ("merchant_id", "provider", "payer_key"), paying)
-    read_payments(connection, book, [*rows, *related], zones)
+    read_open_failures(connection, book, {payer for payer in payers if book.has_receipts(payer)}, zones)
     book.take_as_read()
     return book
+
+
+def _orphans(connection: Connection, merchant_id: int) -> Iterator[str]:
+    """Attempts of payments that are not there. No foreign key looks after them: see `ledger/models.py`."""
+    has_payment = sa.exists().where(PaymentRow.merchant_id == merchant_id, PaymentRow.id == AttemptRow.payment_id)
+    attempts = sa.select(AttemptRow.payment_id, AttemptRow.provider_attempt_id)
+    for row in connection.execute(attempts.where(AttemptRow.merchant_id == merchant_id, ~has_payment)):
+        yield f"attempt {row.provider_attempt_id} is of ODR{row.payment_id}, which is not there"
 
 
 def _counts(connection: Connection, merchant_id: int) -> Iterator[str]:

@@ -28,7 +28,10 @@ _TRY_AGAIN = {
     "40P01",  # deadlock
     "23505",  # another process inserted the same delivery first: the next try finds it
 }
-_REFUSED_CLASSES = ("22", "23")  # data exceptions and broken constraints: one notice's fault, not the database's
+_REFUSED = ("22", "23", "54")
+"""Data exceptions, broken constraints, limits exceeded: one notice's fault, not the database's."""
+_OUT_OF_REACH = ("08", "25006", "40", "42P01", "42703", "53", "55", "57", "58")
+"""No connection, read-only, contended, not migrated yet, out of resources, locked, shutting down, system error."""
 
 
 class Committer:
@@ -48,7 +51,7 @@ class Committer:
         try:
             return self._commit(works, now)
         except Unavailable as reason:
-            return [reason for _ in works]
+            return [Unavailable(reason.message, reason.retry_after) for _ in works]  # each caller raises one of its own
         except Exception as error:
             return self._one_by_one(works, now, error)
 
@@ -109,7 +112,7 @@ def is_unavailable(error: DBAPIError) -> bool:
         return True
     state = _sqlstate(error)
     if state is not None:
-        return not state.startswith((*_REFUSED_CLASSES, "42"))
+        return state.startswith(_OUT_OF_REACH)
     return isinstance(error, (OperationalError, InterfaceError))
 
 
@@ -127,9 +130,5 @@ def _is_about_values(error: Exception) -> bool:
     """True when it is a value that the database cannot keep, or that cannot even be written down for it."""
     if isinstance(error, DBAPIError):
         state = _sqlstate(error)
-        return (
-            state.startswith(_REFUSED_CLASSES)
-            if state
-            else isinstance(error, (sa.exc.IntegrityError, sa.exc.DataError))
-        )
+        return state.startswith(_REFUSED) if state else isinstance(error, (sa.exc.IntegrityError, sa.exc.DataError))
     return isinstance(error, (OverflowError, UnicodeError, orjson.JSONEncodeError))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import cache
 from typing import Any, NamedTuple, Protocol
@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from dunning_service.ledger.fields import folded, phone_key
 from dunning_service.ledger.status import Status, Verb, folded_status
+from dunning_service.money import MAX_MINOR
 from dunning_service.providers import Category, Outcome
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
@@ -71,8 +72,6 @@ class Receipt:
     payer_key: str
     amount_minor: int | None
     currency: str | None
-    resolved: int = field(compare=False)
-    """How many open failures it paid when it was first heard of."""
 
 
 class Revision(Protocol):
@@ -190,15 +189,11 @@ def fold_payment(
     newest = attempts[0]
     # one that failed once stays a failed payment, also when the same attempt is later said to have succeeded
     failed = _newest_first([revision for revision in revisions if revision.outcome == Outcome.FAILED])
-    successes = [attempt for attempt in attempts if attempt.outcome in _SUCCESSES]
-
     # what is owed is what was tried and not paid: a part payment of 40 does not make a debt of 100 one of 40
     owing = [attempt for attempt in attempts if attempt.outcome not in _SUCCESSES] or attempts
     amount = _first(attempt.amount_minor for attempt in owing)
     currency = _first(attempt.currency for attempt in owing)
-    covered, paid_minor = _coverage(
-        amount, currency, [(attempt.amount_minor, attempt.currency) for attempt in successes], receipt
-    )
+    covered, paid_minor = _coverage(attempts, currency, receipt)
 
     first_failed = _earliest(failed)
     last_failed = failed[0] if failed else None
@@ -258,24 +253,30 @@ def _earliest(failed: Sequence[Attempt]) -> Attempt | None:
     return min(failed, key=lambda attempt: (not attempt.occurred_at_known, attempt.occurred_at), default=None)
 
 
-def _coverage(
-    amount: int | None,
-    currency: str | None,
-    successes: Sequence[tuple[int | None, str | None]],
-    receipt: Receipt | None,
-) -> tuple[bool, int]:
-    """Whether the successes cover the amount, and what they add up to in its currency.
+def _coverage(attempts: Sequence[Attempt], currency: str | None, receipt: Receipt | None) -> tuple[bool, int]:
+    """Whether what was received covers what is owed, and what it adds up to in `currency`. Newest attempt first.
 
-    An unknown amount, of the payment or of a success, counts as covered; money in another currency does not count.
+    An attempt after a part payment is for the rest: after 100 that failed, 60 that succeeded and 40 that failed, 40 are
+    open. One after the whole was paid adds nothing: a failure of another attempt does not undo a success. An unknown
+    amount counts as covered by any success; money in another currency does not count.
     """
-    received = list(successes)
-    if receipt is not None:
-        received.append((receipt.amount_minor, receipt.currency))
-    counted = [minor for minor, of in received if is_same_currency(of, currency)]
-    if not counted:
-        return False, 0
-    paid_minor = sum(minor for minor in counted if minor is not None)
-    return amount is None or None in counted or paid_minor >= amount, paid_minor
+    owed: int | None = None
+    received: list[int | None] = []
+    paid_minor = 0
+    for attempt in reversed(attempts):
+        amount = attempt.amount_minor
+        if not is_same_currency(attempt.currency, currency):
+            continue
+        if attempt.outcome in _SUCCESSES:
+            received.append(amount)
+            paid_minor += amount or 0
+        elif amount is not None and (owed is None or paid_minor < owed):
+            owed = amount if owed is None else paid_minor + amount
+    if receipt is not None and is_same_currency(receipt.currency, currency):
+        received.append(receipt.amount_minor)
+        paid_minor += receipt.amount_minor or 0
+    covered = bool(received) and (None in received or owed is None or paid_minor >= owed)
+    return covered, min(paid_minor, MAX_MINOR)
 
 
 def is_same_currency(one: str | None, other: str | None) -> bool:

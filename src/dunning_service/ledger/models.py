@@ -3,7 +3,8 @@
 Facts (attempts, actions, receipts, raw bodies) are only ever inserted. `payments` and `daily_counts` are derived from
 them, in the same transaction, so that lists and totals are one index away; `dunning ledger check` derives them again.
 The merchant's id leads every key, so that the tables can be partitioned by merchant. It has no foreign key here: one
-would lock the merchant's row once for every notice, and two processes would queue for it.
+would lock the merchant's row once for every notice, and two processes would queue for it. Nor has an attempt's payment:
+the writer, the only one who inserts either, does so in one transaction, and PostgreSQL would look it up for each again.
 """
 
 from __future__ import annotations
@@ -135,10 +136,7 @@ class AttemptRow(Base):
     """One revision of one attempt. Which revision holds is decided in `ledger/fold.py`."""
 
     __tablename__ = "attempts"
-    __table_args__ = (
-        sa.ForeignKeyConstraint(["merchant_id", "payment_id"], ["payments.merchant_id", "payments.id"]),
-        _one_of("outcome", Outcome),
-    )
+    __table_args__ = (_one_of("outcome", Outcome),)
 
     merchant_id: Mapped[int] = mapped_column(primary_key=True)
     payment_id: Mapped[int] = mapped_column(_BIG, primary_key=True)

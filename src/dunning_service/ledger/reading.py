@@ -8,7 +8,7 @@ applies a payer's receipts holds the payer's. On SQLite the transaction itself i
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from datetime import datetime, timedelta
 from itertools import chain
 from typing import Any
@@ -20,6 +20,7 @@ from dunning_service.ledger._bulk import Row, bulk_for
 from dunning_service.ledger.book import Book, DeliveryRecord, PayerKey, Payment, PaymentKey, ReceiptKey
 from dunning_service.ledger.fold import Action, Attempt, Receipt
 from dunning_service.ledger.models import ActionRow, AttemptRow, DeliveryRow, IdempotencyRow, PaymentRow, ReceiptRow
+from dunning_service.ledger.receipts import OPEN
 from dunning_service.ledger.work import Decision, Notice, Work
 from dunning_service.providers import AttemptReported, Event
 
@@ -51,7 +52,7 @@ def open_book(
         locked = reader.named_locks() | also_lock
         bulk.lock(connection, locked)
         book, payers = reader.read()
-        wanted = _locks(book.payments, payers) - locked
+        wanted = reader.more_locks(payers) - locked
         if wanted:
             raise LocksMissing(wanted)
     else:
@@ -74,6 +75,8 @@ class _Reader:
         self._decisions = [work for work in works if isinstance(work, Decision)]
         self._zones = {work.merchant_id: work.time_zone for work in works}
         self._now = now
+        self._touched: Set[PaymentKey] = set()
+        """The payments that the works turned out to be about."""
         self._payments: set[PaymentKey] = set()
         self._receipts: set[ReceiptKey] = set()
         self._payers: set[PayerKey] = set()
@@ -94,12 +97,17 @@ class _Reader:
     def named_locks(self) -> frozenset[int]:
         """The locks that the works themselves name."""
         keys = {_lock_key("receipt", *key) for key in self._receipts}
+        keys |= {_lock_key("delivery", notice.merchant_id, notice.digest.hex()) for notice in self._notices}
         keys |= {
             _lock_key("answer", decision.merchant_id, decision.idempotency_key.key)
             for decision in self._decisions
             if decision.idempotency_key is not None
         }
         return _locks(self._payments, self._payers) | keys
+
+    def more_locks(self, payers: Set[PayerKey]) -> frozenset[int]:
+        """Those that what was read calls for beyond the named ones."""
+        return _locks(self._touched - self._payments, payers - self._payers)
 
     def read(self) -> tuple[Book, set[PayerKey]]:
         """What the ledger holds, and the payers whose receipts were looked at."""
@@ -109,13 +117,19 @@ class _Reader:
         rows = self._select(PaymentRow, ("merchant_id", "provider", "provider_payment_id"), self._payments)
         decided = {(decision.merchant_id, decision.payment_id) for decision in self._decisions}
         rows += self._select(PaymentRow, ("merchant_id", "id"), decided)
-        payers = self._payers | {payer_of(row) for row in rows if row["payer_key"] is not None}
+        read_payments(self._connection, book, rows, self._zones)
+        self._touched = self._payments | book.payments.keys()
+        # a correction may give a payment back to any payer that one of its attempts names
+        payers = self._payers | payers_named(book)
         receipts = self._select(ReceiptRow, ("merchant_id", "provider", "provider_receipt_id"), self._receipts)
         payers |= {payer_of(row) for row in receipts}
         read_receipts(self._connection, book, payers)
-        owing = {payer for payer in payers if payer in self._owing or book.has_receipts(payer)}
-        rows += self._select(PaymentRow, ("merchant_id", "provider", "payer_key"), owing)
-        read_payments(self._connection, book, rows, self._zones)
+        read_open_failures(
+            self._connection,
+            book,
+            {payer for payer in payers if payer in self._owing or book.has_receipts(payer)},
+            self._zones,
+        )
         return book, payers
 
     def _select(self, model: Any, by: Sequence[str], keys: Collection[tuple[Any, ...]]) -> list[Row]:
@@ -154,26 +168,47 @@ def read_receipts(connection: Connection, book: Book, payers: Collection[PayerKe
         payer = payer_of(row)
         add = book.add_receipt if payer in payers else book.add_revision
         add(payer, Receipt(*(row[name] for name in _RECEIPT_FIELDS)))
+        book.resolved.setdefault((payer[0], payer[1], row["provider_receipt_id"]), row["resolved"])
 
 
-def read_payments(connection: Connection, book: Book, rows: Sequence[Row], zones: Mapping[int, str]) -> None:
-    """Puts the payments of these rows into the book, with all their attempts and actions."""
+def read_payments(connection: Connection, book: Book, rows: Iterable[Row], zones: Mapping[int, str]) -> None:
+    """Puts those payments of these rows that are not in the book yet into it, with all their attempts and actions."""
+    added = set()
     for row in rows:
-        book.add(
-            Payment(
-                (row["merchant_id"], row["provider"], row["provider_payment_id"]),
-                row["id"],
-                zones[row["merchant_id"]],
-                held=(row["status"], row["order_on"], row["payer_key"]),
-            )
-        )
-    for attempt in select_by(connection, AttemptRow, ("merchant_id", "payment_id"), book.by_id):
+        identity = (row["merchant_id"], row["id"])
+        if identity not in book.by_id:
+            key = (row["merchant_id"], row["provider"], row["provider_payment_id"])
+            book.add(Payment(key, row["id"], zones[row["merchant_id"]], held=(row["status"], row["order_on"])))
+            added.add(identity)
+    for attempt in select_by(connection, AttemptRow, ("merchant_id", "payment_id"), added):
         book.by_id[attempt["merchant_id"], attempt["payment_id"]].hold(Attempt(*(attempt[f] for f in Attempt._fields)))
-    for action in select_by(connection, ActionRow, ("merchant_id", "payment_id"), book.by_id):
+    for action in select_by(connection, ActionRow, ("merchant_id", "payment_id"), added):
         book.by_id[action["merchant_id"], action["payment_id"]].hold(Action(*(action[f] for f in Action._fields)))
 
 
-_RECEIPT_FIELDS = ("provider_receipt_id", "digest", "payer_key", "amount_minor", "currency", "resolved")
+def read_open_failures(
+    connection: Connection, book: Book, payers: Collection[PayerKey], zones: Mapping[int, str]
+) -> None:
+    """Puts into the book what the receipts of these payers pay or could pay.
+
+    The rest, however much a payer has had in years, is settled otherwise and no receipt can change it.
+    """
+    rows = select_by(connection, PaymentRow, ("merchant_id", "provider", "payer_key"), payers)
+    open_or_paid = (row for row in rows if row["status"] in OPEN or row["provider_receipt_id"] is not None)
+    read_payments(connection, book, open_or_paid, zones)
+
+
+def payers_named(book: Book) -> set[PayerKey]:
+    """Every payer that an attempt in the book names."""
+    return {
+        (key[0], key[1], attempt.payer_key)
+        for key, payment in book.payments.items()
+        for attempt in payment.attempts.values()
+        if attempt.payer_key is not None
+    }
+
+
+_RECEIPT_FIELDS = ("provider_receipt_id", "digest", "payer_key", "amount_minor", "currency")
 
 
 def payer_of(row: Row) -> PayerKey:

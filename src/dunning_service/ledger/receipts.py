@@ -14,7 +14,9 @@ from typing import NamedTuple
 from dunning_service.ledger.fold import FoldedPayment, Receipt, is_same_currency
 from dunning_service.ledger.status import Status
 
-_OPEN = frozenset({Status.FAILED, Status.INVOICED, Status.DEBT_COLLECTION})
+OPEN = (Status.FAILED, Status.INVOICED, Status.DEBT_COLLECTION)
+"""What a receipt can pay."""
+
 _LATEST = datetime.max.replace(tzinfo=UTC)
 
 
@@ -42,7 +44,7 @@ def apply_receipts(receipts: Iterable[Receipt], failures: Iterable[OpenFailure])
 
 
 def _is_open(payment: FoldedPayment) -> bool:
-    return payment.first_failed_at is not None and payment.status in _OPEN
+    return payment.first_failed_at is not None and payment.status in OPEN
 
 
 def _pays(receipt: Receipt, payment: FoldedPayment) -> bool:

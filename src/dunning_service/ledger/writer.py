@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
@@ -49,7 +49,7 @@ class LedgerWriter:
         max_pending: int = 10_000,
         max_pending_bytes: int = 64 * 1024 * 1024,
     ) -> None:
-        self._commit: Callable[..., list[Result]] = Committer(database).commit
+        self._committer = Committer(database)
         self._clock = clock
         self._metrics = metrics
         self._max_batch = max_batch
@@ -73,6 +73,11 @@ class LedgerWriter:
         if self._task is not None:
             await self._task
         self._thread.shutdown()
+
+    @property
+    def is_running(self) -> bool:
+        """False before `start`, and when something that must not happen has ended it."""
+        return self._task is not None and not self._task.done()
 
     async def record(self, notice: Notice) -> NoticeRecorded:
         """Returns when the notice is committed, with all that it says.
@@ -108,29 +113,28 @@ class LedgerWriter:
         return result
 
     async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
+        while not (self._is_closing and not self._pending):
             if not self._pending:
-                if self._is_closing:
-                    return
                 self._gathering.clear()
                 await self._gathering.wait()
                 continue
             batch = [self._pending.popleft() for _ in range(min(len(self._pending), self._max_batch))]
-            self._metrics.queue_depth(len(self._pending))
-            began = time.perf_counter()
             try:
-                results = await loop.run_in_executor(
-                    self._thread, self._commit, [waiting.work for waiting in batch], self._clock()
-                )
+                await self._commit(batch)
             except Exception as error:  # the committer answers errors itself; this keeps callers from waiting for ever
                 for waiting in batch:
                     if not waiting.result.done():
                         waiting.result.set_exception(error)
-                continue
             finally:
                 self._pending_bytes -= sum(waiting.bytes for waiting in batch)
-            self._metrics.batch_committed(len(batch), time.perf_counter() - began)
-            for waiting, result in zip(batch, results, strict=True):
-                if not waiting.result.done():
-                    waiting.result.set_result(result)
+
+    async def _commit(self, batch: Sequence[_Waiting]) -> None:
+        self._metrics.queue_depth(len(self._pending))
+        began = time.perf_counter()
+        works = [waiting.work for waiting in batch]
+        loop = asyncio.get_running_loop()
+        results = await loop.run_in_executor(self._thread, self._committer.commit, works, self._clock())
+        self._metrics.batch_committed(len(batch), time.perf_counter() - began)
+        for waiting, result in zip(batch, results, strict=True):
+            if not waiting.result.done():
+                waiting.result.set_result(result)

@@ -14,11 +14,13 @@ from dunning_service.providers._base import (
     Category,
     Delivery,
     Event,
+    Headers,
     Options,
     Outcome,
     Provider,
     ReceiptReported,
     Reply,
+    kept_headers,
 )
 
 __all__ = [
@@ -28,12 +30,14 @@ __all__ = [
     "Category",
     "Delivery",
     "Event",
+    "Headers",
     "Options",
     "Outcome",
     "Provider",
     "ReceiptReported",
     "Reply",
     "all_providers",
+    "kept_headers",
     "provider_named",
 ]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -13,10 +13,19 @@ from pydantic import BaseModel, ConfigDict, Field
 from dunning_service.errors import BadSignature
 
 MAX_IDENTIFIER = 255
-"""Longest identifier, in characters, that the ledger keeps: identifiers stand in indexes."""
+"""Longest identifier or address, in characters, that the ledger keeps: they stand in indexes.
+
+PostgreSQL takes 2,704 bytes in an index entry. A character has 4 of them at the most, or 6 when its case is folded.
+"""
 
 MAX_TEXT = 1000
 """Longest name or message, in characters; a longer message is cut, because the raw notice keeps the whole."""
+
+_ALWAYS_KEPT = frozenset({b"content-type", b"user-agent"})
+_MAX_KEPT_HEADER = 1_000
+
+Headers = Sequence[tuple[bytes, bytes]]
+"""(lower-case name, value) pairs."""
 
 
 class Outcome(StrEnum):
@@ -63,7 +72,7 @@ class Delivery:
     """One notice as it arrived: the exact bytes, and the headers as (lower-case name, value) pairs."""
 
     body: bytes
-    headers: Sequence[tuple[bytes, bytes]]
+    headers: Headers
     received_at: datetime
 
     def header_bytes(self, name: str) -> bytes | None:
@@ -76,6 +85,28 @@ class Delivery:
         if len(values) > 1:
             raise BadSignature(f"the header {name} was sent {len(values)} times; send it once")
         return values[0] if values else None
+
+
+def kept_headers(headers: Headers, beside: Set[str] = frozenset()) -> Headers:
+    """Those that are stored with a delivery, the first of each name: never a signature or a credential.
+
+    `beside` names what a provider needs again when the delivery is read once more.
+    """
+    kept: dict[bytes, bytes] = {}
+    for name, value in headers:
+        if (name in _ALWAYS_KEPT or (beside and name.decode("latin-1") in beside)) and name not in kept:
+            kept[name] = value[:_MAX_KEPT_HEADER]
+    return list(kept.items())
+
+
+def filled(text: str | None) -> str | None:
+    """None for text that is empty or blank: it says nothing."""
+    return text if text and not text.isspace() else None
+
+
+def shortened(text: str | None) -> str | None:
+    """At most as long as the ledger keeps a name or a message; None for text that says nothing."""
+    return filled(text[:MAX_TEXT]) if text else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

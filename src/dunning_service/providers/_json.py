@@ -63,10 +63,18 @@ def require_keepable(text: str) -> None:
 def _object_without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise UnreadableNotice(f"the name {twice[:100]!a} stands twice in one object")
+        raise UnreadableNotice(f"the name {_first_repeated(pairs)[:100]!a} stands twice in one object")
     return result
+
+
+def _first_repeated(pairs: list[tuple[str, Any]]) -> str:
+    """In one pass, as whoever sent the body chose how many names there are."""
+    seen: set[str] = set()
+    for name, _ in pairs:
+        if name in seen:
+            return name
+        seen.add(name)
+    raise AssertionError("no name stands twice")
 
 
 def _int64(digits: str) -> int:

@@ -16,7 +16,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from dunning_service.errors import BadSignature, FieldError, UnreadableNotice
 from dunning_service.money import InvalidAmount, Money, currency_exponent
 from dunning_service.providers._base import (
-    MAX_TEXT,
     AttemptReported,
     Delivery,
     Event,
@@ -24,6 +23,8 @@ from dunning_service.providers._base import (
     Outcome,
     ReceiptReported,
     Reply,
+    filled,
+    shortened,
 )
 from dunning_service.providers._dates import refuse_future
 from dunning_service.providers._web_api import Contract, read_properties
@@ -181,8 +182,8 @@ def _failed_attempt(delivery: Delivery, content_type: bytes | None, options: Opt
     if failed_at == _UNSET:
         failed_at = failed_text = None
     return AttemptReported(
-        provider_payment_id=_filled(request.InvoiceId)
-        or _filled(request.PaymentIntentId)
+        provider_payment_id=filled(request.InvoiceId)
+        or filled(request.PaymentIntentId)
         or f"{request.UserId}@{failed_text}",
         provider_attempt_id=str(request.AttemptCount)
         if request.AttemptCount >= 1
@@ -193,11 +194,11 @@ def _failed_attempt(delivery: Delivery, content_type: bytes | None, options: Opt
         sequence=request.AttemptCount,
         amount_minor=request.AmountDue,
         currency=options.default_currency,
-        provider_customer_id=_filled(request.StripeCustomerId),
-        provider_subscription_id=_filled(request.SubscriptionId),
-        customer_name=_filled(request.ArtistName and request.ArtistName[:MAX_TEXT]),
-        customer_email=_filled(request.CustomerEmail),
-        customer_phone=_filled(request.PhoneNumber),
+        provider_customer_id=filled(request.StripeCustomerId),
+        provider_subscription_id=filled(request.SubscriptionId),
+        customer_name=shortened(request.ArtistName),
+        customer_email=filled(request.CustomerEmail),
+        customer_phone=filled(request.PhoneNumber),
         payer_key=_payer_key(request.UserId, request.StripeCustomerId),
         details=details,
     )
@@ -211,7 +212,7 @@ def _problems_of_failure(request: PaymentIntentFailed, wrong: Set[str], now: dat
             refuse_future(failed_at, now, "FailedTimeStamp")
         except UnreadableNotice as error:
             problems += error.fields
-    if not (_filled(request.InvoiceId) or _filled(request.PaymentIntentId)):
+    if not (filled(request.InvoiceId) or filled(request.PaymentIntentId)):
         has_pair = request.UserId and failed_at is not None and failed_at != _UNSET
         if not has_pair and wrong.isdisjoint(_IDENTITY):
             message = "send InvoiceId, or PaymentIntentId, or both UserId and FailedTimeStamp: they name the payment"
@@ -228,7 +229,7 @@ def _receipt(delivery: Delivery, content_type: bytes | None, options: Options) -
     assert payer_key is not None
     money = _deposit(request, options)
     return ReceiptReported(
-        provider_receipt_id=_filled(request.TransactionNo) or hashlib.sha256(delivery.body).hexdigest(),
+        provider_receipt_id=filled(request.TransactionNo) or hashlib.sha256(delivery.body).hexdigest(),
         payer_key=payer_key,
         amount_minor=money.minor if money else None,
         currency=money.currency if money else None,
@@ -252,7 +253,7 @@ _PAYER = ("UserId", "StripeCustomerId")
 def _deposit(request: DepositMoneyRequest, options: Options) -> Money | None:
     """What was paid; None when the notice does not tell the amount, or not in a currency that exists: to take another
     for it would be a guess. Raises InvalidAmount when the amount cannot be one of its currency."""
-    stated = _filled(request.Currency)
+    stated = filled(request.Currency)
     currency = stated.strip().upper() if stated else options.default_currency
     if currency is None or request.DepositAmount is None:
         return None
@@ -264,7 +265,7 @@ def _deposit(request: DepositMoneyRequest, options: Options) -> Money | None:
 
 
 def _payer_key(user_id: int, stripe_customer_id: str | None) -> str | None:
-    customer = _filled(stripe_customer_id) or ""
+    customer = filled(stripe_customer_id) or ""
     return f"{user_id}:{customer}" if user_id or customer else None
 
 
@@ -277,8 +278,3 @@ def _details(request: PaymentIntentFailed) -> dict[str, Any]:
         if moment is not None:  # with 7 fraction digits and an offset, as .NET writes it
             details[name] = f"{moment.isoformat(timespec='microseconds')[:26]}0+00:00"
     return details
-
-
-def _filled(text: str | None) -> str | None:
-    """None for text that is empty or blank: it says nothing."""
-    return text if text and not text.isspace() else None

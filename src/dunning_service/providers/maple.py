@@ -24,6 +24,8 @@ from dunning_service.providers._base import (
     Options,
     Outcome,
     Reply,
+    filled,
+    shortened,
 )
 from dunning_service.providers._dates import read_moment, refuse_future
 from dunning_service.providers._json import read_json
@@ -71,11 +73,6 @@ def _moment(text: Any) -> datetime:
         raise ValueError(error.message) from None
 
 
-def _filled(text: str | None) -> str | None:
-    """At most as long as the ledger keeps it; None for text that is empty or blank, as it says nothing."""
-    return text[:MAX_TEXT] if text and not text.isspace() else None
-
-
 def _known_currency(text: str) -> str:
     currency = text.upper()
     try:
@@ -106,7 +103,7 @@ class _Customer(_Part):
     id: _OptionalIdentifier = None
     name: str | None = None
     org_name: str | None = None
-    email: str | None = None
+    email: _OptionalIdentifier = None  # it stands in an index as the identifiers do
 
 
 class _PaymentMethod(_Part):
@@ -213,7 +210,7 @@ def _attempt(
             refuse_future(stated_at, delivery.received_at, "created_at")
     customer = payment.customer or _NOBODY
     amount = payment.total_amount or _UNTOLD
-    number = _filled(payment.invoice_number)
+    number = shortened(payment.invoice_number)
     return AttemptReported(
         provider_payment_id=_payment_id(payment, where),
         provider_attempt_id=payment.id,
@@ -222,10 +219,10 @@ def _attempt(
         stated_at=stated_at,
         amount_minor=amount.value_in_cents,
         currency=amount.currency or options.default_currency,
-        message=_filled(payment.status_message),
-        provider_customer_id=_filled(payment.customer_id) or _filled(customer.id),
-        customer_name=_filled(customer.name) or _filled(customer.org_name),
-        customer_email=_filled(customer.email),
+        message=shortened(payment.status_message),
+        provider_customer_id=filled(payment.customer_id) or filled(customer.id),
+        customer_name=shortened(customer.name) or shortened(customer.org_name),
+        customer_email=filled(customer.email),
         description=f"Invoice {number}"[:MAX_TEXT] if number else None,
         details=_details(payment),
     )
@@ -240,7 +237,7 @@ def _payment_id(payment: _Payment, where: str) -> str:
     company = payment.company_id
     if "/" in company or "%" in company:
         company = company.replace("%", "%25").replace("/", "%2F")
-    invoice = _filled(payment.invoice_uuid)
+    invoice = filled(payment.invoice_uuid)
     payment_id = f"{company}/{invoice or payment.id}"
     if len(payment_id) > MAX_IDENTIFIER:
         field = f"{where}invoice_uuid" if invoice else f"{where}id"
@@ -252,12 +249,12 @@ def _details(payment: _Payment) -> dict[str, Any]:
     """What whoever looks into a failure wants to see, in Maple's words."""
     details: dict[str, Any] = {}
     for name in _DETAILS:
-        text = _filled(getattr(payment, name))
+        text = shortened(getattr(payment, name))
         if text is not None:
             details[name] = text
     method = payment.payment_method
     if method is not None:
-        told = {"brand": _filled(method.brand), "last_4": _filled(method.last_4), "type": _filled(method.type)}
+        told = {"brand": shortened(method.brand), "last_4": shortened(method.last_4), "type": shortened(method.type)}
         details["payment_method"] = {name: text for name, text in told.items() if text is not None}
     return details
 

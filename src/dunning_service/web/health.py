@@ -29,7 +29,10 @@ async def healthz() -> dict[str, str]:
 )
 async def readyz(request: Request) -> dict[str, str]:
     """The database answers, and its schema is one that this version of the service can work with."""
-    async with services(request).database.read() as connection:
+    found = services(request)
+    if not found.writer.is_running:
+        raise Unavailable("the ledger's writer has stopped; restart this process", _RETRY_AFTER_S)
+    async with found.database.read() as connection:
         revision = await connection.run_sync(revision_on)
     try:
         require_current_revision(revision)

@@ -21,7 +21,7 @@ from dunning_service.providers import all_providers
 
 MEDIA_TYPE = CONTENT_TYPE_LATEST
 
-OUTCOMES = ("recorded", "repeated", "ignored", "failed", "refused", "unavailable")
+OUTCOMES = ("recorded", "repeated", "ignored", "failed", "refused", "unavailable", "crashed")
 """What can become of a notice. `refused`: not acknowledged, and it would not be if it came again as it is."""
 
 _UNKNOWN = "unknown"

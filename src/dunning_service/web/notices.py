@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from fastapi.routing import APIRoute
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from dunning_service.ledger.work import NoticeRecorded
+from dunning_service.web.metrics import Metrics
+from dunning_service.web.problems import status_of
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -67,6 +72,43 @@ class NoticesFirst:
                     await response(scope, receive, send)
                     return
         await self.app(scope, receive, send)
+
+
+class CountedNotice:
+    """Counts a notice once its fate is known: what `recorded` says, or else the status of the error that passes.
+
+    Set `provider` when it is known, and `recorded` after the commit. A sender that hangs up is not counted, as nothing
+    has been answered.
+    """
+
+    __slots__ = ("_metrics", "_started", "provider", "recorded")
+
+    def __init__(self, metrics: Metrics, provider: str | None = None) -> None:
+        self._metrics = metrics
+        self.provider = provider
+        self.recorded: NoticeRecorded | None = None
+
+    def __enter__(self) -> CountedNotice:
+        self._started = time.perf_counter()
+        return self
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        if error is not None:
+            outcome = _outcome_of(error)
+        else:
+            assert self.recorded is not None
+            outcome = self.recorded.outcome if self.recorded.is_new else "repeated"
+        if outcome is not None:
+            self._metrics.notice(self.provider, outcome, time.perf_counter() - self._started)
+
+
+def _outcome_of(error: BaseException) -> str | None:
+    if isinstance(error, ClientDisconnect) or not isinstance(error, Exception):
+        return None
+    status = status_of(error)
+    if status < 500:
+        return "refused"
+    return "unavailable" if status == 503 else "crashed"
 
 
 class Acknowledgement(Response):

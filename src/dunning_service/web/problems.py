@@ -80,7 +80,20 @@ PROBLEM_SCHEMA: dict[str, Any] = {
 DOCUMENTED: dict[int | str, dict[str, Any]] = {
     "default": {
         "description": "A problem (RFC 9457)",
-        "content": {"application/problem+json": {"schema": PROBLEM_SCHEMA}},
+        "content": {
+            "application/problem+json": {
+                "schema": PROBLEM_SCHEMA,
+                "example": {
+                    "type": "about:blank",
+                    "title": "Method Not Allowed",
+                    "status": 405,
+                    "detail": "PUT is not possible here; possible: GET, HEAD",
+                    "code": "method_not_allowed",
+                    "errors": [],
+                    "request_id": "4b6b0e0f5a1c4c0f9a4b7c21",
+                },
+            }
+        },
     }
 }
 """Every error of a route without a dialect of its own, as OpenAPI says it."""
@@ -170,7 +183,7 @@ class Problems:
         return problem(request, refusal)
 
     def _on_dunning_error(self, request: Request, error: DunningError) -> Response:
-        status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
+        status = status_of(error)
         if status == 500:
             return self.crashed(request, error)
         return self.render(
@@ -213,6 +226,13 @@ class Problems:
 def _on_hung_up(request: Request, error: ClientDisconnect) -> Response:
     """Nobody is listening; the status is for the log."""
     return Response(status_code=_HUNG_UP)
+
+
+def status_of(error: Exception) -> int:
+    """The HTTP status of one of our refusals, 503 for a database that is out of reach, and 500 for the unexpected."""
+    if isinstance(error, DunningError):
+        return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
+    return STATUS[Unavailable] if is_outage(error) else 500
 
 
 def is_outage(error: BaseException) -> bool:
