@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
+from sqlalchemy.exc import DBAPIError
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp
 
@@ -22,6 +23,7 @@ from dunning_service.durability import require_durable
 from dunning_service.failed_payments import frontpayment, frontpayment_errors
 from dunning_service.failed_payments import routes as failed_payments
 from dunning_service.intake import routes as webhooks
+from dunning_service.ledger.commit import is_unavailable
 from dunning_service.ledger.writer import LedgerWriter
 from dunning_service.merchants.directory import Directory
 from dunning_service.merchants.keyring import keyring_of
@@ -108,8 +110,15 @@ def _cors(settings: Settings) -> list[Middleware]:
 
 def _require_durable(database: Database, settings: Settings) -> None:
     """Asked of the connection that will write, whoever started the process."""
-    with database.read_blocking() as connection:
-        unsafe = require_durable(connection, is_waived=settings.allow_unsafe_durability)
+    try:
+        with database.read_blocking() as connection:
+            unsafe = require_durable(connection, is_waived=settings.allow_unsafe_durability)
+    except DBAPIError as error:
+        if not is_unavailable(error):
+            raise
+        # a process that starts during an outage comes back with the database, like those that run already
+        log.warning("durability.unknown", error=type(error).__name__)
+        return
     if unsafe:
         log.warning("durability.waived", unsafe=unsafe)
 

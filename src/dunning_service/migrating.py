@@ -126,6 +126,9 @@ def upgrade(url: URL, to: str = "head") -> None:
             f"the database is not empty and is not this service's: it has a table {strange!r} and no schema revision; "
             "name an empty database in DUNNING_DATABASE_URL"
         )
+    if is_sqlite(url):
+        # names, addresses and numbers of customers are nobody else's on this machine; its companions inherit the mode
+        sqlite_file(url).touch(mode=0o600)
     try:
         command.upgrade(alembic_config(url), to)
     except CommandError as error:

@@ -13,6 +13,8 @@ import sqlalchemy as sa
 from contract._webhooks import a_payment, an_event, post, rows_of, signature, signed, the_delivery
 from dunning_service.errors import Unavailable
 from dunning_service.ledger.models import AttemptRow, DeliveryRow, PaymentRow
+from dunning_service.merchants import service as merchants
+from dunning_service.merchants.keyring import Keyring
 from dunning_service.merchants.models import Source, SourceSecret
 from running import RegisteredSource, RunningService
 
@@ -363,3 +365,18 @@ async def test_another_merchants_source_writes_to_that_merchant_only(service: Ru
     await post(service, await service.add_source(other), BODY)
     assert await rows_of(service, PaymentRow) == []
     assert (await service.client.get(LIST, headers=service.auth)).json()["total"] == 0
+
+
+async def test_a_new_secret_is_good_as_soon_as_it_is_told(service: RunningService, source: RegisteredSource) -> None:
+    assert (await post(service, source, BODY)).status_code == 200  # the old one is remembered now
+    with service.database.write() as connection:
+        rotated = merchants.rotate_source(
+            connection,
+            Keyring.from_text(service.settings.secret_key or ""),
+            source.id,
+            secret="whsec_the_next_one",
+            keep_old=timedelta(0),
+            now=service.clock(),
+        )
+    assert (await post(service, RegisteredSource(source.id, rotated.secret), BODY)).status_code == 200
+    assert (await post(service, source, BODY)).status_code == 401

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from dunning_service.errors import UnreadableNotice
+from dunning_service.errors import BadSignature, UnreadableNotice
 from dunning_service.ledger.work import DeliveryOutcome, Notice, NoticeRecorded
 from dunning_service.merchants.directory import SourceView
 from dunning_service.providers import Delivery, Event, Headers, Options, Provider, kept_headers
@@ -46,14 +46,27 @@ async def receive(
     A notice that is signed but cannot be understood is recorded as such, for its sender would only repeat it. Raises
     BadSignature, and Unavailable when it could not be recorded.
     """
+    source = await _verified(services, source, Delivery(body, headers, now), now)
     provider = source.provider
-    provider.verify(Delivery(body, headers, now), source.secrets, source.options, now)
     delivery = Delivery(body, kept_headers(headers, provider.kept_headers), now)
     reading = read_notice(provider, delivery, source.options)
     try:
         return await services.writer.record(_notice(source, delivery, reading))
     except UnreadableNotice as error:  # the database has seen something that the adapter let through
         return await services.writer.record(_notice(source, delivery, Reading("failed", reason=error.message)))
+
+
+async def _verified(services: Services, source: SourceView, delivery: Delivery, now: datetime) -> SourceView:
+    """The source as it has verified the delivery; raises BadSignature."""
+    try:
+        source.provider.verify(delivery, source.secrets, source.options, now)
+    except BadSignature:
+        newer = await services.directory.newer_source(source)
+        if newer is None:
+            raise
+        newer.provider.verify(delivery, newer.secrets, newer.options, now)
+        return newer
+    return source
 
 
 def _notice(source: SourceView, delivery: Delivery, reading: Reading) -> Notice:

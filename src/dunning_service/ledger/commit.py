@@ -66,17 +66,22 @@ class Committer:
         tries = 0
         also_lock: frozenset[int] = frozenset()
         while True:
+            is_prepared = False
             try:
                 self._numbers.reserve(sum(_payments_at_most(work) for work in works))
                 with self._database.write() as connection:
-                    return Batch(
+                    results = Batch(
                         connection, works, self._numbers, shard=self._shard, now=now, also_lock=also_lock
                     ).run()
+                    is_prepared = True
+                return results
             except LocksMissing as missing:
                 also_lock |= missing.keys
             except DBAPIError as error:
                 tries += 1
-                if tries < _TRIES and _may_succeed_again(error):
+                # a connection that died while it was idle is found out by the first statement; in COMMIT it is too late
+                was_idle = tries == 1 and error.connection_invalidated and not is_prepared
+                if was_idle or (tries < _TRIES and _may_succeed_again(error)):
                     log.info("batch.retried", works=len(works), sqlstate=_sqlstate(error))
                 elif is_unavailable(error):
                     log.warning(

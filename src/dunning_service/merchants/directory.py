@@ -27,6 +27,8 @@ __all__ = ["Directory", "MerchantView", "Principal", "Scope", "SourceView"]
 _MAX_AGE = timedelta(seconds=2)
 """How long an answer is believed: what was revoked is refused within 5 s, with room to spare."""
 
+_A_MOMENT_S = 0.25
+
 _MAX_ENTRIES = 10_000
 
 _SOURCE_ID = re.compile(r"[0-9A-Za-z_-]{1,32}", re.ASCII)
@@ -96,6 +98,16 @@ class Directory:
         again later.
         """
         return await self._sources.get(source_id, lambda: self._find_source(source_id))
+
+    async def newer_source(self, known: SourceView) -> SourceView | None:
+        """The source as the database has it now; None when `known` is as new as that.
+
+        For a signature that does not match: the secret may have been changed a moment ago. Asked of the database a few
+        times a second at most, however many bad signatures come.
+        """
+        self._sources.forget(known.id)
+        found = await self.source(known.id)
+        return None if found is known else found
 
     async def _find_principal(self, digest: bytes) -> _Found[Principal]:
         async with self._database.read() as connection:
@@ -203,6 +215,8 @@ class _Memory(Generic[T]):
         self._clock = clock
         self._entries: dict[Hashable, _Remembered[T]] = {}
         self._under_way: dict[Hashable, asyncio.Task[_Found[T]]] = {}
+        self._forgotten_s: dict[Hashable, float] = {}
+        """When something that was found was last forgotten before its time; as many as there are sources."""
 
     async def get(self, key: Hashable, find: Callable[[], Awaitable[_Found[T]]]) -> T:
         entry = self._entries.get(key)
@@ -215,6 +229,13 @@ class _Memory(Generic[T]):
             task.add_done_callback(lambda done: self._finished(key, done))
         # one caller hanging up must not take the answer from the others
         return (await asyncio.shield(task)).value
+
+    def forget(self, key: Hashable) -> None:
+        """Lets the next caller ask again, unless somebody has been let a moment ago."""
+        now = time.monotonic()
+        if key in self._entries and now - self._forgotten_s.get(key, -_A_MOMENT_S) >= _A_MOMENT_S:
+            del self._entries[key]
+            self._forgotten_s[key] = now
 
     def _holds(self, entry: _Remembered[T]) -> bool:
         # by both clocks: the wall clock may be set back, and a test's clock moves when it is told to

@@ -243,7 +243,8 @@ def _problems_of_deposit(request: DepositMoneyRequest, wrong: Set[str], options:
     try:
         _deposit(request, options)
     except InvalidAmount as error:
-        problems.append(FieldError("DepositAmount", str(error)))
+        field = "DepositAmount" if _currency_is_known(request, options) else "Currency"
+        problems.append(FieldError(field, str(error)))
     return problems
 
 
@@ -251,17 +252,25 @@ _PAYER = ("UserId", "StripeCustomerId")
 
 
 def _deposit(request: DepositMoneyRequest, options: Options) -> Money | None:
-    """What was paid; None when the notice does not tell the amount, or not in a currency that exists: to take another
-    for it would be a guess. Raises InvalidAmount when the amount cannot be one of its currency."""
-    stated = filled(request.Currency)
-    currency = stated.strip().upper() if stated else options.default_currency
+    """What was paid; None when the notice tells no amount, or no currency and the merchant has none either. Raises
+    InvalidAmount for a currency that does not exist, and for an amount that cannot be one of its currency."""
+    currency = _deposit_currency(request, options)
     if currency is None or request.DepositAmount is None:
         return None
-    try:
-        currency_exponent(currency)
-    except InvalidAmount:
-        return None
     return Money.from_major(request.DepositAmount, currency)
+
+
+def _deposit_currency(request: DepositMoneyRequest, options: Options) -> str | None:
+    stated = filled(request.Currency)
+    return stated.strip().upper() if stated else options.default_currency
+
+
+def _currency_is_known(request: DepositMoneyRequest, options: Options) -> bool:
+    try:
+        currency_exponent(_deposit_currency(request, options) or "")
+    except InvalidAmount:
+        return False
+    return True
 
 
 def _payer_key(user_id: int, stripe_customer_id: str | None) -> str | None:

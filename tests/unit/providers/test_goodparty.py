@@ -299,10 +299,11 @@ def test_deposit_without_a_currency_is_in_the_merchants() -> None:
     assert (receipt(body, None).amount_minor, receipt(body, None).currency) == (None, None)
 
 
-def test_deposit_in_an_unknown_currency_is_of_unknown_amount() -> None:
-    event = receipt({"UserId": 9, "DepositAmount": 2, "Currency": "ZZZ"})
+def test_deposit_in_a_currency_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(UnreadableNotice) as refused:
+        receipt({"UserId": 9, "DepositAmount": 2, "Currency": "ZZZ"})
 
-    assert (event.amount_minor, event.currency) == (None, None)
+    assert [problem.field for problem in refused.value.fields] == ["Currency"]
 
 
 @pytest.mark.parametrize(
