@@ -209,7 +209,8 @@ class ReceiptRow(Base):
 class DailyCountRow(Base):
     """How many failed payments of one status have their order date on one day, in shards.
 
-    Each writing process adds to a shard of its own, so that two never queue for one row; the count is the sum.
+    Each writing process adds to a shard that it drew at its start, so that two seldom queue for one row; the count is
+    the sum.
     """
 
     __tablename__ = "daily_counts"
