@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from contextlib import suppress
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -115,6 +116,10 @@ def upgrade(url: URL, to: str = "head") -> None:
 
     Raises ConfigurationError when the way there is not known.
     """
+    if is_sqlite(url):
+        # names, addresses and numbers of customers are nobody else's on this machine; its companions inherit the mode
+        with suppress(OSError):  # where it cannot be made, opening it says so
+            sqlite_file(url).touch(mode=0o600)
     current = current_revision(url)
     if schema_state(current) is SchemaState.AHEAD:
         raise ConfigurationError(
@@ -126,9 +131,6 @@ def upgrade(url: URL, to: str = "head") -> None:
             f"the database is not empty and is not this service's: it has a table {strange!r} and no schema revision; "
             "name an empty database in DUNNING_DATABASE_URL"
         )
-    if is_sqlite(url):
-        # names, addresses and numbers of customers are nobody else's on this machine; its companions inherit the mode
-        sqlite_file(url).touch(mode=0o600)
     try:
         command.upgrade(alembic_config(url), to)
     except CommandError as error:

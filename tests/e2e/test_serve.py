@@ -46,6 +46,13 @@ def test_an_sqlite_database_of_an_earlier_version_is_migrated(tmp_path: Path) ->
         assert httpx.get(f"{service.address}/readyz").status_code == 200
 
 
+def test_the_database_is_its_owners_alone(tmp_path: Path) -> None:
+    with served(tmp_path):
+        modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    assert modes["dunning.db"] == 0o600
+    assert set(modes.values()) == {0o600}
+
+
 def test_a_lost_key_is_told_at_the_start(tmp_path: Path) -> None:
     with served(tmp_path) as service:
         source_id = service.printed.split("/webhooks/")[1].split()[0]
