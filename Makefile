@@ -5,9 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-# ARGS="--port 9000" for serve, bench and fuzz; PYTEST_FLAGS="-n 2" or "-k name" for test
+# ARGS="--port 9000" for serve, bench and fuzz; PYTEST_FLAGS="-k name" or "-n 0" for test
 ARGS ?=
-PYTEST_FLAGS ?=
+PYTEST_FLAGS ?= -n auto --maxprocesses 4
 
 .PHONY: help install serve test check format bench fuzz clean
 

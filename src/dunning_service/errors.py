@@ -86,6 +86,16 @@ class ActionDoesNotApply(DunningError):
     code = "action_does_not_apply"
 
 
+class RuleBroken(DunningError):
+    """What is asked for makes no sense for what the ledger holds, such as refunding more than was paid.
+
+    Where the request carries an Idempotency-Key this is its answer, kept as any other is: the same request again hears
+    the same.
+    """
+
+    code = "rule_broken"
+
+
 class IdempotencyKeyReused(DunningError):
     """The same Idempotency-Key with another request."""
 

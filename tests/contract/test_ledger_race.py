@@ -182,7 +182,7 @@ def test_decisions_and_notices_about_the_same_payments(ledgers: tuple[Ledger, Le
                     decided_at=NOON + timedelta(minutes=minute),
                     must_apply=False,
                     # told to both committers, it is still one decision
-                    idempotency_key=IdempotencyKey(f"{seed} {minute}", b"\x01" * 32),
+                    idempotency_key=IdempotencyKey(f"{seed} {minute}", b"\x01" * 32, "request"),
                 )
                 for payment, verb, minute in wanted
             ]

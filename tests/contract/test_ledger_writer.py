@@ -210,7 +210,7 @@ async def test_one_idempotency_key_is_one_action_for_however_many_callers(ledger
     writer.start()
     await writer.record(a_notice(a_failure()))
     payment_id = ledger.payment_ids(MERCHANT)["in_1"]
-    decision = a_decision(payment_id, Verb.INVOICE, idempotency_key=IdempotencyKey("key", b"\x01" * 32))
+    decision = a_decision(payment_id, Verb.INVOICE, idempotency_key=IdempotencyKey("key", b"\x01" * 32, "request"))
     results = await asyncio.gather(*(writer.decide(decision) for _ in range(10)))
     await writer.close()
     assert sum(not result.is_replay for result in results) == 1

@@ -29,6 +29,7 @@ from dunning_service.failed_payments.timeline import NO_SUCH_PAYMENT, find_payme
 from dunning_service.ledger.work import Decision, IdempotencyKey
 from dunning_service.merchants.directory import Principal, Scope
 from dunning_service.web.auth import scoped
+from dunning_service.web.middleware import request_id
 from dunning_service.web.services import services
 
 PATH = "/api/v1/failed-payments"
@@ -141,7 +142,9 @@ async def act_on_failed_payment(
             actor=principal.token_name,
             reason=action.reason,
             decided_at=services(request).clock(),
-            idempotency_key=None if key is None else IdempotencyKey(key, request_digest(request, number, action)),
+            idempotency_key=None
+            if key is None
+            else IdempotencyKey(key, request_digest(request, number, action), request_id(request)),
         )
     )
     if recorded.is_replay:

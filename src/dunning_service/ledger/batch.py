@@ -1,7 +1,8 @@
-"""One transaction for many: notices and decisions are laid on what the ledger holds, and what changed is written."""
+"""One transaction for many: each work is laid on what the ledger holds, and what changed is written."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -9,8 +10,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from dunning_service.errors import ActionDoesNotApply, DunningError, IdempotencyKeyReused, NotFound
+from dunning_service.errors import ActionDoesNotApply, DunningError, NotFound, RuleBroken
 from dunning_service.ledger._bulk import bulk_for
+from dunning_service.ledger.answers import ANSWER_LIFETIME, Answers
 from dunning_service.ledger.book import (
     DeliveryRecord,
     Payment,
@@ -20,7 +22,7 @@ from dunning_service.ledger.book import (
     payment_columns,
     statement_digest,
 )
-from dunning_service.ledger.fold import Action, Receipt
+from dunning_service.ledger.fold import Action, Receipt, current_attempts
 from dunning_service.ledger.models import (
     ActionRow,
     AttemptRow,
@@ -31,12 +33,21 @@ from dunning_service.ledger.models import (
     ReceiptRow,
 )
 from dunning_service.ledger.numbers import PaymentNumbers
-from dunning_service.ledger.reading import IDEMPOTENCY_LIFETIME, open_book
+from dunning_service.ledger.reading import open_book
 from dunning_service.ledger.status import Status, Verb
-from dunning_service.ledger.work import Decision, DecisionRecorded, Notice, NoticeRecorded, Work
+from dunning_service.ledger.work import (
+    Command,
+    CommandDone,
+    Decision,
+    DecisionRecorded,
+    Held,
+    Notice,
+    NoticeRecorded,
+    Work,
+)
 from dunning_service.providers import AttemptReported, ReceiptReported
 
-Result = NoticeRecorded | DecisionRecorded | DunningError
+Result = NoticeRecorded | DecisionRecorded | CommandDone | DunningError
 
 
 class Batch:
@@ -60,11 +71,13 @@ class Batch:
         self._numbers = numbers
         self._shard = shard
         self._now = now
-        self._book = open_book(connection, works, now, also_lock)
+        self._answers = Answers(now)
+        self._book = open_book(connection, works, self._answers, also_lock)
         self._attempts: list[Row] = []
         self._actions: list[Row] = []
         self._receipts: list[Row] = []
-        self._answers: list[Row] = []
+        self._others: dict[Any, list[Row]] = defaultdict(list)
+        """Rows of other tables, by their model."""
 
     def run(self) -> list[Result]:
         """A result for each work, in their order: a refusal is a result too, and leaves no trace."""
@@ -76,7 +89,7 @@ class Batch:
         if isinstance(work, Notice):
             return self._apply_notice(work)
         try:
-            return self._apply_decision(work)
+            return self._apply_decision(work) if isinstance(work, Decision) else self._apply_command(work)
         except DunningError as refusal:
             return refusal
 
@@ -94,8 +107,7 @@ class Batch:
         else:
             record.is_changed = True
             if not notice.is_replay:
-                record.times_received += 1
-                record.last_received_at = max(record.last_received_at, received_at)
+                record.count(received_at)
             # what could not be read when it first came may be readable now
             if notice.is_replay or (record.outcome != "recorded" and notice.outcome == "recorded"):
                 record.reading += 1
@@ -110,7 +122,7 @@ class Batch:
             else:
                 self._record_receipt(notice, event)
 
-    def _record_attempt(self, notice: Notice, event: AttemptReported, reading: int) -> None:
+    def _record_attempt(self, notice: Notice | Command, event: AttemptReported, reading: int) -> None:
         key = (notice.merchant_id, notice.provider, event.provider_payment_id)
         payment = self._book.payments.get(key)
         if payment is None:
@@ -166,11 +178,9 @@ class Batch:
     # Decisions
 
     def _apply_decision(self, decision: Decision) -> DecisionRecorded:
-        given = decision.idempotency_key
-        if given is not None:
-            answered = self._book.answers.get((decision.merchant_id, given.key))
-            if answered is not None:
-                return _answered_before(given.request_digest, answered)
+        earlier = self._answers.earlier(decision)
+        if earlier is not None:
+            return _as_recorded(earlier.response)
         payment = self._book.by_id.get((decision.merchant_id, decision.payment_id))
         if payment is None or payment.folded.order_on is None:
             raise NotFound("there is no failed payment of that number")
@@ -192,19 +202,47 @@ class Batch:
             status=payment.folded.status,
             is_replay=False,
         )
-        if given is not None:
-            response = _as_json(recorded)
-            self._book.answers[decision.merchant_id, given.key] = (given.request_digest, response)
-            self._answers.append(
-                {
-                    "merchant_id": decision.merchant_id,
-                    "key": given.key,
-                    "request_digest": given.request_digest,
-                    "response": response,
-                    "created_at": self._now,
-                }
-            )
+        self._answers.keep(decision, _as_json(recorded))
         return recorded
+
+    # Commands
+
+    def _apply_command(self, command: Command) -> CommandDone:
+        earlier = self._answers.earlier(command)
+        if earlier is not None:
+            if earlier.refusal is None:
+                self._take_delivery(command)
+            return CommandDone(earlier.response, earlier.refusal, earlier.request_id)
+        payment = self._book.payments.get((command.merchant_id, command.provider, command.provider_payment_id))
+        attempts = [] if payment is None else current_attempts(payment.attempts.values())
+        held = Held(
+            sorted(attempts, key=lambda attempt: attempt.sequence),
+            {lookup: self._book.rows[lookup] for lookup in command.lookups},
+        )
+        try:
+            effect = command.execute(held, self._now)
+        except RuleBroken as refusal:
+            self._answers.keep(command, {}, refusal)
+            return CommandDone({}, refusal, None)
+        reading = self._take_delivery(command)
+        for event in effect.events:
+            self._record_attempt(command, event, reading)
+        for model, row in effect.inserts:
+            self._others[model].append(row)
+            self._book.add_row(model, row)
+        self._answers.keep(command, effect.answer)
+        return CommandDone(effect.answer, None, None)
+
+    def _take_delivery(self, command: Command) -> int:
+        """Keeps or counts the command's delivery; answers how often it has been read."""
+        key = (command.merchant_id, command.digest)
+        received_at = command.delivery.received_at
+        record = self._book.deliveries.get(key)
+        if record is None:
+            record = self._book.deliveries[key] = DeliveryRecord("recorded", None, 1, 1, received_at, first=command)
+        else:
+            record.count(received_at)
+        return record.reading
 
     # Writing
 
@@ -223,8 +261,10 @@ class Batch:
         self._insert(AttemptRow, self._attempts)
         self._insert(ActionRow, self._actions)
         self._insert(ReceiptRow, self._receipts)
+        for model, rows in self._others.items():
+            self._insert(model, rows)
         self._forget_old_answers()
-        self._insert(IdempotencyRow, self._answers)
+        self._insert(IdempotencyRow, self._answers.new)
         counts: sa.Table = DailyCountRow.__table__  # type: ignore[assignment]
         bulk_for(self._connection).add(self._connection, counts, "payments", count_changes(changed, self._shard))
 
@@ -235,16 +275,16 @@ class Batch:
         bulk_for(self._connection).update(self._connection, model.__table__, rows)
 
     def _forget_old_answers(self) -> None:
-        for merchant_id in {row["merchant_id"] for row in self._answers}:
+        for merchant_id in {row["merchant_id"] for row in self._answers.new}:
             self._connection.execute(
                 sa.delete(IdempotencyRow).where(
                     IdempotencyRow.merchant_id == merchant_id,
-                    IdempotencyRow.created_at <= self._now - IDEMPOTENCY_LIFETIME,
+                    IdempotencyRow.created_at <= self._now - ANSWER_LIFETIME,
                 )
             )
 
 
-def _new_delivery(key: tuple[int, bytes], notice: Notice, record: DeliveryRecord) -> Row:
+def _new_delivery(key: tuple[int, bytes], notice: Notice | Command, record: DeliveryRecord) -> Row:
     return _bookkeeping(key, record) | {
         "provider": notice.provider,
         "origin": notice.origin,
@@ -298,10 +338,8 @@ def _as_json(recorded: DecisionRecorded) -> Row:
     }
 
 
-def _answered_before(request_digest: bytes, answered: tuple[bytes, Row]) -> DecisionRecorded:
-    first_digest, response = answered
-    if first_digest != request_digest:
-        raise IdempotencyKeyReused("this Idempotency-Key came with another request before; use a new key for a new one")
+def _as_recorded(response: Row) -> DecisionRecorded:
+    """The same decision, to whoever sends it again."""
     return DecisionRecorded(
         payment_id=response["payment_id"],
         number=response["number"],

@@ -11,9 +11,10 @@ from typing import Any
 
 import orjson
 
+from dunning_service.db import Base
 from dunning_service.ledger.fold import Action, Attempt, FoldedPayment, Receipt, fold_payment
 from dunning_service.ledger.receipts import OpenFailure, apply_receipts, current_receipts
-from dunning_service.ledger.work import DeliveryOutcome, Notice
+from dunning_service.ledger.work import Command, DeliveryOutcome, Lookup, Notice
 from dunning_service.providers import MAX_TEXT, AttemptReported, ReceiptReported
 
 PaymentKey = tuple[int, str, str]
@@ -114,20 +115,27 @@ class DeliveryRecord:
     reading: int
     times_received: int
     last_received_at: datetime
-    first: Notice | None = None
+    first: Notice | Command | None = None
     """What to insert it from; None when the database has it."""
+
+    def count(self, received_at: datetime) -> None:
+        """It has come once more."""
+        self.times_received += 1
+        self.last_received_at = max(self.last_received_at, received_at)
+        self.is_changed = True
+
     is_changed: bool = False
 
 
 class Book:
-    """What a batch has read: deliveries, payments with their facts, receipts by payer, answers given before."""
+    """What a batch has read: deliveries, payments with their facts, receipts by payer, and what commands looked up."""
 
     def __init__(self) -> None:
         self.deliveries: dict[tuple[int, bytes], DeliveryRecord] = {}
         self.payments: dict[PaymentKey, Payment] = {}
         self.by_id: dict[tuple[int, int], Payment] = {}
-        self.answers: dict[tuple[int, str], tuple[bytes, Row]] = {}
-        """(merchant_id, key): the request's digest and the response."""
+        self.rows: dict[Lookup, list[Row]] = {}
+        """What the commands' lookups found, and what has been inserted since."""
         self.resolved: dict[ReceiptKey, int] = {}
         """How many open failures each receipt paid when it was first heard of: what its sender was told."""
         self._receipts: dict[PayerKey, list[Receipt]] = {}
@@ -206,6 +214,12 @@ class Book:
             self.apply_receipts_of(payer)
         for payment in self.payments.values():
             payment.is_changed = False
+
+    def add_row(self, model: type[Base], row: Row) -> None:
+        """To be called for a row that a command inserts: the next command of the batch looks it up."""
+        for lookup, rows in self.rows.items():
+            if lookup.model is model and tuple(row[name] for name in lookup.by) == lookup.key:
+                rows.append(row)
 
     def changed(self) -> Iterator[Payment]:
         return (payment for payment in self.payments.values() if payment.is_changed)

@@ -16,7 +16,7 @@ from dunning_service.errors import DunningError, Unavailable, UnreadableNotice
 from dunning_service.ledger.batch import Batch, Result
 from dunning_service.ledger.numbers import PaymentNumbers
 from dunning_service.ledger.reading import LocksMissing
-from dunning_service.ledger.work import Notice, Work
+from dunning_service.ledger.work import Command, Notice, Work
 from dunning_service.providers import AttemptReported
 
 log = structlog.get_logger("dunning_service.ledger")
@@ -95,7 +95,7 @@ class Committer:
 def _payments_at_most(work: Work) -> int:
     if isinstance(work, Notice):
         return sum(isinstance(event, AttemptReported) for event in work.events)
-    return 0
+    return isinstance(work, Command)
 
 
 def _sqlstate(error: DBAPIError) -> str | None:

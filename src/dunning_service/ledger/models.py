@@ -21,6 +21,7 @@ from dunning_service.providers import Category, Outcome
 
 _BIG = sa.BigInteger()
 _DIGEST = sa.LargeBinary(32)
+_IS_PAYMENT_RECORD = sa.text("provider = 'payment_records'")
 
 
 def _one_of(column: str, values: type[Status | Verb | Outcome | Category]) -> sa.CheckConstraint:
@@ -75,6 +76,14 @@ class PaymentRow(Base):
         sa.Index("ix_payments_failed", "merchant_id", sa.text("order_on DESC"), "id"),
         sa.Index("ix_payments_failed_by_status", "merchant_id", "status", sa.text("order_on DESC"), "id"),
         sa.Index(None, "merchant_id", "updated_at", "id"),
+        sa.Index(
+            "ix_payments_payment_records",
+            "merchant_id",
+            sa.text("created_at DESC"),
+            sa.text("id DESC"),
+            postgresql_where=_IS_PAYMENT_RECORD,
+            sqlite_where=_IS_PAYMENT_RECORD,
+        ),
         *(
             sa.Index(
                 None,
@@ -206,6 +215,30 @@ class ReceiptRow(Base):
     """How many open failures it paid when it was first heard of (0 or 1): what its sender was told."""
 
 
+class RefundRow(Base):
+    """Money given back of one payment. It undoes no success: what was paid was paid."""
+
+    __tablename__ = "refunds"
+    __table_args__ = (sa.UniqueConstraint("merchant_id", "provider", "reference"),)
+
+    merchant_id: Mapped[int] = mapped_column(sa.Integer, primary_key=True)
+    provider: Mapped[str] = mapped_column(sa.Text, primary_key=True)
+    provider_payment_id: Mapped[str] = mapped_column(sa.Text, primary_key=True)
+    number: Mapped[int] = mapped_column(sa.Integer, primary_key=True)
+    """1, 2, 3... in the order in which the payment's refunds were recorded."""
+    provider_attempt_id: Mapped[str] = mapped_column(sa.Text)
+    """The attempt that had brought the money in."""
+    reference: Mapped[str | None] = mapped_column(sa.Text)
+    """The sender's own name for it: no two of a merchant's refunds have the same."""
+    amount_minor: Mapped[int] = mapped_column(_BIG)
+    currency: Mapped[str] = mapped_column(sa.String(3))
+    refunded_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    received_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    delivery_digest: Mapped[bytes] = mapped_column(_DIGEST)
+    details: Mapped[dict[str, Any]] = mapped_column(sa.JSON)
+    """The sender's own fields."""
+
+
 class DailyCountRow(Base):
     """How many failed payments of one status have their order date on one day, in shards.
 
@@ -234,6 +267,10 @@ class IdempotencyRow(Base):
     request_digest: Mapped[bytes] = mapped_column(_DIGEST)
     """SHA-256 of method, path and body: the same key with another request is refused."""
     response: Mapped[dict[str, Any]] = mapped_column(sa.JSON)
+    refusal: Mapped[str | None] = mapped_column(sa.Text)
+    """Why it was refused, and then there is nothing in `response`."""
+    request_id: Mapped[str | None] = mapped_column(sa.Text)
+    """That of the request which had this answer first."""
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 

@@ -9,23 +9,21 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
-from datetime import datetime, timedelta
 from itertools import chain
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from dunning_service.db import Base
 from dunning_service.ledger._bulk import Row, bulk_for
+from dunning_service.ledger.answers import Answers
 from dunning_service.ledger.book import Book, DeliveryRecord, PayerKey, Payment, PaymentKey, ReceiptKey
 from dunning_service.ledger.fold import Action, Attempt, Receipt
 from dunning_service.ledger.models import ActionRow, AttemptRow, DeliveryRow, IdempotencyRow, PaymentRow, ReceiptRow
 from dunning_service.ledger.receipts import OPEN
-from dunning_service.ledger.work import Decision, Notice, Work
+from dunning_service.ledger.work import Command, Decision, Lookup, Notice, Work
 from dunning_service.providers import AttemptReported, Event
-
-IDEMPOTENCY_LIFETIME = timedelta(hours=24)
-"""How long the answer to an idempotent request is kept."""
 
 
 class LocksMissing(Exception):
@@ -40,13 +38,15 @@ class LocksMissing(Exception):
 
 
 def open_book(
-    connection: Connection, works: Sequence[Work], now: datetime, also_lock: frozenset[int] = frozenset()
+    connection: Connection, works: Sequence[Work], answers: Answers, also_lock: frozenset[int] = frozenset()
 ) -> Book:
     """The book of these works: whatever it holds stays as it is until the transaction ends, or is changed by us.
 
+    `answers` takes in those that were given under the works' idempotency keys before.
+
     Raises LocksMissing when what is there calls for more than the works name and `also_lock` holds.
     """
-    reader = _Reader(connection, works, now)
+    reader = _Reader(connection, works)
     bulk = bulk_for(connection)
     if bulk.takes_locks:
         locked = reader.named_locks() | also_lock
@@ -57,6 +57,7 @@ def open_book(
             raise LocksMissing(wanted)
     else:
         book, _ = reader.read()
+    reader.read_answers(answers)
     book.take_as_read()
     return book
 
@@ -68,13 +69,20 @@ def _lock_key(*parts: object) -> int:
 
 
 class _Reader:
-    def __init__(self, connection: Connection, works: Sequence[Work], now: datetime) -> None:
+    def __init__(self, connection: Connection, works: Sequence[Work]) -> None:
         self._connection = connection
         self._bulk = bulk_for(connection)
         self._notices = [work for work in works if isinstance(work, Notice)]
         self._decisions = [work for work in works if isinstance(work, Decision)]
+        self._commands = [work for work in works if isinstance(work, Command)]
+        delivered: list[Notice | Command] = [*self._notices, *self._commands]
+        answered: list[Decision | Command] = [*self._decisions, *self._commands]
         self._zones = {work.merchant_id: work.time_zone for work in works}
-        self._now = now
+        self._deliveries = {(work.merchant_id, work.digest) for work in delivered}
+        self._answer_keys = {
+            (work.merchant_id, work.idempotency_key.key) for work in answered if work.idempotency_key is not None
+        }
+        self._lookups = {lookup for command in self._commands for lookup in command.lookups}
         self._touched: Set[PaymentKey] = set()
         """The payments that the works turned out to be about."""
         self._payments: set[PaymentKey] = set()
@@ -82,6 +90,8 @@ class _Reader:
         self._payers: set[PayerKey] = set()
         self._owing: set[PayerKey] = set()
         """Payers who have paid something in this batch."""
+        for command in self._commands:
+            self._payments.add((command.merchant_id, command.provider, command.provider_payment_id))
         for merchant_id, provider, event in self._events():
             if isinstance(event, AttemptReported):
                 self._payments.add((merchant_id, provider, event.provider_payment_id))
@@ -97,12 +107,9 @@ class _Reader:
     def named_locks(self) -> frozenset[int]:
         """The locks that the works themselves name."""
         keys = {_lock_key("receipt", *key) for key in self._receipts}
-        keys |= {_lock_key("delivery", notice.merchant_id, notice.digest.hex()) for notice in self._notices}
-        keys |= {
-            _lock_key("answer", decision.merchant_id, decision.idempotency_key.key)
-            for decision in self._decisions
-            if decision.idempotency_key is not None
-        }
+        keys |= {_lock_key("delivery", merchant_id, digest.hex()) for merchant_id, digest in self._deliveries}
+        keys |= {_lock_key("answer", *key) for key in self._answer_keys}
+        keys |= {_lock_key(model.__tablename__, *by, *key) for model, by, key in self._lookups}
         return _locks(self._payments, self._payers) | keys
 
     def more_locks(self, payers: Set[PayerKey]) -> frozenset[int]:
@@ -113,7 +120,7 @@ class _Reader:
         """What the ledger holds, and the payers whose receipts were looked at."""
         book = Book()
         self._read_deliveries(book)
-        self._read_answers(book)
+        self._read_lookups(book)
         rows = self._select(PaymentRow, ("merchant_id", "provider", "provider_payment_id"), self._payments)
         decided = {(decision.merchant_id, decision.payment_id) for decision in self._decisions}
         rows += self._select(PaymentRow, ("merchant_id", "id"), decided)
@@ -136,21 +143,23 @@ class _Reader:
         return select_by(self._connection, model, by, keys)
 
     def _read_deliveries(self, book: Book) -> None:
-        keys = {(notice.merchant_id, notice.digest) for notice in self._notices}
-        for row in self._select(DeliveryRow, ("merchant_id", "digest"), keys):
+        for row in self._select(DeliveryRow, ("merchant_id", "digest"), self._deliveries):
             book.deliveries[row["merchant_id"], row["digest"]] = DeliveryRecord(
                 row["outcome"], row["reason"], row["reading"], row["times_received"], row["last_received_at"]
             )
 
-    def _read_answers(self, book: Book) -> None:
-        keys = {
-            (decision.merchant_id, decision.idempotency_key.key)
-            for decision in self._decisions
-            if decision.idempotency_key is not None
-        }
-        for row in self._select(IdempotencyRow, ("merchant_id", "key"), keys):
-            if row["created_at"] > self._now - IDEMPOTENCY_LIFETIME:
-                book.answers[row["merchant_id"], row["key"]] = (row["request_digest"], row["response"])
+    def _read_lookups(self, book: Book) -> None:
+        keys: dict[tuple[type[Base], tuple[str, ...]], set[tuple[Any, ...]]] = {}
+        for lookup in self._lookups:
+            keys.setdefault((lookup.model, lookup.by), set()).add(lookup.key)
+            book.rows[lookup] = []
+        for (model, by), wanted in keys.items():
+            for row in self._select(model, by, wanted):
+                book.rows[Lookup(model, by, tuple(row[name] for name in by))].append(dict(row))
+
+    def read_answers(self, answers: Answers) -> None:
+        for row in self._select(IdempotencyRow, ("merchant_id", "key"), self._answer_keys):
+            answers.hold(dict(row))
 
 
 def select_by(connection: Connection, model: Any, by: Sequence[str], keys: Collection[tuple[Any, ...]]) -> list[Row]:

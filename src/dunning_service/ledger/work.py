@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal, NamedTuple
+from uuid import uuid4
 
+from dunning_service.db import Base
+from dunning_service.errors import RuleBroken
+from dunning_service.ledger.fold import Attempt
 from dunning_service.ledger.status import Status, Verb
-from dunning_service.providers import Delivery, Event
+from dunning_service.providers import AttemptReported, Delivery, Event
 
 DeliveryOutcome = Literal["recorded", "ignored", "failed"]
 
@@ -60,6 +64,9 @@ class IdempotencyKey:
 
     key: str
     request_digest: bytes
+    """SHA-256 of all that makes two requests the same: method, path and what is asked for."""
+    request_id: str
+    """Names this request to whoever repeats it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,4 +103,73 @@ class DecisionRecorded:
     """True when the same idempotency key had been answered before, and this is that answer."""
 
 
-Work = Notice | Decision
+class Lookup(NamedTuple):
+    """Rows of one table, by what some of its columns hold, the merchant first. No other transaction can insert or read
+    rows under the same lookup until this one ends, whether there are any or not."""
+
+    model: type[Base]
+    by: tuple[str, ...]
+    key: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """How things stand for a command; they stay so until its effect is committed."""
+
+    attempts: Sequence[Attempt]
+    """Those of its payment, each as it holds, in their sequence; none when the payment is not known."""
+    rows: Mapping[Lookup, Sequence[Mapping[str, Any]]]
+    """What its lookups found."""
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What a command comes to."""
+
+    answer: dict[str, Any]
+    """What the caller is told; kept under the idempotency key as it is."""
+    events: Sequence[AttemptReported] = ()
+    """Statements about attempts at the command's payment."""
+    inserts: Sequence[tuple[type[Base], dict[str, Any]]] = ()
+    """Rows of other tables, each with a value for every column."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """A call that depends on how one payment stands: read, decided and recorded in one transaction."""
+
+    merchant_id: int
+    time_zone: str
+    """The merchant's: the order date is a day in it."""
+    provider: str
+    provider_payment_id: str
+    """The payment it is about, whether it is known yet or not."""
+    origin: str
+    """The path it was posted to."""
+    delivery: Delivery
+    """`headers` holds only those that are to be kept."""
+    lookups: Sequence[Lookup] = ()
+    idempotency_key: IdempotencyKey | None = None
+    execute: Callable[[Held, datetime], Effect]
+    """Pure: how things stand and what time it is make the effect. Raises NotFound or RuleBroken, and then leaves no
+    trace but the answer kept under the key."""
+    digest: bytes = field(init=False)
+    """Of the delivery. Without a key, the same bytes again are meant again, and are another delivery."""
+
+    def __post_init__(self) -> None:
+        key = uuid4().hex if self.idempotency_key is None else self.idempotency_key.key
+        object.__setattr__(self, "digest", delivery_digest(f"{self.origin}\x00{key}", self.delivery.body))
+
+
+@dataclass(frozen=True, slots=True)
+class CommandDone:
+    """The command's answer, committed with its effect."""
+
+    answer: Mapping[str, Any]
+    refusal: RuleBroken | None
+    """In place of an answer; raised by whoever asked."""
+    answered_before: str | None
+    """The id of the request that had this answer first; None when that is this one."""
+
+
+Work = Notice | Decision | Command

@@ -19,7 +19,15 @@ from dunning_service.db import Database
 from dunning_service.errors import DunningError, Unavailable
 from dunning_service.ledger.batch import Result
 from dunning_service.ledger.commit import Committer
-from dunning_service.ledger.work import Decision, DecisionRecorded, Notice, NoticeRecorded, Work
+from dunning_service.ledger.work import (
+    Command,
+    CommandDone,
+    Decision,
+    DecisionRecorded,
+    Notice,
+    NoticeRecorded,
+    Work,
+)
 
 
 class WriterMetrics(Protocol):
@@ -96,6 +104,15 @@ class LedgerWriter:
         """
         result = await self._submit(decision, 0)
         assert isinstance(result, DecisionRecorded)
+        return result
+
+    async def execute(self, command: Command) -> CommandDone:
+        """Returns when the command's effect is committed, or was before, or a rule of its own has refused it.
+
+        Raises NotFound, IdempotencyKeyReused, or Unavailable when it could not be confirmed.
+        """
+        result = await self._submit(command, len(command.delivery.body))
+        assert isinstance(result, CommandDone)
         return result
 
     async def _submit(self, work: Work, size: int) -> Result:
