@@ -17,7 +17,7 @@ help:
 	@echo "make check    formatting, lint and types"
 	@echo "make format   put the formatting right"
 	@echo "make bench    measure how many notices a second are taken in"
-	@echo "make fuzz     send the running service what its own OpenAPI document allows, and what it does not"
+	@echo "make fuzz     send the running service what its own OpenAPI document and Stripe's contract allow, and what not"
 	@echo "make install  make $(VENV) with $(BIN)/dunning"
 
 install: $(STAMP)

@@ -51,6 +51,8 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    # without the columns a kept refusal would look like a success to whoever migrates up again
+    op.execute("DELETE FROM idempotency_keys WHERE request_id IS NOT NULL")
     op.drop_index("ix_payments_payment_records", table_name="payments")
     op.drop_table("refunds")
     op.drop_column("idempotency_keys", "request_id")

@@ -27,8 +27,11 @@ from dunning_service.ledger.commit import is_unavailable
 from dunning_service.ledger.writer import LedgerWriter
 from dunning_service.merchants.directory import Directory
 from dunning_service.merchants.keyring import keyring_of
+from dunning_service.payment_records import errors as payment_records_errors
+from dunning_service.payment_records import routes as payment_records
 from dunning_service.settings import Settings, load_settings
 from dunning_service.web import health
+from dunning_service.web.idempotency import ORIGINAL_REQUEST, REPLAYED
 from dunning_service.web.logs import configure_logs
 from dunning_service.web.metrics import Metrics
 from dunning_service.web.middleware import AroundRequests
@@ -41,6 +44,7 @@ log = structlog.get_logger(__name__)
 DIALECTS = {
     action_service.router.prefix: action_service_errors.render,
     "/api/v1/connect": frontpayment_errors.render,
+    payment_records.PREFIX: payment_records_errors.render,
 }
 """How errors are written under a path; elsewhere they are problem+json."""
 
@@ -83,6 +87,7 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
     )
     app.include_router(failed_payments.router, responses=DOCUMENTED)
     app.include_router(frontpayment.router)
+    app.include_router(payment_records.router)
     app.include_router(health.router, responses=DOCUMENTED)
     return app
 
@@ -102,8 +107,24 @@ def _cors(settings: Settings) -> list[Middleware]:
             CORSMiddleware,
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "POST"],
-            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "X-Request-Id"],
-            expose_headers=["Idempotent-Replayed", "Link", "Retry-After", "X-Request-Id"],
+            allow_headers=[
+                "Authorization",
+                "Content-Type",
+                "Idempotency-Key",
+                "Stripe-Account",
+                "Stripe-Version",
+                "X-Request-Id",
+            ],
+            expose_headers=[
+                REPLAYED,
+                ORIGINAL_REQUEST,
+                "Link",
+                "Request-Id",
+                "Retry-After",
+                "Stripe-Should-Retry",
+                "Stripe-Version",
+                "X-Request-Id",
+            ],
         )
     ]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +20,8 @@ class DunningError(Exception):
     `message` is safe to show to the caller: it never holds a secret or another merchant's data.
     """
 
-    code: ClassVar[str] = "internal_error"
+    code: str = "internal_error"
+    """Stable. Of the class, unless one instance says it in a caller's own terms."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)

@@ -86,7 +86,7 @@ async def test_same_key_with_another_request_is_refused(service: RunningService)
 async def test_key_that_cannot_be_kept_is_refused(service: RunningService) -> None:
     number = await a_failed_payment(service)
 
-    for key in ("", "a b", 256 * "k", "k\x7f"):
+    for key in ("", 256 * "k", "k\x7f"):
         response = await post(service, number, {"action": "invoice"}, Idempotency_Key=key)
         assert response.status_code == 400, key
         assert response.json()["errors"][0]["field"] == "Idempotency-Key"

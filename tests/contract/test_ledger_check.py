@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from building import NOON, a_decision, a_failure, a_notice, a_receipt, a_success, in_batches
 from dunning_service.ledger.check import differences
-from dunning_service.ledger.models import AttemptRow, PaymentRow
+from dunning_service.ledger.models import AttemptRow, PaymentRow, RefundRow
 from dunning_service.ledger.status import Verb
 from dunning_service.merchants.models import Merchant
 from ledgers import Ledger
@@ -132,6 +132,41 @@ def test_it_names_an_attempt_of_no_payment(ledger: Ledger, merchant_id: int) -> 
         assert row is not None
         connection.execute(sa.insert(AttemptRow).values(dict(row) | {"payment_id": 7}))
     assert complaints(ledger) == ["merchant Sweden & Co: attempt 1 is of ODR7, which is not there"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "complaint"),
+    [
+        ({"amount_minor": 2000}, "2000 NOK of in_1 are refunded, but 1999 NOK were paid"),
+        ({"currency": "SEK"}, "1999 SEK of in_1 are refunded, but 1999 NOK were paid"),
+        ({"provider_payment_id": "in_9"}, "1999 NOK of in_9 are refunded, but 0 NOK were paid"),
+    ],
+    ids=["too much", "another currency", "of no payment"],
+)
+def test_it_names_what_was_refunded_and_never_paid(
+    ledger: Ledger, merchant_id: int, wrong: dict[str, object], complaint: str
+) -> None:
+    _three_failures_and_a_receipt(ledger, merchant_id)
+    refund = {
+        "merchant_id": merchant_id,
+        "provider": "maple",
+        "provider_payment_id": "in_1",
+        "number": 1,
+        "provider_attempt_id": "1",
+        "reference": None,
+        "amount_minor": 1999,
+        "currency": "NOK",
+        "refunded_at": NOON,
+        "received_at": NOON,
+        "delivery_digest": b"\x01" * 32,
+        "details": {},
+    }
+    with ledger.database.write() as connection:
+        connection.execute(sa.insert(RefundRow).values(refund))
+    assert complaints(ledger) == []
+    with ledger.database.write() as connection:
+        connection.execute(sa.update(RefundRow).values(wrong))
+    assert complaints(ledger) == [f"merchant Sweden & Co: {complaint}"]
 
 
 def test_it_can_be_asked_about_one_merchant(ledger: Ledger, merchant_id: int) -> None:

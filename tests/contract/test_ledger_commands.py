@@ -109,6 +109,22 @@ async def test_a_key_may_be_used_again_after_24_hours(service: RunningService) -
     assert count(service, IdempotencyRow) == 1
 
 
+async def test_however_many_answers_have_expired_a_batch_forgets_only_some(service: RunningService) -> None:
+    row = {
+        "merchant_id": service.merchant.id,
+        "request_digest": b"\x01" * 32,
+        "response": {},
+        "created_at": NOON - timedelta(days=2),
+    }
+    with service.database.write() as connection:
+        connection.execute(sa.insert(IdempotencyRow), [row | {"key": f"old {number}"} for number in range(500)])
+    await service.writer.execute(a_command(service, tries_again, key="old 499"))  # expired, so it may be used again
+    assert 100 < count(service, IdempotencyRow) < 499
+    await service.writer.execute(a_command(service, tries_again, key="another"))
+    await service.writer.execute(a_command(service, tries_again, key="and another"))
+    assert count(service, IdempotencyRow) == 3
+
+
 async def test_rows_that_one_inserts_are_found_by_the_next(service: RunningService) -> None:
     by_reference = Lookup(
         RefundRow, ("merchant_id", "provider", "reference"), (service.merchant.id, "payment_records", "r1")

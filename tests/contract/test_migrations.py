@@ -20,6 +20,7 @@ from building import NOON, a_decision, a_failure, a_notice, a_receipt
 from databases import ROOT
 from dunning_service.db import Base, create_write_engine, database_url
 from dunning_service.ledger.check import differences
+from dunning_service.ledger.models import IdempotencyRow
 from dunning_service.ledger.status import Verb
 from dunning_service.merchants import service as merchants
 from dunning_service.merchants.directory import Scope
@@ -77,6 +78,22 @@ def test_up_down_and_up_again_with_rows_in_it(empty_database_url: str) -> None:
     assert schema(url) == first
     assert disagreements(url) == []
     fill(url)
+
+
+def test_a_refusal_kept_under_a_key_does_not_come_back_as_a_success(empty_database_url: str) -> None:
+    alembic(empty_database_url, "upgrade", "head")
+    engine = create_write_engine(parsed(empty_database_url))
+    row = {"merchant_id": 1, "request_digest": b"\x01" * 32, "response": {}, "created_at": NOON}
+    with engine.begin() as connection:
+        kept = sa.insert(IdempotencyRow).values(row | {"key": "k", "refusal": "no", "request_id": "r"})
+        connection.execute(kept)
+
+    alembic(empty_database_url, "downgrade", "0001")
+    alembic(empty_database_url, "upgrade", "head")
+
+    with engine.begin() as connection:
+        assert connection.execute(sa.select(IdempotencyRow.key)).all() == []
+    engine.dispose()
 
 
 def test_the_same_upgrade_again_changes_nothing(database_url: str) -> None:

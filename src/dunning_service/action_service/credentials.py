@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-
 from fastapi import Depends
 from fastapi.security import APIKeyHeader, HTTPBasic, HTTPBearer
 from starlette.requests import Request
 
 from dunning_service.errors import InvalidToken
 from dunning_service.merchants.directory import Principal, Scope
-from dunning_service.web.auth import bearer_token, require_scope
+from dunning_service.web.auth import basic_credentials, bearer_token, require_scope
 from dunning_service.web.services import services
 
 DOCUMENTED = [
@@ -38,20 +35,10 @@ async def caller(request: Request, scope: Scope) -> Principal:
 
 def _token_elsewhere(request: Request) -> str | None:
     """The password of Basic, or the one X-Api-Key."""
-    authorization: list[bytes] = []
-    keys: list[bytes] = []
-    for name, value in request.scope["headers"]:
-        if name == b"authorization":
-            authorization.append(value)
-        elif name == b"x-api-key":
-            keys.append(value)
-    if not authorization:
-        return keys[0].strip().decode("latin-1") or None if len(keys) == 1 else None
-    scheme, _, credentials = authorization[0].partition(b" ")
-    if len(authorization) > 1 or scheme.lower() != b"basic":
+    credentials = basic_credentials(request)
+    if credentials is not None:
+        return credentials[1] or None
+    if any(name == b"authorization" for name, _ in request.scope["headers"]):
         return None
-    try:
-        user_and_password = base64.b64decode(credentials.strip(), validate=True)
-    except binascii.Error:
-        return None
-    return user_and_password.partition(b":")[2].decode("latin-1") or None
+    keys = [value for name, value in request.scope["headers"] if name == b"x-api-key"]
+    return keys[0].strip().decode("latin-1") or None if len(keys) == 1 else None

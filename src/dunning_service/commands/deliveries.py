@@ -17,6 +17,7 @@ from dunning_service.ledger.work import DeliveryOutcome
 from dunning_service.merchants.directory import MerchantView
 from dunning_service.merchants.models import Merchant
 from dunning_service.merchants.service import list_merchants
+from dunning_service.providers import all_providers
 
 _PREFIX = re.compile(r"[0-9a-f]{8,64}", re.ASCII)
 
@@ -57,7 +58,8 @@ def delivery_keys(
     connection: Connection, merchant: MerchantView | None, outcome: DeliveryOutcome
 ) -> tuple[list[Key], int]:
     """The deliveries of that outcome whose bytes are still there, oldest first, and how many have been pruned."""
-    conditions = _conditions(merchant, outcome)
+    # what was decided by how its payment stood is not read again
+    conditions = [*_conditions(merchant, outcome), DeliveryRow.provider.in_(sorted(all_providers()))]
     rows = connection.execute(
         sa.select(DeliveryRow.merchant_id, DeliveryRow.digest)
         .where(*conditions, DeliveryRow.body.is_not(None))

@@ -162,8 +162,8 @@ ACTION: Responses = {
         400,
         "Bad Request",
         "invalid_request",
-        "Idempotency-Key must be one header of 1 to 255 visible ASCII characters, without spaces",
-        ("Idempotency-Key", "must be one header of 1 to 255 visible ASCII characters, without spaces"),
+        "Idempotency-Key must be one header of 1 to 255 printable ASCII characters",
+        ("Idempotency-Key", "must be one header of 1 to 255 printable ASCII characters"),
     ),
     404: _NOT_FOUND,
     409: _problem(

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 
 from dunning_service.errors import FieldError, NotFound
 from dunning_service.failed_payments import documentation
-from dunning_service.failed_payments.actions import idempotency_key, read_action, request_digest
+from dunning_service.failed_payments.actions import read_action
 from dunning_service.failed_payments.cursors import CursorError, decode_cursor, encode_cursor
 from dunning_service.failed_payments.filters import FailedPaymentFilters, ListParameters
 from dunning_service.failed_payments.links import address, query_without
@@ -26,10 +26,10 @@ from dunning_service.failed_payments.schemas import (
 )
 from dunning_service.failed_payments.sorting import position_of
 from dunning_service.failed_payments.timeline import NO_SUCH_PAYMENT, find_payment, timeline_of
-from dunning_service.ledger.work import Decision, IdempotencyKey
+from dunning_service.ledger.work import Decision
 from dunning_service.merchants.directory import Principal, Scope
 from dunning_service.web.auth import scoped
-from dunning_service.web.middleware import request_id
+from dunning_service.web.idempotency import REPLAYED, idempotency_key
 from dunning_service.web.services import services
 
 PATH = "/api/v1/failed-payments"
@@ -131,7 +131,6 @@ async def act_on_failed_payment(
     if payment_id is None:
         raise NotFound(NO_SUCH_PAYMENT)
     read_parameters(request, NoParameters)
-    key = idempotency_key(request)
     action = await read_action(request)
     recorded = await services(request).writer.decide(
         Decision(
@@ -142,11 +141,9 @@ async def act_on_failed_payment(
             actor=principal.token_name,
             reason=action.reason,
             decided_at=services(request).clock(),
-            idempotency_key=None
-            if key is None
-            else IdempotencyKey(key, request_digest(request, number, action), request_id(request)),
+            idempotency_key=idempotency_key(request, action.model_dump(mode="json")),
         )
     )
     if recorded.is_replay:
-        response.headers["Idempotent-Replayed"] = "true"
+        response.headers[REPLAYED] = "true"
     return action_answer(recorded)

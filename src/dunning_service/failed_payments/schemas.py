@@ -115,7 +115,19 @@ class ReceiptEntry(BaseModel):
     currency: str | None = None
 
 
-TimelineEntry = Annotated[AttemptEntry | ActionEntry | ReceiptEntry, Field(discriminator="type")]
+class RefundEntry(BaseModel):
+    """Money given back. The payment stays paid: it was."""
+
+    type: Literal["refund"] = "refund"
+    at: datetime = Field(description="when it was given back")
+    id: int = Field(description="1, 2, 3... among the payment's refunds", examples=[1])
+    reference: str | None = Field(None, description="the sender's own name for it")
+    amount_minor: int
+    currency: str
+    received_at: datetime
+
+
+TimelineEntry = Annotated[AttemptEntry | ActionEntry | ReceiptEntry | RefundEntry, Field(discriminator="type")]
 
 
 class FailedPaymentDetail(FailedPayment):

@@ -11,18 +11,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dunning_service.errors import NotFound
 from dunning_service.failed_payments.public_number import payment_id_of
 from dunning_service.failed_payments.queries import LISTED, AnyRow
-from dunning_service.failed_payments.schemas import ActionEntry, AttemptEntry, ReceiptEntry
+from dunning_service.failed_payments.schemas import ActionEntry, AttemptEntry, ReceiptEntry, RefundEntry
 from dunning_service.ledger.fold import current_attempts
-from dunning_service.ledger.models import ActionRow, AttemptRow, PaymentRow, ReceiptRow
+from dunning_service.ledger.models import ActionRow, AttemptRow, PaymentRow, ReceiptRow, RefundRow
 
 _PAYMENTS = PaymentRow.__table__.c
 _ATTEMPTS = AttemptRow.__table__.c
 _ACTIONS = ActionRow.__table__.c
 _RECEIPTS = ReceiptRow.__table__.c
+_REFUNDS = RefundRow.__table__.c
 
 NO_SUCH_PAYMENT = "there is no failed payment of that number"
 
-Entry = AttemptEntry | ActionEntry | ReceiptEntry
+Entry = AttemptEntry | ActionEntry | ReceiptEntry | RefundEntry
 
 
 async def find_payment(connection: AsyncConnection, merchant_id: int, number: str) -> AnyRow:
@@ -43,7 +44,8 @@ async def find_payment(connection: AsyncConnection, merchant_id: int, number: st
 
 
 async def timeline_of(connection: AsyncConnection, merchant_id: int, payment: AnyRow) -> Sequence[Entry]:
-    """Every statement about its attempts, the superseded ones too, its actions and the receipt that was applied."""
+    """Every statement about its attempts, the superseded ones too, its actions, the receipt that was applied and what
+    was refunded."""
     entries: list[tuple[tuple[Any, ...], Entry]] = []
 
     attempts = (await connection.execute(_attempts_of(merchant_id, payment.id))).all()
@@ -75,6 +77,21 @@ async def timeline_of(connection: AsyncConnection, merchant_id: int, payment: An
                     id=receipt.provider_receipt_id,
                     amount_minor=receipt.amount_minor,
                     currency=receipt.currency,
+                ),
+            )
+        )
+
+    for refund in await connection.execute(_refunds_of(merchant_id, payment)):
+        entries.append(
+            (
+                (refund.refunded_at, 3, refund.number),
+                RefundEntry(
+                    at=refund.refunded_at,
+                    id=refund.number,
+                    reference=refund.reference,
+                    amount_minor=refund.amount_minor,
+                    currency=refund.currency,
+                    received_at=refund.received_at,
                 ),
             )
         )
@@ -117,6 +134,21 @@ def _attempts_of(merchant_id: int, payment_id: int) -> sa.Select[*tuple[Any, ...
 def _actions_of(merchant_id: int, payment_id: int) -> sa.Select[*tuple[Any, ...]]:
     return sa.select(_ACTIONS.number, _ACTIONS.verb, _ACTIONS.actor, _ACTIONS.reason, _ACTIONS.decided_at).where(
         _ACTIONS.merchant_id == merchant_id, _ACTIONS.payment_id == payment_id
+    )
+
+
+def _refunds_of(merchant_id: int, payment: AnyRow) -> sa.Select[*tuple[Any, ...]]:
+    return sa.select(
+        _REFUNDS.number,
+        _REFUNDS.reference,
+        _REFUNDS.amount_minor,
+        _REFUNDS.currency,
+        _REFUNDS.refunded_at,
+        _REFUNDS.received_at,
+    ).where(
+        _REFUNDS.merchant_id == merchant_id,
+        _REFUNDS.provider == payment.provider,
+        _REFUNDS.provider_payment_id == payment.provider_payment_id,
     )
 
 

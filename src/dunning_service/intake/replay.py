@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from dunning_service import payment_records
 from dunning_service.errors import ConfigurationError, InvalidInput
 from dunning_service.intake.service import read_notice
 from dunning_service.ledger.models import DeliveryRow
@@ -18,11 +19,13 @@ def replayed_notice(row: DeliveryRow, merchant: MerchantView, options: Options |
     `options` are those of the delivery's source; None, for a delivery that came with a token or whose source is gone,
     stands for the provider's defaults and the merchant's currency. The signature was verified when the notice came, and
     its secret may have been changed since, so it is not asked for again. A moment that was too far ahead then may have
-    come by `now`. Raises InvalidInput when the raw bytes have been pruned, and ConfigurationError when the provider is
-    not known any more.
+    come by `now`. Raises InvalidInput when the raw bytes have been pruned and for a call that was a decision and no
+    notice, and ConfigurationError when the provider is not known any more.
     """
     if row.body is None:
         raise InvalidInput("the raw bytes of this delivery have been pruned, so it cannot be read again")
+    if row.provider == payment_records.PROVIDER:
+        raise InvalidInput("it was decided by how the payment stood when it came, so it is not read again")
     provider = provider_named(row.provider)
     if options is None:
         options = provider.options_model(default_currency=merchant.default_currency)

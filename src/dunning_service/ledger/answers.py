@@ -34,13 +34,18 @@ class Answers:
     def __init__(self, now: datetime) -> None:
         self._now = now
         self._rows: dict[tuple[int, str], Row] = {}
+        self.expired: list[tuple[int, str]] = []
+        """(merchant_id, key) of those among the batch's keys whose time is over."""
         self.new: list[Row] = []
         """Rows of `idempotency_keys` to be inserted."""
 
     def hold(self, row: Row) -> None:
         """Takes in what the database has, unless it is too old to count."""
+        key = (row["merchant_id"], row["key"])
         if row["created_at"] > self._now - ANSWER_LIFETIME:
-            self._rows[row["merchant_id"], row["key"]] = row
+            self._rows[key] = row
+        else:
+            self.expired.append(key)
 
     def earlier(self, work: Decision | Command) -> Answer | None:
         """What the same request was answered before; None for a new one, and for one without a key.

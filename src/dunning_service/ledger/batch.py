@@ -47,6 +47,9 @@ from dunning_service.ledger.work import (
 )
 from dunning_service.providers import AttemptReported, ReceiptReported
 
+_FORGOTTEN_AT_ONCE = 200
+"""How many expired answers of a merchant a batch deletes: more than it can add."""
+
 Result = NoticeRecorded | DecisionRecorded | CommandDone | DunningError
 
 
@@ -218,6 +221,7 @@ class Batch:
         held = Held(
             sorted(attempts, key=lambda attempt: attempt.sequence),
             {lookup: self._book.rows[lookup] for lookup in command.lookups},
+            command.digest,
         )
         try:
             effect = command.execute(held, self._now)
@@ -230,6 +234,8 @@ class Batch:
         for model, row in effect.inserts:
             self._others[model].append(row)
             self._book.add_row(model, row)
+            if payment is not None:
+                payment.is_changed = True  # whoever polls for changes is to see this one too
         self._answers.keep(command, effect.answer)
         return CommandDone(effect.answer, None, None)
 
@@ -275,12 +281,22 @@ class Batch:
         bulk_for(self._connection).update(self._connection, model.__table__, rows)
 
     def _forget_old_answers(self) -> None:
-        for merchant_id in {row["merchant_id"] for row in self._answers.new}:
+        """Those that are in the way, and some of the others: however many there are, nobody waits long for it."""
+        table = IdempotencyRow.__table__.c
+        for merchant_id, key in self._answers.expired:
             self._connection.execute(
-                sa.delete(IdempotencyRow).where(
-                    IdempotencyRow.merchant_id == merchant_id,
-                    IdempotencyRow.created_at <= self._now - ANSWER_LIFETIME,
-                )
+                sa.delete(IdempotencyRow).where(table.merchant_id == merchant_id, table.key == key)
+            )
+        for merchant_id in {row["merchant_id"] for row in self._answers.new}:
+            oldest = (
+                sa.select(table.key)
+                .where(table.merchant_id == merchant_id, table.created_at <= self._now - ANSWER_LIFETIME)
+                .order_by(table.created_at)
+                .limit(_FORGOTTEN_AT_ONCE)
+                .with_for_update(skip_locked=True)
+            )
+            self._connection.execute(
+                sa.delete(IdempotencyRow).where(table.merchant_id == merchant_id, table.key.in_(oldest))
             )
 
 

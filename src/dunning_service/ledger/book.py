@@ -118,13 +118,13 @@ class DeliveryRecord:
     first: Notice | Command | None = None
     """What to insert it from; None when the database has it."""
 
+    is_changed: bool = False
+
     def count(self, received_at: datetime) -> None:
         """It has come once more."""
         self.times_received += 1
         self.last_received_at = max(self.last_received_at, received_at)
         self.is_changed = True
-
-    is_changed: bool = False
 
 
 class Book:

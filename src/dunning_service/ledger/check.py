@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 from dunning_service.ledger._bulk import Row
 from dunning_service.ledger.book import Book
 from dunning_service.ledger.fold import FoldedPayment
-from dunning_service.ledger.models import AttemptRow, DailyCountRow, PaymentRow
+from dunning_service.ledger.models import AttemptRow, DailyCountRow, PaymentRow, RefundRow
 from dunning_service.ledger.reading import payers_named, read_open_failures, read_payments, read_receipts, select_by
 from dunning_service.merchants.models import Merchant
 
@@ -31,6 +31,8 @@ def differences(connection: Connection, merchant_id: int | None = None) -> Itera
             yield f"merchant {merchant.name}: {payment}"
         for orphan in _orphans(connection, merchant.id):
             yield f"merchant {merchant.name}: {orphan}"
+        for refund in _refunds(connection, merchant.id):
+            yield f"merchant {merchant.name}: {refund}"
         for count in _counts(connection, merchant.id):
             yield f"merchant {merchant.name}: {count}"
 
@@ -74,6 +76,35 @@ def _orphans(connection: Connection, merchant_id: int) -> Iterator[str]:
     attempts = sa.select(AttemptRow.payment_id, AttemptRow.provider_attempt_id)
     for row in connection.execute(attempts.where(AttemptRow.merchant_id == merchant_id, ~has_payment)):
         yield f"attempt {row.provider_attempt_id} is of ODR{row.payment_id}, which is not there"
+
+
+def _refunds(connection: Connection, merchant_id: int) -> Iterator[str]:
+    """More paid back than came in, or in another currency."""
+    refund, payment = RefundRow, PaymentRow
+    statement = (
+        sa.select(
+            refund.provider_payment_id,
+            refund.currency,
+            sa.func.sum(refund.amount_minor).label("refunded_minor"),
+            sa.func.min(payment.paid_minor).label("paid_minor"),
+            sa.func.min(payment.currency).label("paid_currency"),
+        )
+        .join(
+            payment,
+            (payment.merchant_id == refund.merchant_id)
+            & (payment.provider == refund.provider)
+            & (payment.provider_payment_id == refund.provider_payment_id),
+            isouter=True,
+        )
+        .where(refund.merchant_id == merchant_id)
+        .group_by(refund.provider, refund.provider_payment_id, refund.currency)
+    )
+    for row in connection.execute(statement):
+        if row.currency != row.paid_currency or row.refunded_minor > row.paid_minor:
+            yield (
+                f"{row.refunded_minor} {row.currency} of {row.provider_payment_id} are refunded, "
+                f"but {row.paid_minor or 0} {row.paid_currency or row.currency} were paid"
+            )
 
 
 def _counts(connection: Connection, merchant_id: int) -> Iterator[str]:

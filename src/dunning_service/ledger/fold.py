@@ -216,15 +216,15 @@ def fold_payment(
         code=shown.code,
         message=shown.message,
         category=shown.category or Category.UNKNOWN,
-        provider_customer_id=shown.provider_customer_id,
-        provider_subscription_id=shown.provider_subscription_id,
-        customer_name=shown.customer_name,
-        customer_name_folded=folded(shown.customer_name),
-        customer_email=shown.customer_email,
-        customer_email_folded=folded(shown.customer_email),
-        customer_phone=shown.customer_phone,
-        customer_phone_key=phone_key(shown.customer_phone),
-        description=shown.description,
+        provider_customer_id=shown.provider_customer_id or None,
+        provider_subscription_id=shown.provider_subscription_id or None,
+        customer_name=shown.customer_name or None,
+        customer_name_folded=folded(shown.customer_name or None),
+        customer_email=shown.customer_email or None,
+        customer_email_folded=folded(shown.customer_email or None),
+        customer_phone=shown.customer_phone or None,
+        customer_phone_key=phone_key(shown.customer_phone or None),
+        description=shown.description or None,
         payer_key=shown.payer_key,
         provider_receipt_id=None if receipt is None else receipt.provider_receipt_id,
         details=newest.details,
@@ -241,7 +241,10 @@ def _first(values: Iterable[Any]) -> Any:
 
 
 def _newest_values(attempts: Sequence[Attempt]) -> Attempt:
-    """The newest attempt, each of whose shown fields has the newest value that is not null."""
+    """The newest attempt, each of whose shown fields has the newest value that is not null.
+
+    One that is empty was told to be: it is not shown, nor is an older one in its place.
+    """
     newest = attempts[0]
     if len(attempts) == 1:
         return newest

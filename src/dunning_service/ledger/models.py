@@ -21,6 +21,7 @@ from dunning_service.providers import Category, Outcome
 
 _BIG = sa.BigInteger()
 _DIGEST = sa.LargeBinary(32)
+# the one API that lists payments in the order in which they were made known
 _IS_PAYMENT_RECORD = sa.text("provider = 'payment_records'")
 
 
@@ -265,7 +266,7 @@ class IdempotencyRow(Base):
     merchant_id: Mapped[int] = mapped_column(sa.Integer, primary_key=True)
     key: Mapped[str] = mapped_column(sa.Text, primary_key=True)
     request_digest: Mapped[bytes] = mapped_column(_DIGEST)
-    """SHA-256 of method, path and body: the same key with another request is refused."""
+    """SHA-256 of what was asked for, and where: the same key with another request is refused."""
     response: Mapped[dict[str, Any]] = mapped_column(sa.JSON)
     refusal: Mapped[str | None] = mapped_column(sa.Text)
     """Why it was refused, and then there is nothing in `response`."""

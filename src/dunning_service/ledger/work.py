@@ -64,7 +64,7 @@ class IdempotencyKey:
 
     key: str
     request_digest: bytes
-    """SHA-256 of all that makes two requests the same: method, path and what is asked for."""
+    """SHA-256 of all that makes two requests the same."""
     request_id: str
     """Names this request to whoever repeats it."""
 
@@ -120,6 +120,8 @@ class Held:
     """Those of its payment, each as it holds, in their sequence; none when the payment is not known."""
     rows: Mapping[Lookup, Sequence[Mapping[str, Any]]]
     """What its lookups found."""
+    delivery_digest: bytes
+    """Under which the request itself is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +147,7 @@ class Command:
     provider_payment_id: str
     """The payment it is about, whether it is known yet or not."""
     origin: str
-    """The path it was posted to."""
+    """Which call it was, and of what."""
     delivery: Delivery
     """`headers` holds only those that are to be kept."""
     lookups: Sequence[Lookup] = ()

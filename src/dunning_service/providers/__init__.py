@@ -20,7 +20,9 @@ from dunning_service.providers._base import (
     Provider,
     ReceiptReported,
     Reply,
+    filled,
     kept_headers,
+    shortened,
 )
 
 __all__ = [
@@ -37,8 +39,10 @@ __all__ = [
     "ReceiptReported",
     "Reply",
     "all_providers",
+    "filled",
     "kept_headers",
     "provider_named",
+    "shortened",
 ]
 
 

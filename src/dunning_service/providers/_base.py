@@ -114,7 +114,8 @@ class AttemptReported:
     """A sender's statement about one attempt at one payment.
 
     Amounts are minor units; an amount or a currency the sender does not tell is None, never a guess. Times are aware
-    and in UTC.
+    and in UTC. Of a text about the customer, and of the description, None says nothing and "" says that there is none,
+    so that what an earlier attempt said is not shown any more.
     """
 
     provider_payment_id: str

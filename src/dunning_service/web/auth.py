@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 from collections.abc import Awaitable, Callable
 from typing import Annotated
 
@@ -28,6 +30,21 @@ def bearer_token(request: Request) -> str | None:
     if scheme.lower() != b"bearer":
         return None
     return token.strip().decode("latin-1") or None
+
+
+def basic_credentials(request: Request) -> tuple[str, str] | None:
+    """User name and password of `Authorization: Basic ...`; None without them, and with two such headers."""
+    given = [value for name, value in request.scope["headers"] if name == b"authorization"]
+    if len(given) != 1:
+        return None
+    scheme, _, credentials = given[0].partition(b" ")
+    if scheme.lower() != b"basic":
+        return None
+    try:
+        user, _, password = base64.b64decode(credentials.strip(), validate=True).partition(b":")
+    except binascii.Error:
+        return None
+    return user.decode("latin-1"), password.decode("latin-1")
 
 
 async def principal_with(request: Request, scope: Scope) -> Principal:

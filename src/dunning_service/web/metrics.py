@@ -17,6 +17,7 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+from dunning_service import payment_records
 from dunning_service.providers import all_providers
 
 MEDIA_TYPE = CONTENT_TYPE_LATEST
@@ -72,7 +73,7 @@ class Metrics:
             multiprocess_mode="livesum",
             registry=self._registry,
         )
-        providers = [*all_providers(), _UNKNOWN]
+        providers = [*all_providers(), payment_records.PROVIDER, _UNKNOWN]
         self._notices = {
             (provider, outcome): notices.labels(provider, outcome).inc for provider in providers for outcome in OUTCOMES
         }

@@ -15,6 +15,7 @@ from dunning_service.web.logs import current_request_id
 _HEADER = b"x-request-id"
 _ACCEPTABLE = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _SCOPE_KEY = "dunning.request_id"
+_SLASH_KEY = "dunning.trailing_slash"
 _HUNG_UP = 499
 """What the log says when the caller was gone before there was an answer."""
 
@@ -25,6 +26,11 @@ def request_id(request: HTTPConnection) -> str:
     """The id of this request: the caller's `X-Request-Id`, or one made here. It is on the answer and in the log."""
     found: str = request.scope.get(_SCOPE_KEY, "")
     return found
+
+
+def had_trailing_slash(request: HTTPConnection) -> bool:
+    """Whether a slash was taken off the end of the path."""
+    return _SLASH_KEY in request.scope
 
 
 class AroundRequests:
@@ -50,6 +56,7 @@ class AroundRequests:
         path: str = scope["path"]
         if path[-1:] == "/" and len(path) > 1:
             scope["path"] = path.rstrip("/") or "/"
+            scope[_SLASH_KEY] = True
         identifier = b""
         for name, value in scope["headers"]:
             if name == _HEADER and _ACCEPTABLE.fullmatch(value):

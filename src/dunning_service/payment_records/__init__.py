@@ -1,0 +1,4 @@
+"""Stripe's payment records: `/v1/payment_records` and `/v1/payment_attempt_records`."""
+
+PROVIDER = "payment_records"
+"""What the ledger calls them: the merchant itself is who reports them, whichever processor was used."""
