@@ -5,11 +5,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-# ARGS="--port 9000" for serve, bench and fuzz; PYTEST_FLAGS="-k name" or "-n 0" for test
+# ARGS="--port 9000" for serve, bench, fuzz and soak; PYTEST_FLAGS="-k name" or "-n 0" for test
 ARGS ?=
-PYTEST_FLAGS ?= -n auto --maxprocesses 4
+PYTEST_FLAGS ?= -n 4 --dist worksteal
 
-.PHONY: help install serve test check format bench fuzz clean
+.PHONY: help install serve test check format bench fuzz soak clean
 
 help:
 	@echo "make serve    run the service on an SQLite database in this folder"
@@ -18,6 +18,7 @@ help:
 	@echo "make format   put the formatting right"
 	@echo "make bench    measure how many notices a second are taken in"
 	@echo "make fuzz     send the running service what its own OpenAPI document and Stripe's contract allow, and what not"
+	@echo "make soak     kill workers for minutes while 5,000 payments fall due, and compare the books"
 	@echo "make install  make $(VENV) with $(BIN)/dunning"
 
 install: $(STAMP)
@@ -34,7 +35,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 serve: $(STAMP)
-	@exec $(BIN)/dunning serve $(ARGS)
+	@exec $(BIN)/dunning serve --with-worker $(ARGS)
 
 test: $(STAMP)
 	$(BIN)/pytest $(PYTEST_FLAGS)
@@ -53,6 +54,9 @@ bench: $(STAMP)
 
 fuzz: $(STAMP)
 	$(BIN)/python tests/fuzz $(ARGS)
+
+soak: $(STAMP)
+	$(BIN)/python tests/soak $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -2,48 +2,40 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
 from typing import Any
 
-import structlog
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
-from sqlalchemy.exc import DBAPIError
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp
 
 from dunning_service.action_service import errors as action_service_errors
 from dunning_service.action_service import routes as action_service
 from dunning_service.clock import Clock, utc_now
-from dunning_service.db import Database, database_url
-from dunning_service.durability import require_durable
 from dunning_service.failed_payments import frontpayment, frontpayment_errors
 from dunning_service.failed_payments import routes as failed_payments
 from dunning_service.intake import routes as webhooks
-from dunning_service.ledger.commit import is_unavailable
-from dunning_service.ledger.writer import LedgerWriter
-from dunning_service.merchants.directory import Directory
-from dunning_service.merchants.keyring import keyring_of
 from dunning_service.payment_records import errors as payment_records_errors
 from dunning_service.payment_records import routes as payment_records
+from dunning_service.running import opened_services, worker_of, working
 from dunning_service.settings import Settings, load_settings
+from dunning_service.subscriptions import errors as subscription_errors
+from dunning_service.subscriptions import routes as subscriptions
 from dunning_service.web import health
 from dunning_service.web.idempotency import ORIGINAL_REQUEST, REPLAYED
 from dunning_service.web.logs import configure_logs
-from dunning_service.web.metrics import Metrics
 from dunning_service.web.middleware import AroundRequests
 from dunning_service.web.notices import NoticeRoute, NoticesFirst
 from dunning_service.web.problems import DOCUMENTED, Problems
 from dunning_service.web.services import Services
 
-log = structlog.get_logger(__name__)
-
 DIALECTS = {
     action_service.router.prefix: action_service_errors.render,
     "/api/v1/connect": frontpayment_errors.render,
+    subscriptions.router.prefix: subscription_errors.render,
     payment_records.PREFIX: payment_records_errors.render,
 }
 """How errors are written under a path; elsewhere they are problem+json."""
@@ -69,7 +61,8 @@ class Application(FastAPI):
 
 
 def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
-    """The application. Its lifespan opens the database and starts the ledger's writer, and drains and closes both.
+    """The application. Its lifespan opens the database, starts the ledger's writer and, where the settings say so, a
+    worker; and finishes and closes them.
 
     It does not start on a database that acknowledges commits before the disk has them, or that cannot be asked.
     """
@@ -87,8 +80,17 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
     )
     app.include_router(failed_payments.router, responses=DOCUMENTED)
     app.include_router(frontpayment.router)
+    app.include_router(subscriptions.router)
     app.include_router(payment_records.router)
     app.include_router(health.router, responses=DOCUMENTED)
+    return app
+
+
+def create_operation_app(found: Services) -> FastAPI:
+    """Health and metrics of a process that serves nothing else."""
+    app = Application(Problems({}), docs_url=None, redoc_url=None, openapi_url=None, telemetry=_NO_TELEMETRY)
+    app.state.services = found
+    app.include_router(health.router)
     return app
 
 
@@ -106,7 +108,7 @@ def _cors(settings: Settings) -> list[Middleware]:
         Middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins,
-            allow_methods=["GET", "POST"],
+            allow_methods=["GET", "POST", "PUT"],
             allow_headers=[
                 "Authorization",
                 "Content-Type",
@@ -129,49 +131,14 @@ def _cors(settings: Settings) -> list[Middleware]:
     ]
 
 
-def _require_durable(database: Database, settings: Settings) -> None:
-    """Asked of the connection that will write, whoever started the process."""
-    try:
-        with database.read_blocking() as connection:
-            unsafe = require_durable(connection, is_waived=settings.allow_unsafe_durability)
-    except DBAPIError as error:
-        if not is_unavailable(error):
-            raise
-        # a process that starts during an outage comes back with the database, like those that run already
-        log.warning("durability.unknown", error=type(error).__name__)
-        return
-    if unsafe:
-        log.warning("durability.waived", unsafe=unsafe)
-
-
 def _lifespan(settings: Settings, clock: Clock) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        database = Database(database_url(settings.database_url), read_connections=settings.read_connections)
-        metrics = Metrics()
-        writer = LedgerWriter(
-            database,
-            clock,
-            metrics,
-            max_batch=settings.max_batch,
-            max_pending=settings.max_pending,
-            max_pending_bytes=settings.max_pending_bytes,
-        )
-        app.state.services = Services(
-            settings=settings,
-            clock=clock,
-            database=database,
-            directory=Directory(database, keyring_of(settings), clock),
-            writer=writer,
-            metrics=metrics,
-        )
-        try:
-            await asyncio.to_thread(_require_durable, database, settings)
-            writer.start()
+        async with AsyncExitStack() as opened:
+            found = await opened.enter_async_context(opened_services(settings, clock, with_worker=settings.with_worker))
+            app.state.services = found
+            if settings.with_worker:
+                await opened.enter_async_context(working(worker_of(found)))
             yield
-        finally:
-            await writer.close()
-            await database.close()
-            metrics.close()
 
     return lifespan

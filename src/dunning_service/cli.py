@@ -19,6 +19,7 @@ from dunning_service.commands.opening import explained
 from dunning_service.commands.printing import say, warn
 from dunning_service.commands.secret_key import secret_key
 from dunning_service.commands.serve import serve
+from dunning_service.commands.worker import worker
 from dunning_service.errors import DunningError
 
 FAILED = 1
@@ -32,6 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("serve")(serve)
+app.command("worker")(worker)
 app.command("migrate")(migrate)
 app.add_typer(merchant.app, name="merchant")
 app.add_typer(token.app, name="token")

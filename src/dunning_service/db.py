@@ -191,15 +191,15 @@ def _prepare_sqlite(engine: Engine, *, begin: str) -> None:
 class Database:
     """The two ways to the database: `write()` for a transaction that may change it, `read()` for one that does not."""
 
-    def __init__(self, url: URL, *, read_connections: int = 5) -> None:
+    def __init__(self, url: URL, *, read_connections: int = 5, write_connections: int = 1) -> None:
         self.url = url
         self.is_sqlite = is_sqlite(url)
-        self.write_engine = create_write_engine(url)
+        self.write_engine = create_write_engine(url, pool_size=write_connections)
         self.read_engine = create_read_engine(url, pool_size=read_connections)
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """One transaction: commit on return, roll back on raise. Blocks: the service does it in the writer's thread."""
+        """One transaction: commit on return, roll back on raise. Blocks: the service does it in its own threads."""
         with self.write_engine.begin() as connection:
             yield connection
 

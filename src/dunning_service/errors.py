@@ -113,6 +113,18 @@ class Unavailable(DunningError):
         self.retry_after = retry_after
 
 
+class FailuresChanged(Unavailable):
+    """A payment has failed between looking which had and deciding about them: look again."""
+
+    code = "failures_changed"
+
+
+class NoUsableGateway(DunningError):
+    """The merchant has no gateway to charge through, or one that cannot be used as it is set up."""
+
+    code = "no_usable_gateway"
+
+
 class ConfigurationError(DunningError):
     """A setting or an operator's argument that cannot work; the message names the next step."""
 

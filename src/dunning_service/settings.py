@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from dunning_service.db import database_url
 from dunning_service.errors import ConfigurationError
+from dunning_service.recovery.ladder import DEFAULT_LADDER, parse_ladder
 
 _PREFIX = "DUNNING_"
 
@@ -23,12 +24,12 @@ class Settings(BaseSettings):
     database_url: str = Field(
         "sqlite:///dunning.db", description="`sqlite:///file` (embedded) or `postgresql://user:password@host/name`"
     )
-    host: str = Field("127.0.0.1", description="address `serve` listens on")
+    host: str = Field("127.0.0.1", description="address `serve` listens on, and a worker's metrics")
     port: int = Field(8000, ge=0, le=65_535, description="port `serve` listens on")
     secret_key: str | None = Field(
         None,
-        description="encrypts source secrets: urlsafe base64 of 32 bytes, several with commas while rotating, the "
-        "first encrypts; on SQLite made beside the database when missing",
+        description="encrypts the secrets of sources and gateways: urlsafe base64 of 32 bytes, several with commas "
+        "while rotating, the first encrypts; on SQLite made beside the database when missing",
         repr=False,
     )
     public_url: str | None = Field(
@@ -48,6 +49,30 @@ class Settings(BaseSettings):
     allow_unsafe_durability: bool = Field(
         False, description="start even if the database would acknowledge a commit before the disk has it"
     )
+    with_worker: bool = Field(False, description="`serve` works off what is due as well, as `--with-worker` says")
+    retry_ladder: str = Field(
+        str(DEFAULT_LADDER),
+        description="when failed payments are tried again, counted from the first failure, for merchants without a "
+        "ladder of their own: days and a local time, or spans such as `10s 20s 30s`, or `none`",
+    )
+    gateway_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="hosts, comma-separated, at which merchants' charging endpoints may be: `billing.example.com`, or "
+        "`localhost:9000` for another port than the scheme's own",
+    )
+    gateway_allow_http: bool = Field(False, description="charging endpoints may be called without TLS")
+    gateway_allow_private: bool = Field(False, description="charging endpoints may have loopback or private addresses")
+    claim_seconds: int = Field(
+        120,
+        ge=1,
+        le=86_400,
+        description="how long an attempt that was begun may stay without an outcome before another worker asks the "
+        "gateway what became of it; more than twice DUNNING_GATEWAY_TIMEOUT_SECONDS, because an attempt may ask twice",
+    )
+    gateway_timeout_seconds: float = Field(
+        30, gt=0, le=3_600, description="how long a charging endpoint may take to answer"
+    )
+    charge_concurrency: int = Field(64, ge=1, le=1_000, description="most attempts that a worker has under way at once")
 
     @field_validator("database_url")
     @classmethod
@@ -55,7 +80,25 @@ class Settings(BaseSettings):
         database_url(value)
         return value
 
-    @field_validator("cors_origins", mode="before")
+    @model_validator(mode="after")
+    def _claims_outlast_their_attempts(self) -> Settings:
+        if self.claim_seconds <= 2 * self.gateway_timeout_seconds:
+            raise ValueError(
+                f"DUNNING_CLAIM_SECONDS is {self.claim_seconds} and has to be more than twice "
+                f"DUNNING_GATEWAY_TIMEOUT_SECONDS, which is {self.gateway_timeout_seconds:g}: another worker would "
+                "take over attempts that are still being made"
+            )
+        return self
+
+    @field_validator("retry_ladder")
+    @classmethod
+    def _is_a_ladder(cls, value: str) -> str:
+        try:
+            return str(parse_ladder(value))
+        except ConfigurationError as error:
+            raise ValueError(error.message) from None
+
+    @field_validator("cors_origins", "gateway_hosts", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -85,8 +128,9 @@ def load_settings() -> Settings:
     except ValidationError as error:
         wrong = []
         for detail in error.errors(include_url=False, include_context=False, include_input=False):
+            message = detail["msg"].removeprefix("Value error, ")
             name = _PREFIX + "_".join(str(part) for part in detail["loc"]).upper()
-            wrong.append(f"{name}: {detail['msg'].removeprefix('Value error, ')}")
+            wrong.append(f"{name}: {message}" if detail["loc"] else message)
         raise ConfigurationError("; ".join(wrong)) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"the file .env in this folder cannot be read: {error}") from None

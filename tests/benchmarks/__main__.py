@@ -1,5 +1,5 @@
 """`make bench`: how many notices a second are taken in, beside what FastAPI itself can do and what a commit for each
-request would cost.
+request would cost; and how many due payments a second are worked off, beside a plain loop.
 
 Everything is measured in one run on the same core with the same load, so the ratios hold where the figures do not.
 Exits with 1 when a notice that was acknowledged is not in the list, or one was refused.
@@ -18,12 +18,14 @@ from pathlib import Path
 
 sys.path.insert(1, str(Path(__file__).parent.parent))
 
+import due
 import machine
 import measuring
 import profile_report
 import report
 import sqlalchemy as sa
 import wrk
+from due import DueMeasurement
 from measuring import NOTICES, Databases, Measurement, Memory, Plan
 from processes import Server, choose_cores, on_core
 
@@ -51,6 +53,8 @@ def _arguments() -> argparse.Namespace:
         metavar=("FEW", "MANY"),
         help="after which its memory is compared (20000 200000)",
     )
+    parser.add_argument("--no-due", action="store_true", help="leave out how fast due payments are worked off")
+    parser.add_argument("--due-payments", type=int, default=3_000, help="that are worked off (%(default)s)")
     parser.add_argument("--profile", action="store_true", help="only show where the service spends its time")
     parser.add_argument("--top", type=int, default=25, help="functions that --profile shows (%(default)s)")
     parser.add_argument("--out", type=Path, metavar="FILE", help="of the JSON; in bench-results/ unless given")
@@ -85,11 +89,12 @@ def main() -> int:
             _profile(found, wanted, plan, chosen.top)
             return 0
         measured = [] if chosen.no_speed else list(_compare(found, wanted, plan))
+        worked_off = [] if chosen.no_due else list(_due(found, chosen.due_payments))
         memories = [] if chosen.no_memory else list(_memory(found, plan, *chosen.memory_notices))
     path: Path = chosen.out or ROOT / "bench-results" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json"
-    report.write(path, about, measured, memories)
+    report.write(path, about, measured, memories, worked_off)
     _say(f"\nWritten to {path}")
-    return _verdict(measured, memories)
+    return _verdict([*measured, *memories, *worked_off])
 
 
 @contextmanager
@@ -116,6 +121,17 @@ def _compare(found: dict[str, Databases], wanted: Sequence[str], plan: Plan) -> 
                     _say(f"  FAIL: {problem}")
                 yield measured
     _say(report.TARGETS)
+
+
+def _due(found: dict[str, Databases], payments: int) -> Iterator[DueMeasurement]:
+    _say(f"\n{report.due_head()}")
+    for name, databases in found.items():
+        for measured in due.compared(name, databases, payments):
+            _say(report.due_line(measured))
+            for problem in measured.problems:
+                _say(f"  FAIL: {problem}")
+            yield measured
+    _say(report.DUE_TARGET)
 
 
 def _memory(found: dict[str, Databases], plan: Plan, few: int, many: int) -> Iterator[Memory]:
@@ -166,8 +182,8 @@ def _say_where(about: dict[str, object], folder: Path) -> None:
         _say(f"NOTE: the machine was busy before (load {about['load_average_before']}): only ratios mean something")
 
 
-def _verdict(measured: list[Measurement], memories: list[Memory]) -> int:
-    problems = sum(len(one.problems) for one in measured) + sum(len(one.problems) for one in memories)
+def _verdict(measured: Sequence[Measurement | Memory | DueMeasurement]) -> int:
+    problems = sum(len(one.problems) for one in measured)
     if problems:
         _say(f"FAIL: {problems} things went wrong, see above")
         return 1

@@ -9,12 +9,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from due import WORKER, DueMeasurement
 from measuring import GROUP, Measurement, Memory
 
 WANTED_TO_NOOP, AIM_TO_NOOP = 0.30, 0.50
 WANTED_TO_EACH, AIM_TO_EACH = 3.5, 5.0
 WANTED_P99_MS = 1_000.0
 WANTED_GROWTH_MB = 30.0
+WANTED_TO_LOOP = 5.0
 
 _GENERATOR_IS_THE_LIMIT = 0.95
 
@@ -57,6 +59,25 @@ Wanted of the group commit: at least {WANTED_TO_NOOP:.2f} of the no-op route (ai
 on the machine disturb it least, but waiting for the disk is not in it."""
 
 
+def due_head() -> str:
+    return _due_line(("Due payments", "database", "payments", "a second", "x loop"))
+
+
+def due_line(found: DueMeasurement) -> str:
+    """One way to work off what is due; a ratio that misses what is wanted has a mark."""
+    ratio = "" if found.to_loop is None else f"{found.to_loop:.1f}"
+    if found.what == WORKER and (found.to_loop or 0) < WANTED_TO_LOOP:
+        ratio += "*"
+    return _due_line((found.what, found.database, f"{found.payments:,}", f"{found.payments_per_s:,.0f}", ratio))
+
+
+DUE_TARGET = f"Wanted of the worker: at least {WANTED_TO_LOOP:.0f}x the plain loop; `*` misses it."
+
+
+def _due_line(cells: Sequence[str]) -> str:
+    return f"{cells[0]:<18}  {cells[1]:<10}  {cells[2]:>8}  {cells[3]:>8}  {cells[4]:>7}".rstrip()
+
+
 def memory_line(found: Memory) -> str:
     verdict = "within" if found.grown_mb <= WANTED_GROWTH_MB else "MORE THAN"
     return (
@@ -66,7 +87,13 @@ def memory_line(found: Memory) -> str:
     )
 
 
-def write(path: Path, machine: dict[str, object], found: Sequence[Measurement], memories: Sequence[Memory]) -> None:
+def write(
+    path: Path,
+    machine: dict[str, object],
+    found: Sequence[Measurement],
+    memories: Sequence[Memory],
+    worked_off: Sequence[DueMeasurement],
+) -> None:
     """All of it as JSON; what could not be measured is null."""
     path.parent.mkdir(parents=True, exist_ok=True)
     result = {
@@ -76,10 +103,12 @@ def write(path: Path, machine: dict[str, object], found: Sequence[Measurement], 
             "to_commit_per_request": WANTED_TO_EACH,
             "p99_ms": WANTED_P99_MS,
             "memory_growth_mb": WANTED_GROWTH_MB,
+            "to_loop": WANTED_TO_LOOP,
         },
         "measurements": [
             _plain({**asdict(one), "requests_per_processor_s": one.requests_per_processor_s}) for one in found
         ],
+        "due": [_plain(asdict(one)) for one in worked_off],
         "memory": [_plain({**asdict(one), "grown_mb": one.grown_mb}) for one in memories],
     }
     path.write_text(json.dumps(result, indent=2) + "\n")

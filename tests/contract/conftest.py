@@ -1,4 +1,6 @@
-"""What the tests of payment records ask for: one application on each kind of database, and a merchant for each test.
+"""What tests of payment records and of subscriptions ask for.
+
+Payment records: one application on each kind of database, and a merchant for each test.
 
 Hardly any of these tests needs a database of its own: what is another merchant's does not exist for them.
 """
@@ -12,6 +14,7 @@ import pytest
 import pytest_asyncio
 
 from contract._payment_records import Records
+from contract._subscriptions import use_sandbox
 from databases import PostgresDatabases, SqliteDatabases
 from running import NOON, RunningService, run_service
 
@@ -37,3 +40,10 @@ async def records(shared_service: RunningService) -> Records:
     own.merchant = await own.add_merchant(f"Sweden & Co {next(_numbers)}", "NOK", "Europe/Oslo")
     own.token = await own.add_token(own.merchant)
     return Records(own)
+
+
+@pytest.fixture
+def seller(service: RunningService) -> RunningService:
+    """The application, with a merchant that charges through the sandbox."""
+    use_sandbox(service)
+    return service

@@ -105,7 +105,8 @@ def test_every_filter_is_listed(document: dict[str, Any]) -> None:
 
     filters = [
         *("status", "provider", "subscription", "customer", "email", "phone", "amount_min", "amount_max", "currency"),
-        *("category", "order_from", "order_to", "last_failed_since", "last_failed_before", "updated_since", "q"),
+        *("category", "order_from", "order_to", "last_failed_since", "last_failed_before", "updated_since"),
+        *("next_attempt", "next_attempt_since", "next_attempt_before", "next_attempt_rule", "q"),
     ]
     assert listed(f"{OURS}/summary") == filters
     assert listed(OURS) == [*filters, "limit", "sort", "cursor"]

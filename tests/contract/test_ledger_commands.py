@@ -26,7 +26,7 @@ def a_command(service: RunningService, execute: Execute, *, key: str | None = No
         "merchant_id": service.merchant.id,
         "time_zone": service.merchant.time_zone,
         "provider": "payment_records",
-        "provider_payment_id": "pr_1",
+        "provider_payment_ids": ["pr_1"],
         "origin": "/v1/payment_records",
         "delivery": Delivery(b"amount=1", (), NOON),
         "idempotency_key": None if key is None else IdempotencyKey(key, b"\x01" * 32, "req_1"),
@@ -37,13 +37,13 @@ def a_command(service: RunningService, execute: Execute, *, key: str | None = No
 
 def tries_again(held: Held, now: datetime) -> Effect:
     """One more failed attempt, numbered after those that are there."""
-    number = len(held.attempts) + 1
+    number = len(held.attempts["pr_1"]) + 1
     event = a_failure("pr_1", f"par_{number}", sequence=number, occurred_at=NOON + timedelta(minutes=number))
     return Effect({"attempts": number}, [event])
 
 
 def tries_unless_open(held: Held, now: datetime) -> Effect:
-    if held.attempts:
+    if held.attempts["pr_1"]:
         raise RuleBroken("one attempt is open")
     return Effect({"attempts": 1}, [a_failure("pr_1", "par_1", outcome=Outcome.PENDING)])
 
@@ -150,7 +150,8 @@ async def test_rows_that_one_inserts_are_found_by_the_next(service: RunningServi
         return Effect({}, inserts=[(RefundRow, row)])
 
     commands = [
-        a_command(service, refunds, lookups=[by_reference], provider_payment_id=f"pr_{number}") for number in range(10)
+        a_command(service, refunds, lookups=[by_reference], provider_payment_ids=[f"pr_{number}"])
+        for number in range(10)
     ]
     done = await all_of(service, *commands)
     assert sorted(one.refusal is None for one in done if isinstance(one, CommandDone)) == [False] * 9 + [True]

@@ -30,7 +30,11 @@ from ledgers import Ledger
 from running import SECRET_KEY
 
 NOT_BY_MERCHANT = {"merchants", "number_blocks", "alembic_version"}
-FOUND_BEFORE_THE_MERCHANT_IS_KNOWN = {("tokens", ("digest",)), ("sources", ("id",))}
+FOUND_BEFORE_THE_MERCHANT_IS_KNOWN = {
+    ("tokens", ("digest",)),
+    ("sources", ("id",)),
+    ("scheduled_payments", ("wake_at",)),
+}
 
 COMPARED = {
     "compare_type": True,

@@ -240,6 +240,9 @@ async def test_database_that_is_gone_is_unavailable_in_each_dialect(
         assert int(response.headers["retry-after"]) > 0
         assert "kari" not in response.text
     assert (await service.client.get("/healthz")).status_code == 200
+    metrics = await service.client.get("/metrics")
+    assert (metrics.status_code, "dunning_notices_total{" in metrics.text) == (200, True)
+    assert "\ndunning_due_attempts" not in metrics.text
 
 
 async def test_openapi_describes_the_webhook(service: RunningService) -> None:

@@ -79,3 +79,10 @@ async def test_options_of_another_provider_are_refused(service: RunningService) 
     row = DeliveryRow(provider="maple", origin="x", headers={}, body=b"{}", received_at=service.clock())
     with pytest.raises(ConfigurationError):
         replayed_notice(row, service.merchant, Options(), service.clock())
+
+
+@pytest.mark.parametrize("provider", ["payment_records", "subscriptions"])
+async def test_what_was_decided_when_it_came_is_not_replayed(service: RunningService, provider: str) -> None:
+    row = DeliveryRow(provider=provider, origin="x", headers={}, body=b"{}", received_at=service.clock())
+    with pytest.raises(InvalidInput, match="how the payment stood"):
+        replayed_notice(row, service.merchant, None, service.clock())

@@ -1,15 +1,17 @@
-"""A real `dunning serve`, in a process of its own: started, asked, stopped or killed by its own process id."""
+"""A real `dunning serve` or `dunning worker`, in a process of its own: started, asked, stopped or killed by its own
+process id."""
 
 from __future__ import annotations
 
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,20 +20,17 @@ import httpx
 from running import SECRET_KEY
 
 _DUNNING = Path(sys.executable).with_name("dunning")
-_LISTENING = re.compile(r"^Listening on http://127\.0\.0\.1:(\d+)$", re.MULTILINE)
-_PATIENCE_S = 30.0
+_LISTENING = re.compile(r"^(?:Listening|Metrics) on http://127\.0\.0\.1:(\d+)(?:/metrics)?$", re.MULTILINE)
+_PATIENCE_S = 60.0
 _POLL_S = 0.02
 
 HOST = "127.0.0.1"
 
 
-class ServerProcess:
-    """`dunning serve` on a free port, in an empty folder, with no settings but those given here.
+class RunningProcess:
+    """`dunning` with these arguments, in an empty folder, with no settings but those given here."""
 
-    Made by `serving`, which also puts an end to it.
-    """
-
-    def __init__(self, database_url: str, folder: Path, arguments: tuple[str, ...] = (), **settings: object) -> None:
+    def __init__(self, database_url: str, folder: Path, arguments: Sequence[str], **settings: object) -> None:
         self._log = folder / "output.log"
         environment = {name: value for name, value in os.environ.items() if not name.startswith("DUNNING_")}
         environment |= {"DUNNING_DATABASE_URL": database_url, "DUNNING_SECRET_KEY": SECRET_KEY}
@@ -39,7 +38,7 @@ class ServerProcess:
         environment |= {f"DUNNING_{name.upper()}": str(value) for name, value in settings.items()}
         with self._log.open("wb") as output:
             self._process = subprocess.Popen(
-                [_DUNNING, "serve", "--host", HOST, "--port", "0", *arguments],
+                [_DUNNING, *arguments],
                 cwd=folder,
                 env=environment,
                 stdin=subprocess.DEVNULL,
@@ -79,7 +78,7 @@ class ServerProcess:
 
     def _answers(self, path: str) -> bool:
         try:
-            return httpx.get(self.base_url + path, timeout=5, trust_env=False).status_code == 200
+            return httpx.get(self.base_url + path, timeout=5, trust_env=False, verify=False).status_code == 200
         except httpx.TransportError:
             return False
 
@@ -97,8 +96,31 @@ class ServerProcess:
         return self._process.wait(_PATIENCE_S)
 
     @property
+    def is_listening(self) -> bool:
+        """False once it lets nobody in any more."""
+        try:
+            socket.create_connection((HOST, self.port), timeout=5).close()
+        except OSError:
+            return False
+        return True
+
+    @property
     def is_running(self) -> bool:
         return self._process.poll() is None
+
+
+class ServerProcess(RunningProcess):
+    """`dunning serve` on a free port. Made by `serving`, which also puts an end to it."""
+
+    def __init__(self, database_url: str, folder: Path, arguments: tuple[str, ...] = (), **settings: object) -> None:
+        super().__init__(database_url, folder, ("serve", "--host", HOST, "--port", "0", *arguments), **settings)
+
+
+class WorkerProcess(RunningProcess):
+    """`dunning worker` with its metrics on a free port. Made by `working`, which also puts an end to it."""
+
+    def __init__(self, database_url: str, folder: Path, arguments: tuple[str, ...] = (), **settings: object) -> None:
+        super().__init__(database_url, folder, ("worker", "--metrics-port", "0", *arguments), **settings)
 
 
 @contextmanager
@@ -115,3 +137,16 @@ def serving(database_url: str, *arguments: str, **settings: object) -> Iterator[
         finally:
             if server.is_running:
                 server.kill()
+
+
+@contextmanager
+def working(database_url: str, *arguments: str, **settings: object) -> Iterator[WorkerProcess]:
+    """A worker that is ready, on this database; gone at the end, if not before."""
+    with tempfile.TemporaryDirectory(prefix="dunning-worker-") as folder:
+        worker = WorkerProcess(database_url, Path(folder), arguments, **settings)
+        try:
+            worker.wait_until_ready()
+            yield worker
+        finally:
+            if worker.is_running:
+                worker.kill()

@@ -12,6 +12,9 @@ from dunning_service.migrating import head_revision
 from running import SECRET_KEY
 from typing_commands import CommandLine
 
+UNSET = {"gateway": None, "gateway_url": None, "retry_ladder": None, "cash_discount_percent": None}
+"""Of a merchant about whom nothing has been said."""
+
 
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
@@ -48,6 +51,7 @@ def test_a_merchant_is_added_and_listed(dunning: CommandLine) -> None:
         "name": "Sweden & Co",
         "default_currency": "NOK",
         "time_zone": "Europe/Oslo",
+        **UNSET,
     }
     dunning.json("merchant", "add", "Plain")
     assert dunning.json("merchant", "list")[1] == {
@@ -55,10 +59,11 @@ def test_a_merchant_is_added_and_listed(dunning: CommandLine) -> None:
         "name": "Plain",
         "default_currency": None,
         "time_zone": "UTC",
+        **UNSET,
     }
     assert dunning.table("merchant", "list")[1:] == [
-        f"{added['id']}   Sweden & Co  NOK       Europe/Oslo",
-        f"{added['id'] + 1}   Plain        -         UTC",
+        f"{added['id']}   Sweden & Co  NOK       Europe/Oslo  -        default  -",
+        f"{added['id'] + 1}   Plain        -         UTC          -        default  -",
     ]
 
 
@@ -258,6 +263,8 @@ def test_migrating_to_a_revision_that_is_not_there_names_those_that_are(
     "command",
     [
         ("merchant", "list"),
+        ("merchant", "set", "Sweden"),
+        ("worker", "--once"),
         ("token", "list"),
         ("source", "list"),
         ("events", "list"),

@@ -61,6 +61,7 @@ def test_everything_made_is_shown_once(first: Served) -> None:
     assert re.search(r"^  token     dun_[\w-]{43}$", first.printed, re.MULTILINE)
     assert re.search(rf"^  source    {first.address}/webhooks/[0-9a-f]{{32}} ", first.printed, re.MULTILINE)
     assert re.search(r"^  secret    \S{43,}$", first.printed, re.MULTILINE)
+    assert re.search(r"^  gateway   sandbox: .* and `dunning worker` charges what is due$", first.printed, re.MULTILINE)
 
 
 def test_the_key_is_made_beside_the_database(first: Served, folder: Path) -> None:
@@ -98,6 +99,14 @@ def test_the_second_start_shows_no_token_but_the_command_for_one(tmp_path: Path)
         command = re.search(r"^For a new token: dunning (.*)$", service.printed, re.MULTILINE)
         assert command is not None
         assert command[1] == "token add --merchant default --scope ingest --scope read --scope write"
+        assert service.stop() == 0
+
+
+def test_a_first_run_with_a_worker_says_that_it_charges(tmp_path: Path) -> None:
+    with served(tmp_path, "--with-worker") as service:
+        assert (
+            "sandbox: it only pretends to charge, and what is due is charged while this service runs" in service.printed
+        )
         assert service.stop() == 0
 
 

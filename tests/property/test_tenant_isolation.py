@@ -47,6 +47,7 @@ FILTERS = [
     {"status": "failed"},
     {"provider": "goodparty"},
     {"currency": "NOK"},
+    {"next_attempt": "none"},
 ]
 CONNECT_FILTERS: list[dict[str, str]] = [
     {},

@@ -25,8 +25,8 @@ def dockerfile() -> str:
     return (ROOT / "Dockerfile").read_text()
 
 
-def test_compose_has_a_database_a_migration_and_the_service(compose: dict[str, Any]) -> None:
-    assert set(compose["services"]) == {"postgres", "migrate", "api"}
+def test_compose_has_a_database_a_migration_the_service_and_a_worker(compose: dict[str, Any]) -> None:
+    assert set(compose["services"]) == {"postgres", "migrate", "api", "worker"}
 
 
 def test_the_database_and_the_service_say_how_they_are(compose: dict[str, Any]) -> None:
@@ -41,8 +41,9 @@ def test_the_migration_waits_for_the_database_and_runs_once(compose: dict[str, A
     assert migrate["depends_on"]["postgres"]["condition"] == "service_healthy"
 
 
-def test_the_service_waits_for_the_migration(compose: dict[str, Any]) -> None:
-    needs = compose["services"]["api"]["depends_on"]
+@pytest.mark.parametrize("name", ["api", "worker"])
+def test_the_service_and_the_worker_wait_for_the_migration(compose: dict[str, Any], name: str) -> None:
+    needs = compose["services"][name]["depends_on"]
     assert needs["migrate"]["condition"] == "service_completed_successfully"
     assert needs["postgres"]["condition"] == "service_healthy"
 
@@ -50,14 +51,25 @@ def test_the_service_waits_for_the_migration(compose: dict[str, Any]) -> None:
 def test_what_should_run_is_started_again(compose: dict[str, Any]) -> None:
     assert compose["services"]["postgres"]["restart"] == "unless-stopped"
     assert compose["services"]["api"]["restart"] == "unless-stopped"
+    assert compose["services"]["worker"]["restart"] == "unless-stopped"
 
 
 def test_the_service_is_given_time_to_drain(compose: dict[str, Any]) -> None:
     assert int(compose["services"]["api"]["stop_grace_period"].removesuffix("s")) > 30
 
 
+def test_the_worker_is_given_as_long_as_a_claim_lasts(compose: dict[str, Any]) -> None:
+    claim: int = Settings.model_fields["claim_seconds"].default
+    assert int(compose["services"]["worker"]["stop_grace_period"].removesuffix("s")) > claim
+
+
+def test_the_worker_is_asked_how_it_is_where_it_answers(compose: dict[str, Any]) -> None:
+    worker = compose["services"]["worker"]
+    assert worker["command"] == ["worker", "--metrics-port", worker["environment"]["DUNNING_PORT"]]
+
+
 def test_nothing_of_ours_runs_as_root(compose: dict[str, Any], dockerfile: str) -> None:
-    for name in ("migrate", "api"):
+    for name in ("migrate", "api", "worker"):
         assert compose["services"][name]["user"].split(":")[0] not in ("0", "root")
     users = re.findall(r"^USER (\S+)", dockerfile, re.MULTILINE)
     assert users
@@ -86,7 +98,7 @@ def test_every_secret_is_asked_for_in_the_example_and_given_nowhere() -> None:
 
 def test_every_setting_of_ours_is_one_the_service_knows(compose: dict[str, Any]) -> None:
     known = {f"DUNNING_{name.upper()}" for name in Settings.model_fields}
-    for name in ("migrate", "api"):
+    for name in ("migrate", "api", "worker"):
         given = {key for key in compose["services"][name]["environment"] if key.startswith("DUNNING_")}
         assert given <= known
 

@@ -32,6 +32,14 @@ def test_the_wheel_takes_the_migrations_along() -> None:
     assert included == {"migrations": "dunning_service/migrations"}
 
 
+def test_the_table_of_decline_codes_is_in_the_package() -> None:
+    table = ROOT / "src" / "dunning_service" / "recovery" / "decline_codes.csv"
+    assert table.is_file()
+    assert project()["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"] == ["src/dunning_service"]
+    ignored = [line for line in (ROOT / ".gitignore").read_text().splitlines() if "csv" in line]
+    assert ignored == []  # what git ignores, hatchling leaves out
+
+
 def test_the_migrations_are_found_from_any_folder(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     folder = migrations_folder()

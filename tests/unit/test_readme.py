@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -18,8 +19,15 @@ from dunning_service.failed_payments.sorting import Sort
 from dunning_service.ledger.status import APPLIES_TO, Status, Verb, decided_status
 from dunning_service.merchants.tokens import Scope
 from dunning_service.providers import Category, all_providers
+from dunning_service.recovery.declines import ADVISED_WAITS
+from dunning_service.recovery.ladder import MAX_RETRIES, MAX_SPAN
+from dunning_service.recovery.policy import FEW_TRIES, NETWORK_LIMITS, Rule
 from dunning_service.settings import Settings
-from dunning_service.web.metrics import OUTCOMES, Metrics
+from dunning_service.subscriptions import routes as subscriptions
+from dunning_service.subscriptions.filters import SubscriptionFilters
+from dunning_service.subscriptions.schemas import CreateSubscription
+from dunning_service.subscriptions.states import AttemptStatus, PaymentStatus, SubscriptionStatus
+from dunning_service.web.metrics import CHARGE_OUTCOMES, OUTCOMES, Metrics
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -109,6 +117,60 @@ def test_every_filter_of_front_payments_list_is_in_the_table_and_nothing_else() 
     require_table(README, "| Query | Which orders, or which page |", expected)
 
 
+def test_every_filter_of_the_list_of_subscriptions_is_in_the_table_and_nothing_else() -> None:
+    fields = SubscriptionFilters.model_fields.items()
+    expected = [row(code(field.alias or name), str(field.description)) for name, field in fields]
+    require_table(README, "| Query of the list | Which subscriptions, or which page |", expected)
+
+
+def test_every_member_of_a_new_subscription_is_in_the_table_and_nothing_else() -> None:
+    required = CreateSubscription.model_json_schema()["required"]
+    expected = [
+        row(code(field.alias), "yes" if field.alias in required else "no", str(field.description))
+        for field in CreateSubscription.model_fields.values()
+    ]
+    require_table(README, "| Member | Has to be there | What it is |", expected)
+
+
+def test_every_status_is_in_the_table_with_its_number() -> None:
+    expected = [
+        row(code(int(one)), one.text, PaymentStatus(one).text, AttemptStatus(one).text) for one in SubscriptionStatus
+    ]
+    assert len(PaymentStatus) == len(AttemptStatus) == len(expected)
+    require_table(README, "| `statusId` | `status` of a subscription | of a payment | of an attempt |", expected)
+
+
+def test_every_request_about_subscriptions_is_in_the_table_and_nothing_else() -> None:
+    served = {
+        f"{method} {route.path}" for route in subscriptions.router.routes for method in getattr(route, "methods", ())
+    }
+    shown = [line.split("`")[1] for line in rows_under(README, "| Request | What it does |")]
+    assert served == {*shown, *(line.replace("POST", "PUT") for line in shown if line.endswith("/terminate"))}
+
+
+def test_every_rule_about_retries_is_explained() -> None:
+    cells = [line.split(" | ")[0] for line in rows_under(README, "| Rule | When | What happens |")]
+    assert {rule for cell in cells for rule in re.findall(r"`(\w+)`", cell)} == set(Rule)
+    waiting = rows_under(OPERATIONS, "| `next_attempt_rule` | Whose turn it is | What to do |")
+    moving = {Rule.LADDER, Rule.NETWORK_LIMIT}
+    assert {rule for line in waiting for rule in re.findall(r"`(\w+)`", line.split(" | ")[0])} == set(Rule) - moving
+
+
+def test_the_limits_of_retries_that_are_named_are_those_that_hold() -> None:
+    text = " ".join(rows_under(README, "| Rule | When | What happens |"))
+    assert {category: f"({tries} tries in all)" in text for category, tries in FEW_TRIES.items()} == {
+        Category.UNKNOWN: True,
+        Category.DO_NOT_HONOR: True,
+    }
+    named = [(limit.tries, limit.window) for limits in NETWORK_LIMITS.values() for limit in limits]
+    assert named == [(20, timedelta(days=30)), (10, timedelta(hours=24)), (35, timedelta(days=30))]
+    assert "20 tries in 30 days (Visa), 10 in 24 hours or 35 in 30 days (Mastercard)" in text
+    shortest, longest = min(ADVISED_WAITS.values()), max(ADVISED_WAITS.values())
+    assert (shortest, longest) == (timedelta(hours=1), timedelta(days=10))
+    assert "(1 hour to 10 days)" in text
+    assert f"up to {MAX_RETRIES} steps within {MAX_SPAN.days} days" in README.read_text("utf-8")
+
+
 def test_every_action_is_in_the_table_with_where_it_applies() -> None:
     expected = []
     for verb in Verb:
@@ -128,7 +190,9 @@ def test_every_option_of_a_maple_source_is_in_the_table() -> None:
 
 def test_every_word_that_a_caller_may_send_is_said() -> None:
     text = README.read_text("utf-8")
-    missing = [word for words in (Scope, Status, Verb, Category, Sort) for word in words if f"`{word}`" not in text]
+    missing = [
+        word for words in (Scope, Status, Verb, Category, Sort, Rule) for word in words if f"`{word}`" not in text
+    ]
     assert missing == []
 
 
@@ -152,6 +216,11 @@ def test_every_metric_is_in_the_table_and_nothing_else(monkeypatch: pytest.Monke
 def test_every_outcome_that_a_metric_counts_is_explained() -> None:
     explained = [cell.split("`")[1] for cell in rows_under(OPERATIONS, "| Outcome of a notice | What it means |")]
     assert explained == list(OUTCOMES)
+
+
+def test_every_outcome_of_a_charge_is_explained() -> None:
+    explained = [cell.split("`")[1] for cell in rows_under(OPERATIONS, "| Outcome of a charge | What it means |")]
+    assert explained == list(CHARGE_OUTCOMES)
 
 
 def test_every_event_that_is_logged_is_explained() -> None:

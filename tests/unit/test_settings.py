@@ -27,12 +27,27 @@ def _empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("DUNNING_DATABASE_URL", "mysql://localhost/x"),
         ("DUNNING_DATABASE_URL", "dunning.db"),
         ("DUNNING_DATABASE_URL", "sqlite://"),
+        ("DUNNING_RETRY_LADDER", "tomorrow"),
+        ("DUNNING_RETRY_LADDER", "3d 1d"),
+        ("DUNNING_CLAIM_SECONDS", "0"),
+        ("DUNNING_CLAIM_SECONDS", "60"),
+        ("DUNNING_GATEWAY_TIMEOUT_SECONDS", "60"),
     ],
 )
 def test_a_wrong_setting_is_named(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, value)
     with pytest.raises(ConfigurationError, match=name):
         load_settings()
+
+
+def test_hosts_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DUNNING_GATEWAY_HOSTS", "billing.example.com, localhost:9000,")
+    assert load_settings().gateway_hosts == ("billing.example.com", "localhost:9000")
+
+
+def test_a_ladder_is_kept_as_it_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DUNNING_RETRY_LADDER", "10S, 20s")
+    assert load_settings().retry_ladder == "10s 20s"
 
 
 def test_a_secret_that_is_wrong_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from shlex import quote
 
 from sqlalchemy.engine import Connection
 
+from dunning_service.gateways.service import choose_sandbox
 from dunning_service.merchants.keyring import Keyring
 from dunning_service.merchants.service import add_merchant, add_source, add_token, list_merchants
 from dunning_service.merchants.tokens import Scope
@@ -28,17 +29,19 @@ class FirstRun:
 
 
 def made_on_empty(connection: Connection, keyring: Keyring, now: datetime) -> FirstRun | None:
-    """A merchant with a token and a Maple source; None when the database has merchants already."""
+    """A merchant with a token, a Maple source and the sandbox; None when the database has merchants already."""
     if list_merchants(connection):
         return None
     merchant = add_merchant(connection, name=_NAME, default_currency=None, time_zone="UTC", now=now)
     token = add_token(connection, merchant=merchant, name="first", scopes=Scope, expires_at=None, now=now)
+    choose_sandbox(connection, merchant, now=now)
     source = add_source(connection, keyring, merchant=merchant, provider="maple", secret=None, options={}, now=now)
     return FirstRun(merchant.name, token.token, source.id, source.path, source.secret)
 
 
-def welcome(made: FirstRun, address: str, now: datetime) -> str:
+def welcome(made: FirstRun, address: str, now: datetime, *, with_worker: bool) -> str:
     """What `serve` prints once. Each of its `curl` lines can be pasted into a POSIX shell, as often as one likes."""
+    due = "what is due is charged while this service runs" if with_worker else "`dunning worker` charges what is due"
     return f"""\
 This database was empty, so here is something to begin with. It is shown only this once.
 
@@ -46,6 +49,7 @@ This database was empty, so here is something to begin with. It is shown only th
   token     {made.token}
   source    {address}{made.source_path}   (Maple)
   secret    {made.secret}
+  gateway   sandbox: it only pretends to charge, and {due}
 
 Report a failed payment with the token, as GoodParty's ActionService takes it:
 

@@ -1,18 +1,45 @@
-"""`dunning merchant`: the tenants."""
+"""`dunning merchant`: the tenants, and how each charges its customers."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Annotated
+from enum import StrEnum
+from typing import Annotated, Any
 
 import typer
 
 from dunning_service.commands.arguments import AsJson
-from dunning_service.commands.opening import reading, transaction
-from dunning_service.commands.printing import print_fields, print_json, print_table
-from dunning_service.merchants.service import add_merchant, list_merchants
+from dunning_service.commands.opening import Opened, reading, transaction
+from dunning_service.commands.printing import Cell, print_fields, print_json, print_table, say
+from dunning_service.errors import ConfigurationError
+from dunning_service.gateways.service import (
+    GatewayKind,
+    GatewayView,
+    SigningSecret,
+    choose_endpoint,
+    choose_none,
+    choose_sandbox,
+    gateways_by_merchant,
+    network_rules_of,
+    rotate_signing_secret,
+)
+from dunning_service.merchants.directory import MerchantView
+from dunning_service.merchants.keyring import keyring_of
+from dunning_service.merchants.options import checked_currency
+from dunning_service.merchants.service import add_merchant, list_merchants, merchant_named
+from dunning_service.merchants.terms import change_merchant, checked_discount, checked_ladder, percent_text
 
 app = typer.Typer(help="Merchants: every payment, token and source belongs to one.", no_args_is_help=True)
+
+_NONE = "none"
+_DEFAULT = "default"
+
+
+class _Choice(StrEnum):
+    """What may follow --gateway."""
+
+    SANDBOX = GatewayKind.SANDBOX
+    HTTP = GatewayKind.HTTP
+    NONE = _NONE
 
 
 @app.command("add")
@@ -30,16 +57,83 @@ def add(
             opened.connection, name=name, default_currency=currency, time_zone=timezone, now=opened.now
         )
     if as_json:
-        print_json(asdict(merchant))
+        print_json(_as_json(merchant, None))
         return
-    print_fields(
-        {
-            "id": merchant.id,
-            "name": merchant.name,
-            "currency": merchant.default_currency or "unknown",
-            "timezone": merchant.time_zone,
-        }
-    )
+    print_fields(_identity(merchant))
+
+
+@app.command("set")
+def set_(
+    name: Annotated[str, typer.Argument(help="The merchant's name, as `merchant list` shows it.")],
+    gateway: Annotated[
+        _Choice | None,
+        typer.Option(help="How its customers are charged: sandbox, which only pretends; http, its own endpoint."),
+    ] = None,
+    gateway_url: Annotated[
+        str | None, typer.Option(metavar="URL", help="Its charging endpoint, at a host of DUNNING_GATEWAY_HOSTS.")
+    ] = None,
+    rotate_gateway_secret: Annotated[
+        bool,
+        typer.Option(
+            "--rotate-gateway-secret",
+            help="Make a new signing secret; the old one signs beside it until the next rotation.",
+        ),
+    ] = False,
+    even_under_way: Annotated[
+        bool,
+        typer.Option(
+            "--even-under-way",
+            help="Change the gateway while charges have no outcome yet, because the new one knows of them too.",
+        ),
+    ] = False,
+    retry_ladder: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LADDER",
+            help='When failed payments are tried again: "1d 3d 5d 7d at 09:00", "1h 6h 2d", none; '
+            "default: as DUNNING_RETRY_LADDER says.",
+        ),
+    ] = None,
+    cash_discount: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PERCENT",
+            help="Dual pricing: by how much the cash price is below the card price, such as 2.5; none.",
+        ),
+    ] = None,
+    currency: Annotated[
+        str | None, typer.Option(help="ISO 4217 code for notices from now on that name none, such as NOK; none.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Change how a merchant charges and retries; prints what holds now."""
+    changes: dict[str, Any] = {}
+    if retry_ladder is not None:
+        changes["retry_ladder"] = None if _is(_DEFAULT, retry_ladder) else checked_ladder(retry_ladder)
+    if cash_discount is not None:
+        changes["cash_discount_units"] = None if _is(_NONE, cash_discount) else checked_discount(cash_discount)
+    if currency is not None:
+        changes["default_currency"] = None if _is(_NONE, currency) else checked_currency(currency)
+    with transaction() as opened:
+        merchant = merchant_named(opened.connection, name)
+        merchant = change_merchant(opened.connection, merchant, changes)
+        secret = _change_gateway(opened, merchant, gateway, gateway_url, even_under_way)
+        if rotate_gateway_secret and secret is None:
+            secret = rotate_signing_secret(opened.connection, keyring_of(opened.settings), merchant, now=opened.now)
+        chosen = gateways_by_merchant(opened.connection).get(merchant.id)
+    if as_json:
+        print_json(_as_json(merchant, chosen) | ({} if secret is None else {"gateway_secret": secret.text}))
+        return
+    fields = _identity(merchant) | {
+        "gateway": _gateway_text(chosen) or _NONE,
+        "retries": merchant.retry_ladder or f"{opened.settings.retry_ladder} (the default)",
+        "cash discount": _discount_text(merchant) or _NONE,
+    }
+    print_fields(fields if secret is None else fields | {"signing secret": secret.text})
+    if secret is not None:
+        say("\nGive the endpoint the signing secret now: it is stored encrypted and not shown again.")
+        if secret.has_old_beside:
+            say("Requests are signed with the old one as well, until the secret is rotated again.")
 
 
 @app.command("list")
@@ -47,11 +141,96 @@ def list_(as_json: AsJson = False) -> None:
     """List the merchants."""
     with reading() as opened:
         merchants = list_merchants(opened.connection)
+        gateways = gateways_by_merchant(opened.connection)
     if as_json:
-        print_json([asdict(merchant) for merchant in merchants])
+        print_json([_as_json(merchant, gateways.get(merchant.id)) for merchant in merchants])
         return
     print_table(
-        ("ID", "NAME", "CURRENCY", "TIMEZONE"),
-        [(merchant.id, merchant.name, merchant.default_currency, merchant.time_zone) for merchant in merchants],
+        ("ID", "NAME", "CURRENCY", "TIMEZONE", "GATEWAY", "RETRIES", "CASH DISCOUNT"),
+        [
+            (
+                merchant.id,
+                merchant.name,
+                merchant.default_currency,
+                merchant.time_zone,
+                _gateway_text(gateways.get(merchant.id)),
+                merchant.retry_ladder or _DEFAULT,
+                _discount_text(merchant),
+            )
+            for merchant in merchants
+        ],
         "no merchants yet; make one with `dunning merchant add NAME`",
     )
+
+
+def _change_gateway(
+    opened: Opened, merchant: MerchantView, choice: _Choice | None, url: str | None, even_under_way: bool
+) -> SigningSecret | None:
+    """Answers the signing secret, if one was made."""
+    connection, now = opened.connection, opened.now
+    if choice in (_Choice.SANDBOX, _Choice.NONE) and url is not None:
+        raise ConfigurationError(f"--gateway-url goes with --gateway http, and not with {choice}")
+    if choice is _Choice.SANDBOX:
+        choose_sandbox(connection, merchant, now=now, even_under_way=even_under_way)
+        return None
+    if choice is _Choice.NONE:
+        choose_none(connection, merchant)
+        return None
+    if choice is None and url is None:
+        return None
+    held = gateways_by_merchant(connection).get(merchant.id)
+    if url is None:
+        if held is None or held.url is None:
+            raise ConfigurationError(
+                "--gateway http needs the address of the merchant's charging endpoint: add --gateway-url URL"
+            )
+        return None
+    if choice is None and (held is None or held.kind is not GatewayKind.HTTP):
+        raise ConfigurationError("--gateway-url is the address of a charging endpoint: add --gateway http")
+    return choose_endpoint(
+        connection,
+        keyring_of(opened.settings),
+        network_rules_of(opened.settings),
+        merchant,
+        url,
+        now=now,
+        even_under_way=even_under_way,
+    )
+
+
+def _identity(merchant: MerchantView) -> dict[str, Cell]:
+    return {
+        "id": merchant.id,
+        "name": merchant.name,
+        "currency": merchant.default_currency or "unknown",
+        "timezone": merchant.time_zone,
+    }
+
+
+def _as_json(merchant: MerchantView, gateway: GatewayView | None) -> dict[str, Any]:
+    return {
+        "id": merchant.id,
+        "name": merchant.name,
+        "default_currency": merchant.default_currency,
+        "time_zone": merchant.time_zone,
+        "gateway": None if gateway is None else gateway.kind,
+        "gateway_url": None if gateway is None else gateway.url,
+        "retry_ladder": merchant.retry_ladder,
+        "cash_discount_percent": None
+        if merchant.cash_discount_units is None
+        else percent_text(merchant.cash_discount_units),
+    }
+
+
+def _gateway_text(gateway: GatewayView | None) -> str | None:
+    if gateway is None:
+        return None
+    return gateway.kind if gateway.url is None else f"{gateway.kind} {gateway.url}"
+
+
+def _discount_text(merchant: MerchantView) -> str | None:
+    return None if merchant.cash_discount_units is None else f"{percent_text(merchant.cash_discount_units)} %"
+
+
+def _is(word: str, text: str) -> bool:
+    return text.strip().lower() == word

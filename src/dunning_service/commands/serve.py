@@ -16,12 +16,13 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
 from dunning_service.clock import utc_now
-from dunning_service.commands.bounded_http import BoundedHttp
 from dunning_service.commands.first_run import later, made_on_empty, welcome
+from dunning_service.commands.listening import bound, server_options
 from dunning_service.commands.printing import say, warn
+from dunning_service.commands.starting import check_durability, warn_of_newer_schema, warn_of_unreadable_gateways
 from dunning_service.db import create_write_engine, database_url, is_sqlite, sqlite_file
-from dunning_service.durability import require_durable
 from dunning_service.errors import ConfigurationError
+from dunning_service.gateways.service import network_rules_of
 from dunning_service.merchants.keyring import keyring_of
 from dunning_service.merchants.service import list_merchants, unreadable_sources
 from dunning_service.migrating import (
@@ -36,10 +37,6 @@ from dunning_service.settings import Settings, load_settings
 from dunning_service.web.logs import configure_logs
 
 _APP = "dunning_service.app:app_from_environment"
-_DRAIN_S = 30
-_KEEP_ALIVE_S = 65
-"""Longer than the minute after which load balancers let go of an idle connection: the one who reuses it must be the
-one who closes it, or a notice is lost on the way now and then."""
 
 
 def serve(
@@ -49,12 +46,17 @@ def serve(
         typer.Option(min=0, max=65_535, help="Port to listen on; DUNNING_PORT, or 8000. 0 takes a free one."),
     ] = None,
     workers: Annotated[int, typer.Option(min=1, max=256, help="Processes; more than one needs PostgreSQL.")] = 1,
+    with_worker: Annotated[
+        bool, typer.Option("--with-worker", help="Charge what is due as well, as `dunning worker` does.")
+    ] = False,
 ) -> None:
     """Run the service. An SQLite database is made and migrated on the way; PostgreSQL is left as it is."""
     if host is not None:
         os.environ["DUNNING_HOST"] = host  # for this process and for the workers
     if port is not None:
         os.environ["DUNNING_PORT"] = str(port)
+    if with_worker:
+        os.environ["DUNNING_WITH_WORKER"] = "true"
     settings = load_settings()
     url = database_url(settings.database_url)
     if workers > 1 and is_sqlite(url):
@@ -62,7 +64,12 @@ def serve(
             "--workers above 1 needs PostgreSQL, because an SQLite database has one writer: leave it out, or name a "
             "PostgreSQL database in DUNNING_DATABASE_URL"
         )
-    with _bound(settings.host, settings.port) as listening:
+    if workers > 1 and settings.with_worker:
+        raise ConfigurationError(
+            "--with-worker is for a service of one process: leave it (or DUNNING_WITH_WORKER) out, and run "
+            "`dunning worker` beside the service, as often as you like"
+        )
+    with bound(settings.host, settings.port, "--host and --port") as listening:
         if settings.port == 0:
             os.environ["DUNNING_PORT"] = str(listening.getsockname()[1])
             settings = load_settings()
@@ -78,20 +85,19 @@ def _prepare(settings: Settings, url: URL) -> None:
         _migrate_embedded(url)
     else:
         require_current_revision(current_revision(url))
-    if schema_state(current_revision(url)) is SchemaState.AHEAD:
-        warn("the database's schema is newer than this version; that works, and a newer version would know all of it")
+    warn_of_newer_schema(url)
+    network_rules_of(settings)
     keyring = keyring_of(settings)
     engine = create_write_engine(url)
     try:
         with engine.begin() as connection:
-            unsafe = require_durable(connection, is_waived=settings.allow_unsafe_durability)
+            check_durability(connection, settings)
             made = made_on_empty(connection, keyring, utc_now()) if is_sqlite(url) else None
             merchants = list_merchants(connection)
             unreadable = unreadable_sources(connection, keyring)
+            warn_of_unreadable_gateways(connection, keyring)
     finally:
         engine.dispose()
-    if unsafe:
-        warn(f"notices may be lost in a power cut: {', '.join(unsafe)}, as DUNNING_ALLOW_UNSAFE_DURABILITY permits")
     if unreadable:
         warn(
             f"the key that encrypted the secrets of {', '.join(unreadable)} is not at hand, so notices to them are "
@@ -99,7 +105,7 @@ def _prepare(settings: Settings, url: URL) -> None:
             "a new secret with `dunning source rotate ID`"
         )
     if made is not None:
-        say(welcome(made, settings.address, utc_now()))
+        say(welcome(made, settings.address, utc_now(), with_worker=settings.with_worker))
     elif merchants:
         say(later(merchants[0].name))
     else:
@@ -118,25 +124,9 @@ def _migrate_embedded(url: URL) -> None:
         say(f"Migrated the database from revision {before} to {head_revision()}")
 
 
-def _bound(host: str, port: int) -> socket.socket:
-    """A socket that has the address but takes no calls yet, so that a port in use is known before anything is made."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((host, port))
-    except OSError as error:
-        listening.close()
-        raise ConfigurationError(
-            f"cannot listen on {host} port {port}: {error.strerror or error}; choose another with --host and --port"
-        ) from None
-    listening.set_inheritable(True)
-    return listening
-
-
 def _run(settings: Settings, listening: socket.socket, workers: int) -> None:
     configure_logs(settings.log_level)
-    config = uvicorn.Config(_APP, workers=workers, **_server_options())
+    config = uvicorn.Config(_APP, factory=True, lifespan="on", workers=workers, **server_options())
     if workers == 1:
         _run_here(config, listening)
         return
@@ -167,19 +157,3 @@ def _run_here(config: uvicorn.Config, listening: socket.socket) -> None:
 
 def _stop(_signal: int, _frame: Any) -> NoReturn:
     sys.exit(0)
-
-
-def _server_options() -> dict[str, Any]:
-    return {
-        "factory": True,
-        "lifespan": "on",
-        "ws": "none",
-        "log_config": None,  # the service's own log takes what the server says
-        "access_log": False,
-        "server_header": False,
-        "proxy_headers": False,  # links begin with DUNNING_PUBLIC_URL; what a caller says of itself decides nothing
-        "backlog": 2048,
-        "http": BoundedHttp,
-        "timeout_keep_alive": _KEEP_ALIVE_S,
-        "timeout_graceful_shutdown": _DRAIN_S,
-    }

@@ -31,6 +31,9 @@ _PAYMENT = {
     "customer": {"id": "cus_1", "name": "Nafees", "email": "nafees@example.com", "phone": "+47 465 67 468"},
     "subscription": "SUB2532543787",
     "description": None,
+    "next_attempt_at": None,
+    "next_attempt_rule": None,
+    "next_attempt_reason": None,
     "created_at": "2024-12-19T09:30:01Z",
     "updated_at": "2024-12-27T08:00:00Z",
 }
@@ -48,6 +51,9 @@ _TIMELINE = [
         "currency": "NOK",
         "received_at": "2024-12-19T09:30:01Z",
         "superseded": False,
+        "next_attempt_at": None,
+        "next_attempt_rule": None,
+        "next_attempt_reason": None,
     },
     {
         "type": "action",

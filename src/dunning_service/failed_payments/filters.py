@@ -11,11 +11,13 @@ from dunning_service.errors import FieldError
 from dunning_service.failed_payments.cursors import MAX_CURSOR
 from dunning_service.failed_payments.parameters import Day, Identifier, Moment, Parameters, Text, WholeNumber
 from dunning_service.failed_payments.queries import FailedPaymentsQuery
+from dunning_service.failed_payments.schedules import NextAttempt
 from dunning_service.failed_payments.sorting import Sort
 from dunning_service.ledger.fields import phone_key
 from dunning_service.ledger.status import Status
 from dunning_service.money import MAX_MINOR
 from dunning_service.providers import MAX_IDENTIFIER, Category
+from dunning_service.recovery.policy import Rule
 
 UNKNOWN_CURRENCY = "unknown"
 _MAX_VALUES = 100
@@ -112,6 +114,24 @@ class FailedPaymentFilters(Parameters):
         "newest `updated_at` seen: changes that were recorded at the same time may become visible in another order",
         examples=["2024-12-19T10:00:00Z"],
     )
+    next_attempt: NextAttempt | None = Field(
+        None,
+        description="`planned`: this service tries it again at a time that is set; `none`: it does not, or another "
+        "system charges it",
+        examples=["planned"],
+    )
+    next_attempt_since: Moment | None = Field(
+        None, description="its next attempt is planned for this moment or later", examples=["2024-12-20T00:00:00Z"]
+    )
+    next_attempt_before: Moment | None = Field(
+        None, description="its next attempt is planned for before this moment", examples=["2027-01-01T00:00:00+01:00"]
+    )
+    next_attempt_rule: tuple[Rule, ...] = Field(
+        (),
+        max_length=_MAX_VALUES,
+        description="which rule decided about its next attempt, or that there is none; repeatable",
+        examples=[["customer_action"]],
+    )
     q: SearchText | None = Field(
         None,
         description="free text: part of the name, e-mail address, description or an id of the sender's, in any case, "
@@ -128,6 +148,12 @@ class FailedPaymentFilters(Parameters):
         since, before = self.last_failed_since, self.last_failed_before
         if since is not None and before is not None and since >= before:
             found.append(FieldError("last_failed_before", "must be after last_failed_since"))
+        since, before = self.next_attempt_since, self.next_attempt_before
+        if since is not None and before is not None and since >= before:
+            found.append(FieldError("next_attempt_before", "must be after next_attempt_since"))
+        if self.next_attempt is NextAttempt.NONE and not (since is None and before is None):
+            bounds = "next_attempt_since" if since is not None else "next_attempt_before"
+            found.append(FieldError("next_attempt", f"must not be `none` beside {bounds}: nothing could match"))
         return found
 
     def query(self, merchant_id: int) -> FailedPaymentsQuery:
@@ -150,6 +176,10 @@ class FailedPaymentFilters(Parameters):
             last_failed_since=self.last_failed_since,
             last_failed_before=self.last_failed_before,
             updated_since=self.updated_since,
+            next_attempt=self.next_attempt,
+            next_attempt_rules=frozenset(self.next_attempt_rule),
+            next_attempt_since=self.next_attempt_since,
+            next_attempt_before=self.next_attempt_before,
         )
 
 

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dunning_service.failed_payments.phones import phone_candidates
 from dunning_service.failed_payments.public_number import payment_id_of
+from dunning_service.failed_payments.schedules import NextAttempt, is_planned, is_ruled_by
 from dunning_service.failed_payments.sorting import Ordering, Position, Sort, ordering
 from dunning_service.failed_payments.unindexed import unindexed
 from dunning_service.ledger.fields import folded
@@ -94,6 +95,10 @@ class FailedPaymentsQuery:
     last_failed_since: datetime | None = None
     last_failed_before: datetime | None = None
     updated_since: datetime | None = None
+    next_attempt: NextAttempt | None = None
+    next_attempt_rules: frozenset[str] = frozenset()
+    next_attempt_since: datetime | None = None
+    next_attempt_before: datetime | None = None
 
     @property
     def digest(self) -> str:
@@ -166,18 +171,25 @@ class FailedPaymentsQuery:
         return sa.select(*LISTED).where(*self._conditions()).order_by(*self._ordering(sort).clauses())
 
     def _ordering(self, sort: Sort) -> Ordering:
-        return ordering(sort, is_found_otherwise=self._is_about_somebody)
+        return ordering(sort, is_found_otherwise=self._is_about_few)
 
     @property
-    def _is_about_somebody(self) -> bool:
+    def _is_about_few(self) -> bool:
         """True when an exact filter leaves few rows, so that its index is the one to use."""
-        return any(value is not None for value in (self.subscription, self.customer, self.email, self.phone_key))
+        exact = (self.subscription, self.customer, self.email, self.phone_key)
+        return any(value is not None for value in exact) or self._is_scheduled or bool(self.next_attempt_rules)
+
+    @property
+    def _is_scheduled(self) -> bool:
+        """True when only payments with a planned attempt are asked for."""
+        is_within = self.next_attempt_since is not None or self.next_attempt_before is not None
+        return is_within or self.next_attempt is NextAttempt.PLANNED
 
     def _conditions(self) -> list[ColumnElement[bool]]:
         status: ColumnElement[Any] = _PAYMENTS.status
         order_on: ColumnElement[Any] = _PAYMENTS.order_on
         updated_at: ColumnElement[Any] = _PAYMENTS.updated_at
-        if self._is_about_somebody:
+        if self._is_about_few:
             status, order_on, updated_at = unindexed(status), unindexed(order_on), unindexed(updated_at)
         found: list[ColumnElement[bool]] = [_PAYMENTS.merchant_id == self.merchant_id, order_on.is_not(None)]
         for column, values in (
@@ -221,6 +233,12 @@ class FailedPaymentsQuery:
             found.append(_PAYMENTS.customer_name_folded.contains(folded(self.name), autoescape=True))
         if self.text is not None:
             found.append(_mentions(self.text))
+        if self._is_scheduled:
+            found.append(is_planned(self.merchant_id, self.next_attempt_since, self.next_attempt_before))
+        if self.next_attempt is NextAttempt.NONE:
+            found.append(sa.not_(is_planned(self.merchant_id)))
+        if self.next_attempt_rules:
+            found.append(is_ruled_by(self.merchant_id, self.next_attempt_rules))
         return found
 
     @property

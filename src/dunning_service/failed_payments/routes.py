@@ -14,6 +14,7 @@ from dunning_service.failed_payments.filters import FailedPaymentFilters, ListPa
 from dunning_service.failed_payments.links import address, query_without
 from dunning_service.failed_payments.parameters import NoParameters, openapi_parameters, read_parameters, refused
 from dunning_service.failed_payments.public_number import payment_id_of
+from dunning_service.failed_payments.schedules import UNSCHEDULED, schedules_of
 from dunning_service.failed_payments.schemas import (
     ActionAnswer,
     FailedPayment,
@@ -63,7 +64,8 @@ async def list_failed_payments(request: Request, response: Response, principal: 
     async with services(request).database.read() as connection:
         total = await query.total(connection)
         rows = await query.rows_after(connection, sort=parameters.sort, position=position, limit=parameters.limit + 1)
-    shown = rows[: parameters.limit]
+        shown = rows[: parameters.limit]
+        schedules = await schedules_of(connection, principal.merchant.id, shown)
     following = None
     filters = query_without(request, "cursor")
     links = [f'<{address(request, PATH, filters)}>; rel="first"']
@@ -72,7 +74,9 @@ async def list_failed_payments(request: Request, response: Response, principal: 
         links.insert(0, f'<{address(request, PATH, [*filters, ("cursor", following)])}>; rel="next"')
     response.headers["Link"] = ", ".join(links)
     return FailedPaymentPage(
-        data=[FailedPayment(**failed_payment_fields(row)) for row in shown], total=total, next=following
+        data=[FailedPayment(**failed_payment_fields(row, schedules.get(row.id, UNSCHEDULED))) for row in shown],
+        total=total,
+        next=following,
     )
 
 
@@ -105,12 +109,15 @@ async def summarise_failed_payments(request: Request, principal: Reader) -> Summ
 @router.get("/{id}", summary="Read one failed payment", responses=documentation.DETAIL)
 async def read_failed_payment(request: Request, principal: Reader, number: PublicNumber) -> FailedPaymentDetail:
     """The payment, and its attempts, decisions and receipt in time order. A statement that a later one about the same
-    attempt replaced is listed too, marked `superseded`."""
+    attempt replaced is listed too, marked `superseded`. After each attempt of this service's own stands what was
+    decided then: when it is tried again, or why not."""
     read_parameters(request, NoParameters)
     async with services(request).database.read() as connection:
         row = await find_payment(connection, principal.merchant.id, number)
         timeline = await timeline_of(connection, principal.merchant.id, row)
-    return FailedPaymentDetail(**failed_payment_fields(row), timeline=list(timeline))
+        schedules = await schedules_of(connection, principal.merchant.id, [row])
+    schedule = schedules.get(row.id, UNSCHEDULED)
+    return FailedPaymentDetail(**failed_payment_fields(row, schedule), timeline=list(timeline))
 
 
 @router.post(

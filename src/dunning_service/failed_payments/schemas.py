@@ -8,9 +8,11 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from dunning_service.failed_payments.public_number import public_number
+from dunning_service.failed_payments.schedules import Schedule
 from dunning_service.ledger.status import Status, Verb
 from dunning_service.ledger.work import DecisionRecorded
 from dunning_service.providers import MAX_TEXT, Category, Outcome
+from dunning_service.recovery.policy import Rule
 
 
 class Customer(BaseModel):
@@ -47,6 +49,16 @@ class FailedPayment(BaseModel):
     customer: Customer
     subscription: str | None = Field(description="the sender's own id", examples=["SUB2532543787"])
     description: str | None = Field(examples=["Membership, December"])
+    next_attempt_at: datetime | None = Field(
+        description="when this service tries it again; null: not at all, it is trying now, or another system charges it"
+    )
+    next_attempt_rule: Rule | None = Field(
+        description="which rule decided about the next attempt, or that there is none"
+    )
+    next_attempt_reason: str | None = Field(
+        description="why then, or why not at all, in words; null: it was paid, or another system charges it",
+        examples=["the card has expired (stripe expired_card): waiting for the customer, nothing is scheduled"],
+    )
     created_at: datetime = Field(description="when the ledger first heard of it")
     updated_at: datetime = Field(description="when anything of it last changed")
 
@@ -91,6 +103,12 @@ class AttemptEntry(BaseModel):
     currency: str | None = None
     received_at: datetime
     superseded: bool = Field(description="true: a later statement about the same attempt holds")
+    next_attempt_at: datetime | None = Field(
+        None,
+        description="when this service decided to try again after it; null: not at all, or another system charges it",
+    )
+    next_attempt_rule: Rule | None = Field(None, description="which rule decided that")
+    next_attempt_reason: str | None = Field(None, description="why then, or why not at all, in words")
 
 
 class ActionEntry(BaseModel):
@@ -171,8 +189,8 @@ class ActionAnswer(BaseModel):
     action: ActionTaken
 
 
-def failed_payment_fields(row: Any) -> dict[str, Any]:
-    """The fields of `FailedPayment` from a listed row."""
+def failed_payment_fields(row: Any, schedule: Schedule) -> dict[str, Any]:
+    """The fields of `FailedPayment` from a listed row, and what is to happen with it."""
     return {
         "id": public_number(row.id),
         "provider": row.provider,
@@ -197,6 +215,9 @@ def failed_payment_fields(row: Any) -> dict[str, Any]:
         },
         "subscription": row.provider_subscription_id,
         "description": row.description,
+        "next_attempt_at": schedule.at,
+        "next_attempt_rule": schedule.rule,
+        "next_attempt_reason": schedule.reason,
         "created_at": row.created_at,
         "updated_at": row.updated_at,
     }

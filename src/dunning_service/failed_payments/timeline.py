@@ -14,6 +14,7 @@ from dunning_service.failed_payments.queries import LISTED, AnyRow
 from dunning_service.failed_payments.schemas import ActionEntry, AttemptEntry, ReceiptEntry, RefundEntry
 from dunning_service.ledger.fold import current_attempts
 from dunning_service.ledger.models import ActionRow, AttemptRow, PaymentRow, ReceiptRow, RefundRow
+from dunning_service.subscriptions import PROVIDER
 
 _PAYMENTS = PaymentRow.__table__.c
 _ATTEMPTS = AttemptRow.__table__.c
@@ -63,6 +64,7 @@ async def timeline_of(connection: AsyncConnection, merchant_id: int, payment: An
             currency=attempt.currency,
             received_at=attempt.received_at,
             superseded=(attempt.provider_attempt_id, attempt.digest) not in current,
+            **_decided_after(payment, attempt),
         )
         place = (entry.at, 0, attempt.sequence, entry.id, not entry.superseded, entry.received_at, attempt.digest)
         entries.append((place, entry))
@@ -112,6 +114,18 @@ async def timeline_of(connection: AsyncConnection, merchant_id: int, payment: An
     return [entry for _, entry in sorted(entries, key=lambda placed: placed[0])]
 
 
+def _decided_after(payment: AnyRow, attempt: AnyRow) -> dict[str, Any]:
+    """What this service decided about the next attempt when it heard of this one, as it was recorded with it."""
+    if payment.provider != PROVIDER:
+        return {}
+    details = attempt.details
+    return {
+        "next_attempt_at": details.get("next_attempt_at"),
+        "next_attempt_rule": details.get("rule"),
+        "next_attempt_reason": details.get("why"),
+    }
+
+
 def _attempts_of(merchant_id: int, payment_id: int) -> sa.Select[*tuple[Any, ...]]:
     return sa.select(
         _ATTEMPTS.provider_attempt_id,
@@ -128,6 +142,7 @@ def _attempts_of(merchant_id: int, payment_id: int) -> sa.Select[*tuple[Any, ...
         _ATTEMPTS.code,
         _ATTEMPTS.message,
         _ATTEMPTS.category,
+        _ATTEMPTS.details,
     ).where(_ATTEMPTS.merchant_id == merchant_id, _ATTEMPTS.payment_id == payment_id)
 
 

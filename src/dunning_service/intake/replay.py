@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
-from dunning_service import payment_records
+from dunning_service import payment_records, subscriptions
 from dunning_service.errors import ConfigurationError, InvalidInput
 from dunning_service.intake.service import read_notice
 from dunning_service.ledger.models import DeliveryRow
 from dunning_service.ledger.work import Notice
 from dunning_service.merchants.directory import MerchantView
 from dunning_service.providers import Delivery, Options, provider_named
+
+_DECIDED: Final = frozenset({payment_records.PROVIDER, subscriptions.PROVIDER})
+"""Whose deliveries are calls and answers of gateways: what they did hung on how things stood."""
 
 
 def replayed_notice(row: DeliveryRow, merchant: MerchantView, options: Options | None, now: datetime) -> Notice:
@@ -24,7 +28,7 @@ def replayed_notice(row: DeliveryRow, merchant: MerchantView, options: Options |
     """
     if row.body is None:
         raise InvalidInput("the raw bytes of this delivery have been pruned, so it cannot be read again")
-    if row.provider == payment_records.PROVIDER:
+    if row.provider in _DECIDED:
         raise InvalidInput("it was decided by how the payment stood when it came, so it is not read again")
     provider = provider_named(row.provider)
     if options is None:

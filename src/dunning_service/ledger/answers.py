@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from dunning_service.errors import IdempotencyKeyReused, RuleBroken
-from dunning_service.ledger.work import Command, Decision
+from dunning_service.ledger.models import IdempotencyRow
+from dunning_service.ledger.work import Command, Decision, IdempotencyKey
 
 ANSWER_LIFETIME = timedelta(hours=24)
 """How long the answer to an idempotent request is kept."""
 
 Row = dict[str, Any]
+_ANSWERS = IdempotencyRow.__table__.c
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +48,7 @@ class Answers:
     def hold(self, row: Row) -> None:
         """Takes in what the database has, unless it is too old to count."""
         key = (row["merchant_id"], row["key"])
-        if row["created_at"] > self._now - ANSWER_LIFETIME:
+        if _counts(row, self._now):
             self._rows[key] = row
         else:
             self.expired.append(key)
@@ -55,12 +61,7 @@ class Answers:
         given = work.idempotency_key
         if given is None or (row := self._rows.get((work.merchant_id, given.key))) is None:
             return None
-        if row["request_digest"] != given.request_digest:
-            raise IdempotencyKeyReused(
-                "this Idempotency-Key came with another request before; use a new key for a new one"
-            )
-        refusal = None if row["refusal"] is None else RuleBroken(row["refusal"])
-        return Answer(row["response"], refusal, row["request_id"])
+        return _answer(row, given)
 
     def keep(self, work: Decision | Command, response: Row, refusal: RuleBroken | None = None) -> None:
         """Keeps the answer for whoever sends the request again. Nothing is kept without a key."""
@@ -78,3 +79,30 @@ class Answers:
         }
         self._rows[work.merchant_id, given.key] = row
         self.new.append(row)
+
+
+async def find_answer(
+    connection: AsyncConnection, merchant_id: int, given: IdempotencyKey, now: datetime
+) -> Answer | None:
+    """What the same request was answered before, for whoever would otherwise have to look at it once more.
+
+    None says nothing for certain, for the same request may be under way. Raises IdempotencyKeyReused when the key came
+    with another request.
+    """
+    this = (_ANSWERS.merchant_id == merchant_id, _ANSWERS.key == given.key)
+    found = (await connection.execute(sa.select(*_ANSWERS).where(*this))).mappings().one_or_none()
+    row = {} if found is None else dict(found)
+    return _answer(row, given) if row and _counts(row, now) else None
+
+
+def _counts(row: Mapping[str, Any], now: datetime) -> bool:
+    """False for an answer that is too old."""
+    created_at: datetime = row["created_at"]
+    return created_at > now - ANSWER_LIFETIME
+
+
+def _answer(row: Mapping[str, Any], given: IdempotencyKey) -> Answer:
+    if row["request_digest"] != given.request_digest:
+        raise IdempotencyKeyReused("this Idempotency-Key came with another request before; use a new key for a new one")
+    refusal = None if row["refusal"] is None else RuleBroken(row["refusal"])
+    return Answer(row["response"], refusal, row["request_id"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -10,8 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from dunning_service.errors import ActionDoesNotApply, DunningError, NotFound, RuleBroken
-from dunning_service.ledger._bulk import bulk_for
+from dunning_service.errors import DunningError, NotFound, RuleBroken
 from dunning_service.ledger.answers import ANSWER_LIFETIME, Answers
 from dunning_service.ledger.book import (
     DeliveryRecord,
@@ -22,7 +20,9 @@ from dunning_service.ledger.book import (
     payment_columns,
     statement_digest,
 )
-from dunning_service.ledger.fold import Action, Receipt, current_attempts
+from dunning_service.ledger.bulk import bulk_for
+from dunning_service.ledger.deciding import as_json, as_recorded, require_effect
+from dunning_service.ledger.fold import Action, Attempt, Receipt, current_attempts
 from dunning_service.ledger.models import (
     ActionRow,
     AttemptRow,
@@ -33,13 +33,15 @@ from dunning_service.ledger.models import (
     ReceiptRow,
 )
 from dunning_service.ledger.numbers import PaymentNumbers
-from dunning_service.ledger.reading import open_book
+from dunning_service.ledger.reading import lookups_of, open_book
+from dunning_service.ledger.shelf import Shelf
 from dunning_service.ledger.status import Status, Verb
 from dunning_service.ledger.work import (
     Command,
     CommandDone,
     Decision,
     DecisionRecorded,
+    Deed,
     Held,
     Notice,
     NoticeRecorded,
@@ -75,12 +77,11 @@ class Batch:
         self._shard = shard
         self._now = now
         self._answers = Answers(now)
-        self._book = open_book(connection, works, self._answers, also_lock)
+        self._shelf = Shelf(lookups_of(works))
+        self._book = open_book(connection, works, self._answers, self._shelf, also_lock)
         self._attempts: list[Row] = []
         self._actions: list[Row] = []
         self._receipts: list[Row] = []
-        self._others: dict[Any, list[Row]] = defaultdict(list)
-        """Rows of other tables, by their model."""
 
     def run(self) -> list[Result]:
         """A result for each work, in their order: a refusal is a result too, and leaves no trace."""
@@ -130,8 +131,12 @@ class Batch:
         payment = self._book.payments.get(key)
         if payment is None:
             payment = self._book.add(Payment(key, self._numbers.take(), notice.time_zone))
+        delivery = notice.delivery
         attempt = attempt_of(
-            event, delivery_digest=notice.digest, reading=reading, received_at=notice.delivery.received_at
+            event,
+            delivery_digest=None if delivery is None else notice.digest,
+            reading=reading,
+            received_at=self._now if delivery is None else delivery.received_at,
         )
         if not payment.add_attempt(attempt):
             return
@@ -183,18 +188,18 @@ class Batch:
     def _apply_decision(self, decision: Decision) -> DecisionRecorded:
         earlier = self._answers.earlier(decision)
         if earlier is not None:
-            return _as_recorded(earlier.response)
+            return as_recorded(earlier.response)
         payment = self._book.by_id.get((decision.merchant_id, decision.payment_id))
         if payment is None or payment.folded.order_on is None:
             raise NotFound("there is no failed payment of that number")
-        number = 1 + max((action.number for action in payment.actions), default=0)
-        action = Action(number, decision.verb, decision.actor, decision.reason, decision.decided_at)
-        if decision.must_apply:
-            _require_effect(payment, action)
-        payment.add_action(action)
-        if payment.payer is not None:
-            self._book.apply_receipts_of(payment.payer)
-        self._actions.append({"merchant_id": decision.merchant_id, "payment_id": payment.id} | action._asdict())
+        number = self._act(
+            payment,
+            decision.verb,
+            decision.actor,
+            decision.reason,
+            decision.decided_at,
+            must_apply=decision.must_apply,
+        )
         recorded = DecisionRecorded(
             payment_id=payment.id,
             number=number,
@@ -205,8 +210,22 @@ class Batch:
             status=payment.folded.status,
             is_replay=False,
         )
-        self._answers.keep(decision, _as_json(recorded))
+        self._answers.keep(decision, as_json(recorded))
         return recorded
+
+    def _act(
+        self, payment: Payment, verb: Verb, actor: str, reason: str | None, decided_at: datetime, *, must_apply: bool
+    ) -> int:
+        """Records an action; answers its number. Raises ActionDoesNotApply when it must apply and does not."""
+        number = 1 + max((action.number for action in payment.actions), default=0)
+        action = Action(number, verb, actor, reason, decided_at)
+        if must_apply:
+            require_effect(payment, action)
+        payment.add_action(action)
+        if payment.payer is not None:
+            self._book.apply_receipts_of(payment.payer)
+        self._actions.append({"merchant_id": payment.key[0], "payment_id": payment.id} | action._asdict())
+        return number
 
     # Commands
 
@@ -216,11 +235,9 @@ class Batch:
             if earlier.refusal is None:
                 self._take_delivery(command)
             return CommandDone(earlier.response, earlier.refusal, earlier.request_id)
-        payment = self._book.payments.get((command.merchant_id, command.provider, command.provider_payment_id))
-        attempts = [] if payment is None else current_attempts(payment.attempts.values())
         held = Held(
-            sorted(attempts, key=lambda attempt: attempt.sequence),
-            {lookup: self._book.rows[lookup] for lookup in command.lookups},
+            {payment: self._attempts_at(command, payment) for payment in command.provider_payment_ids},
+            {lookup: self._shelf.find(lookup) for lookup in command.lookups},
             command.digest,
         )
         try:
@@ -228,19 +245,43 @@ class Batch:
         except RuleBroken as refusal:
             self._answers.keep(command, {}, refusal)
             return CommandDone({}, refusal, None)
-        reading = self._take_delivery(command)
+        reading = self._take_delivery(command) if effect.keeps_delivery else 1
         for event in effect.events:
             self._record_attempt(command, event, reading)
+        for deed in effect.deeds:
+            self._do(command, deed)
         for model, row in effect.inserts:
-            self._others[model].append(row)
-            self._book.add_row(model, row)
-            if payment is not None:
+            self._shelf.insert(model, row)
+        for model, changes in effect.updates:
+            self._shelf.update(model, changes)
+        if effect.inserts:
+            for payment in self._named(command):
                 payment.is_changed = True  # whoever polls for changes is to see this one too
         self._answers.keep(command, effect.answer)
         return CommandDone(effect.answer, None, None)
 
+    def _named(self, command: Command) -> list[Payment]:
+        """The command's payments, as far as they are known."""
+        keys = ((command.merchant_id, command.provider, name) for name in command.provider_payment_ids)
+        return [self._book.payments[key] for key in keys if key in self._book.payments]
+
+    def _attempts_at(self, command: Command, provider_payment_id: str) -> list[Attempt]:
+        payment = self._book.payments.get((command.merchant_id, command.provider, provider_payment_id))
+        attempts = [] if payment is None else current_attempts(payment.attempts.values())
+        return sorted(attempts, key=lambda attempt: attempt.sequence)
+
+    def _do(self, command: Command, deed: Deed) -> None:
+        """Takes a decision about a payment that stands as failed; about another somebody has decided already."""
+        payment = self._book.payments.get((command.merchant_id, command.provider, deed.provider_payment_id))
+        if payment is None or payment.folded.order_on is None:
+            return
+        if payment.folded.status is Status.FAILED:
+            self._act(payment, deed.verb, deed.actor, deed.reason, self._now, must_apply=False)
+
     def _take_delivery(self, command: Command) -> int:
-        """Keeps or counts the command's delivery; answers how often it has been read."""
+        """Keeps or counts the command's delivery, if it has one; answers how often it has been read."""
+        if command.delivery is None:
+            return 1
         key = (command.merchant_id, command.digest)
         received_at = command.delivery.received_at
         record = self._book.deliveries.get(key)
@@ -267,8 +308,10 @@ class Batch:
         self._insert(AttemptRow, self._attempts)
         self._insert(ActionRow, self._actions)
         self._insert(ReceiptRow, self._receipts)
-        for model, rows in self._others.items():
+        for model, rows in self._shelf.new().items():
             self._insert(model, rows)
+        for model, rows in self._shelf.changed().items():
+            self._update(model, rows)
         self._forget_old_answers()
         self._insert(IdempotencyRow, self._answers.new)
         counts: sa.Table = DailyCountRow.__table__  # type: ignore[assignment]
@@ -301,12 +344,14 @@ class Batch:
 
 
 def _new_delivery(key: tuple[int, bytes], notice: Notice | Command, record: DeliveryRecord) -> Row:
+    delivery = notice.delivery
+    assert delivery is not None
     return _bookkeeping(key, record) | {
         "provider": notice.provider,
         "origin": notice.origin,
-        "headers": {name.decode("latin-1"): value.decode("latin-1") for name, value in notice.delivery.headers},
-        "body": notice.delivery.body,
-        "received_at": notice.delivery.received_at,
+        "headers": {name.decode("latin-1"): value.decode("latin-1") for name, value in delivery.headers},
+        "body": delivery.body,
+        "received_at": delivery.received_at,
     }
 
 
@@ -320,49 +365,3 @@ def _bookkeeping(key: tuple[int, bytes], record: DeliveryRecord) -> Row:
         "reason": record.reason,
         "reading": record.reading,
     }
-
-
-def _require_effect(payment: Payment, action: Action) -> None:
-    """Raises ActionDoesNotApply for an action that would change nothing: what it decides already holds, makes no sense
-    from where the payment stands, or is overruled by a later decision."""
-    if _has_effect(payment, action):
-        return
-    verb, status = Verb(action.verb), payment.folded.status
-    possible = [str(other) for other in Verb if other is not verb and _has_effect(payment, action._replace(verb=other))]
-    if possible:
-        hint = f"what applies now: {', '.join(possible)}"
-    elif status is Status.PAID:
-        hint = "the money was received, and no decision undoes that"
-    else:
-        hint = "nothing applies now"
-    raise ActionDoesNotApply(f"{verb} does not apply to a payment that is {status}; {hint}")
-
-
-def _has_effect(payment: Payment, action: Action) -> bool:
-    return payment.folded_with(payment.receipt, action=action).status != payment.folded.status
-
-
-def _as_json(recorded: DecisionRecorded) -> Row:
-    return {
-        "payment_id": recorded.payment_id,
-        "number": recorded.number,
-        "verb": recorded.verb,
-        "actor": recorded.actor,
-        "reason": recorded.reason,
-        "decided_at": recorded.decided_at.isoformat(),
-        "status": recorded.status,
-    }
-
-
-def _as_recorded(response: Row) -> DecisionRecorded:
-    """The same decision, to whoever sends it again."""
-    return DecisionRecorded(
-        payment_id=response["payment_id"],
-        number=response["number"],
-        verb=Verb(response["verb"]),
-        actor=response["actor"],
-        reason=response["reason"],
-        decided_at=datetime.fromisoformat(response["decided_at"]),
-        status=Status(response["status"]),
-        is_replay=True,
-    )

@@ -11,10 +11,9 @@ from typing import Any
 
 import orjson
 
-from dunning_service.db import Base
 from dunning_service.ledger.fold import Action, Attempt, FoldedPayment, Receipt, fold_payment
 from dunning_service.ledger.receipts import OpenFailure, apply_receipts, current_receipts
-from dunning_service.ledger.work import Command, DeliveryOutcome, Lookup, Notice
+from dunning_service.ledger.work import Command, DeliveryOutcome, Notice
 from dunning_service.providers import MAX_TEXT, AttemptReported, ReceiptReported
 
 PaymentKey = tuple[int, str, str]
@@ -128,14 +127,12 @@ class DeliveryRecord:
 
 
 class Book:
-    """What a batch has read: deliveries, payments with their facts, receipts by payer, and what commands looked up."""
+    """What a batch has read: deliveries, payments with their facts, receipts by payer."""
 
     def __init__(self) -> None:
         self.deliveries: dict[tuple[int, bytes], DeliveryRecord] = {}
         self.payments: dict[PaymentKey, Payment] = {}
         self.by_id: dict[tuple[int, int], Payment] = {}
-        self.rows: dict[Lookup, list[Row]] = {}
-        """What the commands' lookups found, and what has been inserted since."""
         self.resolved: dict[ReceiptKey, int] = {}
         """How many open failures each receipt paid when it was first heard of: what its sender was told."""
         self._receipts: dict[PayerKey, list[Receipt]] = {}
@@ -214,12 +211,6 @@ class Book:
             self.apply_receipts_of(payer)
         for payment in self.payments.values():
             payment.is_changed = False
-
-    def add_row(self, model: type[Base], row: Row) -> None:
-        """To be called for a row that a command inserts: the next command of the batch looks it up."""
-        for lookup, rows in self.rows.items():
-            if lookup.model is model and tuple(row[name] for name in lookup.by) == lookup.key:
-                rows.append(row)
 
     def changed(self) -> Iterator[Payment]:
         return (payment for payment in self.payments.values() if payment.is_changed)

@@ -8,8 +8,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from dunning_service.ledger._bulk import Row
 from dunning_service.ledger.book import Book
+from dunning_service.ledger.bulk import Row
 from dunning_service.ledger.fold import FoldedPayment
 from dunning_service.ledger.models import AttemptRow, DailyCountRow, PaymentRow, RefundRow
 from dunning_service.ledger.reading import payers_named, read_open_failures, read_payments, read_receipts, select_by

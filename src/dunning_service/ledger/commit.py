@@ -95,7 +95,7 @@ class Committer:
 def _payments_at_most(work: Work) -> int:
     if isinstance(work, Notice):
         return sum(isinstance(event, AttemptReported) for event in work.events)
-    return isinstance(work, Command)
+    return len(work.provider_payment_ids) if isinstance(work, Command) else 0
 
 
 def _sqlstate(error: DBAPIError) -> str | None:

@@ -16,12 +16,13 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from dunning_service.db import Base
-from dunning_service.ledger._bulk import Row, bulk_for
 from dunning_service.ledger.answers import Answers
 from dunning_service.ledger.book import Book, DeliveryRecord, PayerKey, Payment, PaymentKey, ReceiptKey
+from dunning_service.ledger.bulk import Row, bulk_for
 from dunning_service.ledger.fold import Action, Attempt, Receipt
 from dunning_service.ledger.models import ActionRow, AttemptRow, DeliveryRow, IdempotencyRow, PaymentRow, ReceiptRow
 from dunning_service.ledger.receipts import OPEN
+from dunning_service.ledger.shelf import Shelf
 from dunning_service.ledger.work import Command, Decision, Lookup, Notice, Work
 from dunning_service.providers import AttemptReported, Event
 
@@ -38,11 +39,16 @@ class LocksMissing(Exception):
 
 
 def open_book(
-    connection: Connection, works: Sequence[Work], answers: Answers, also_lock: frozenset[int] = frozenset()
+    connection: Connection,
+    works: Sequence[Work],
+    answers: Answers,
+    shelf: Shelf,
+    also_lock: frozenset[int] = frozenset(),
 ) -> Book:
     """The book of these works: whatever it holds stays as it is until the transaction ends, or is changed by us.
 
-    `answers` takes in those that were given under the works' idempotency keys before.
+    `answers` takes in those that were given under the works' idempotency keys before, and `shelf`, made with the works'
+    lookups, the rows that these find.
 
     Raises LocksMissing when what is there calls for more than the works name and `also_lock` holds.
     """
@@ -58,6 +64,7 @@ def open_book(
     else:
         book, _ = reader.read()
     reader.read_answers(answers)
+    reader.read_shelf(shelf)
     book.take_as_read()
     return book
 
@@ -75,14 +82,14 @@ class _Reader:
         self._notices = [work for work in works if isinstance(work, Notice)]
         self._decisions = [work for work in works if isinstance(work, Decision)]
         self._commands = [work for work in works if isinstance(work, Command)]
-        delivered: list[Notice | Command] = [*self._notices, *self._commands]
+        delivered: list[Notice | Command] = [*self._notices, *(one for one in self._commands if one.delivery)]
         answered: list[Decision | Command] = [*self._decisions, *self._commands]
         self._zones = {work.merchant_id: work.time_zone for work in works}
         self._deliveries = {(work.merchant_id, work.digest) for work in delivered}
         self._answer_keys = {
             (work.merchant_id, work.idempotency_key.key) for work in answered if work.idempotency_key is not None
         }
-        self._lookups = {lookup for command in self._commands for lookup in command.lookups}
+        self._lookups = lookups_of(works)
         self._touched: Set[PaymentKey] = set()
         """The payments that the works turned out to be about."""
         self._payments: set[PaymentKey] = set()
@@ -91,7 +98,8 @@ class _Reader:
         self._owing: set[PayerKey] = set()
         """Payers who have paid something in this batch."""
         for command in self._commands:
-            self._payments.add((command.merchant_id, command.provider, command.provider_payment_id))
+            for provider_payment_id in command.provider_payment_ids:
+                self._payments.add((command.merchant_id, command.provider, provider_payment_id))
         for merchant_id, provider, event in self._events():
             if isinstance(event, AttemptReported):
                 self._payments.add((merchant_id, provider, event.provider_payment_id))
@@ -120,7 +128,6 @@ class _Reader:
         """What the ledger holds, and the payers whose receipts were looked at."""
         book = Book()
         self._read_deliveries(book)
-        self._read_lookups(book)
         rows = self._select(PaymentRow, ("merchant_id", "provider", "provider_payment_id"), self._payments)
         decided = {(decision.merchant_id, decision.payment_id) for decision in self._decisions}
         rows += self._select(PaymentRow, ("merchant_id", "id"), decided)
@@ -148,24 +155,37 @@ class _Reader:
                 row["outcome"], row["reason"], row["reading"], row["times_received"], row["last_received_at"]
             )
 
-    def _read_lookups(self, book: Book) -> None:
+    def read_shelf(self, shelf: Shelf) -> None:
         keys: dict[tuple[type[Base], tuple[str, ...]], set[tuple[Any, ...]]] = {}
         for lookup in self._lookups:
             keys.setdefault((lookup.model, lookup.by), set()).add(lookup.key)
-            book.rows[lookup] = []
         for (model, by), wanted in keys.items():
-            for row in self._select(model, by, wanted):
-                book.rows[Lookup(model, by, tuple(row[name] for name in by))].append(dict(row))
+            # a worker claims what is due without the locks that the lookups name
+            for row in select_by(self._connection, model, by, wanted, holds=True):
+                shelf.hold(Lookup(model, by, tuple(row[name] for name in by)), row)
 
     def read_answers(self, answers: Answers) -> None:
         for row in self._select(IdempotencyRow, ("merchant_id", "key"), self._answer_keys):
             answers.hold(dict(row))
 
 
-def select_by(connection: Connection, model: Any, by: Sequence[str], keys: Collection[tuple[Any, ...]]) -> list[Row]:
-    """The rows of a table whose columns `by` equal one of `keys`."""
+def lookups_of(works: Sequence[Work]) -> set[Lookup]:
+    """All that these works look up in other tables."""
+    return {lookup for work in works if isinstance(work, Command) for lookup in work.lookups}
+
+
+def select_by(
+    connection: Connection,
+    model: Any,
+    by: Sequence[str],
+    keys: Collection[tuple[Any, ...]],
+    *,
+    holds: bool = False,
+) -> list[Row]:
+    """The rows of a table whose columns `by` equal one of `keys`; with `holds`, they stay as they are until the end of
+    the transaction."""
     table: sa.Table = model.__table__
-    return list(bulk_for(connection).select(connection, table, by, keys))
+    return list(bulk_for(connection).select(connection, table, by, keys, holds=holds))
 
 
 def read_receipts(connection: Connection, book: Book, payers: Collection[PayerKey]) -> None:

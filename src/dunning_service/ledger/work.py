@@ -116,12 +116,23 @@ class Lookup(NamedTuple):
 class Held:
     """How things stand for a command; they stay so until its effect is committed."""
 
-    attempts: Sequence[Attempt]
-    """Those of its payment, each as it holds, in their sequence; none when the payment is not known."""
+    attempts: Mapping[str, Sequence[Attempt]]
+    """Those of each of its payments, each as it holds, in their sequence; none when the payment is not known."""
     rows: Mapping[Lookup, Sequence[Mapping[str, Any]]]
     """What its lookups found."""
     delivery_digest: bytes
     """Under which the request itself is kept."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deed:
+    """A decision that a command takes about one of its payments. Where it does not apply it is kept, and changes
+    nothing."""
+
+    provider_payment_id: str
+    verb: Verb
+    actor: str
+    reason: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,25 +142,30 @@ class Effect:
     answer: dict[str, Any]
     """What the caller is told; kept under the idempotency key as it is."""
     events: Sequence[AttemptReported] = ()
-    """Statements about attempts at the command's payment."""
+    """Statements about attempts at the command's payments."""
     inserts: Sequence[tuple[type[Base], dict[str, Any]]] = ()
     """Rows of other tables, each with a value for every column."""
+    updates: Sequence[tuple[type[Base], dict[str, Any]]] = ()
+    """Changes to rows that its lookups found: the primary key, and the columns that change."""
+    deeds: Sequence[Deed] = ()
+    keeps_delivery: bool = True
+    """False when the command's delivery told nothing new."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """A call that depends on how one payment stands: read, decided and recorded in one transaction."""
+    """Something to be done that depends on how things stand: read, decided and recorded in one transaction."""
 
     merchant_id: int
     time_zone: str
     """The merchant's: the order date is a day in it."""
     provider: str
-    provider_payment_id: str
-    """The payment it is about, whether it is known yet or not."""
-    origin: str
+    provider_payment_ids: Sequence[str] = ()
+    """The payments it is about, whether they are known yet or not."""
+    origin: str = ""
     """Which call it was, and of what."""
-    delivery: Delivery
-    """`headers` holds only those that are to be kept."""
+    delivery: Delivery | None = None
+    """What is kept of where the command comes from; `headers` holds only those that are to be kept."""
     lookups: Sequence[Lookup] = ()
     idempotency_key: IdempotencyKey | None = None
     execute: Callable[[Held, datetime], Effect]
@@ -160,7 +176,8 @@ class Command:
 
     def __post_init__(self) -> None:
         key = uuid4().hex if self.idempotency_key is None else self.idempotency_key.key
-        object.__setattr__(self, "digest", delivery_digest(f"{self.origin}\x00{key}", self.delivery.body))
+        body = b"" if self.delivery is None else self.delivery.body
+        object.__setattr__(self, "digest", delivery_digest(f"{self.origin}\x00{key}", body))
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,7 +111,7 @@ class LedgerWriter:
 
         Raises NotFound, IdempotencyKeyReused, or Unavailable when it could not be confirmed.
         """
-        result = await self._submit(command, len(command.delivery.body))
+        result = await self._submit(command, 0 if command.delivery is None else len(command.delivery.body))
         assert isinstance(result, CommandDone)
         return result
 

@@ -24,6 +24,10 @@ class Merchant(Base):
     name: Mapped[str] = mapped_column(sa.Text, unique=True)
     default_currency: Mapped[str | None] = mapped_column(sa.String(3))
     time_zone: Mapped[str] = mapped_column(sa.Text)
+    retry_ladder: Mapped[str | None] = mapped_column(sa.Text)
+    """When failed payments are tried again, as `recovery/ladder.py` reads it; None: as the operator's setting says."""
+    cash_discount_units: Mapped[int | None] = mapped_column(sa.Integer)
+    """Dual pricing: by how much the cash price is below the card price, in ten-thousandths of a percent; None: none."""
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import available_timezones
@@ -138,7 +138,7 @@ def add_merchant(
 def list_merchants(connection: Connection) -> list[MerchantView]:
     """Every merchant, oldest first."""
     rows = connection.execute(
-        sa.select(Merchant.id, Merchant.name, Merchant.default_currency, Merchant.time_zone).order_by(Merchant.id)
+        sa.select(*(Merchant.__table__.c[one.name] for one in fields(MerchantView))).order_by("id")
     )
     return [MerchantView(*row) for row in rows]
 

@@ -39,7 +39,7 @@ def report_payment(posted: Posted, given: ReportPayment) -> Command:
 
     def execute(held: Held, now: datetime) -> Effect:
         attempt = rules.report_payment(given, record_id=record_id, now=_seconds(now))
-        return Effect(_answer(attempt, 0), [event_of(attempt, held.attempts, now)])
+        return Effect(_answer(attempt, 0), [event_of(attempt, held.attempts[attempt.record_id], now)])
 
     return _command(posted, record_id, execute)
 
@@ -118,7 +118,7 @@ def _command(
         merchant_id=posted.merchant.id,
         time_zone=posted.merchant.time_zone,
         provider=PROVIDER,
-        provider_payment_id=record_id,
+        provider_payment_ids=[record_id],
         origin=posted.path,
         delivery=posted.delivery,
         lookups=lookups,
@@ -133,9 +133,10 @@ def _refunds_of(merchant_id: int, record_id: str) -> Lookup:
 
 def _latest(held: Held, record_id: str) -> ReportedAttempt:
     """Raises NoSuchObject for a record that this merchant does not have."""
-    if not held.attempts:
+    attempts = held.attempts[record_id]
+    if not attempts:
         raise NoSuchObject("payment_record", record_id)
-    return reported(held.attempts[-1].details)
+    return reported(attempts[-1].details)
 
 
 def _require_new_reference(taken: Sequence[Row]) -> None:
@@ -149,7 +150,7 @@ def _require_new_reference(taken: Sequence[Row]) -> None:
 
 def _events(attempt: ReportedAttempt, latest: ReportedAttempt, held: Held, now: datetime) -> list[AttemptReported]:
     """Nothing is stated anew where nothing changes."""
-    return [] if attempt == latest else [event_of(attempt, held.attempts, now)]
+    return [] if attempt == latest else [event_of(attempt, held.attempts[attempt.record_id], now)]
 
 
 def _sum(refunds: Sequence[Row]) -> int:

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import sqlalchemy as sa
+import structlog
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from dunning_service.charging.claims import backlog
 from dunning_service.errors import ConfigurationError, Unavailable
 from dunning_service.migrating import require_current_revision, revision_on
-from dunning_service.web.metrics import MEDIA_TYPE
-from dunning_service.web.services import services
+from dunning_service.web.metrics import MEDIA_TYPE, Due
+from dunning_service.web.services import Services, services
+
+log = structlog.get_logger(__name__)
 
 _RETRY_AFTER_S = 10
+_PATIENCE_S = 3.0
+"""How long the database may take to say what is due: less than Prometheus waits for everything."""
 
 router = APIRouter(tags=["operation"])
 
@@ -48,5 +57,20 @@ async def readyz(request: Request) -> dict[str, str]:
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
 async def metrics(request: Request) -> Response:
-    """Notices by provider and outcome, latencies, batch sizes and the queue; of all processes together."""
-    return Response(services(request).metrics.render(), headers={"content-type": MEDIA_TYPE})
+    """Notices by provider and outcome, latencies, batch sizes and the queue, charges by outcome; of all processes
+    together. And what is due, if the database can be asked."""
+    found = services(request)
+    return Response(found.metrics.render(await _due(found)), headers={"content-type": MEDIA_TYPE})
+
+
+async def _due(found: Services) -> Due | None:
+    """None when the database cannot tell now: that must not hide what is counted."""
+    now = found.clock()
+    try:
+        async with asyncio.timeout(_PATIENCE_S), found.database.read() as connection:
+            waiting = await connection.run_sync(backlog, now)
+    except (sa.exc.SQLAlchemyError, TimeoutError) as error:
+        log.warning("database.unavailable", error=type(error).__name__)
+        return None
+    since = 0.0 if waiting.oldest is None else (now - waiting.oldest).total_seconds()
+    return Due(waiting.attempts, since, waiting.unknown)

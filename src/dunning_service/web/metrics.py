@@ -1,9 +1,12 @@
-"""What Prometheus can ask: notices, commits and the queue in front of them. No id of anybody is a label."""
+"""What Prometheus can ask: notices, commits and the queue in front of them, charges and what is due. No id of anybody
+is a label."""
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from prometheus_client import (
@@ -15,19 +18,35 @@ from prometheus_client import (
     ProcessCollector,
     generate_latest,
 )
+from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.registry import Collector
 
 from dunning_service import payment_records
-from dunning_service.providers import all_providers
+from dunning_service.providers import Category, all_providers
 
 MEDIA_TYPE = CONTENT_TYPE_LATEST
 
 OUTCOMES = ("recorded", "repeated", "ignored", "failed", "refused", "unavailable", "crashed")
 """What can become of a notice. `refused`: not acknowledged, and it would not be if it came again as it is."""
 
+CHARGE_OUTCOMES = ("succeeded", "declined", "error", "pending", "unknown")
+"""What can become of an attempt to charge. The last two are not its end: it is looked up again."""
+
 _UNKNOWN = "unknown"
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What waits for a worker."""
+
+    attempts: int
+    oldest_seconds: float
+    """How long the oldest of them has been waiting; 0 when there are none."""
+    unknown: int
+    """Attempts of which nobody could tell yet what became of them."""
 
 
 class Metrics:
@@ -73,6 +92,20 @@ class Metrics:
             multiprocess_mode="livesum",
             registry=self._registry,
         )
+        charges = Counter(
+            "dunning_charges_total",
+            "Attempts to charge, by what became of them.",
+            ["outcome"],
+            registry=self._registry,
+        )
+        declines = Counter(
+            "dunning_declines_total",
+            "Attempts that were declined, by why; unknown: with no code that the table of decline codes has.",
+            ["category"],
+            registry=self._registry,
+        )
+        self._charges = {outcome: charges.labels(outcome).inc for outcome in CHARGE_OUTCOMES}
+        self._declines = {category.value: declines.labels(category.value).inc for category in Category}
         providers = [*all_providers(), payment_records.PROVIDER, _UNKNOWN]
         self._notices = {
             (provider, outcome): notices.labels(provider, outcome).inc for provider in providers for outcome in OUTCOMES
@@ -97,8 +130,17 @@ class Metrics:
         """`depth` notices and decisions are waiting. May be called from any thread."""
         self._set_depth(depth)
 
-    def render(self) -> bytes:
-        """Everything in the Prometheus text format."""
+    def charge(self, outcome: str, category: str | None) -> None:
+        """An attempt has come to one of CHARGE_OUTCOMES; `category` is why, when it was declined."""
+        self._charges[outcome]()
+        if category is not None:
+            self._declines[category]()
+
+    def render(self, due: Due | None = None) -> bytes:
+        """Everything in the Prometheus text format; of what is due, that it is not known, without `due`."""
+        return self._counted() + generate_latest(_Asked(due))
+
+    def _counted(self) -> bytes:
         if not self._shared:
             return generate_latest(self._registry)
         _forget_dead_processes(Path(self._shared))
@@ -110,6 +152,29 @@ class Metrics:
         """This process stops: what it counted stays, what it had waiting does not."""
         if self._shared:
             mark_process_dead(os.getpid(), path=self._shared)  # type: ignore[no-untyped-call]
+
+
+class _Asked(Collector):
+    """What is not counted in a process but asked of the database, whoever answers."""
+
+    def __init__(self, due: Due | None) -> None:
+        self._due = due
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        attempts = GaugeMetricFamily(
+            "dunning_due_attempts", "Attempts to charge, or to find out what became of one, that are due."
+        )
+        oldest = GaugeMetricFamily("dunning_oldest_due_seconds", "How long the oldest of those has been due.")
+        unknown = GaugeMetricFamily(
+            "dunning_unknown_attempts", "Attempts whose outcome the gateway could not tell when it was last asked."
+        )
+        if self._due is not None:
+            unknown.add_metric([], self._due.unknown)
+            attempts.add_metric([], self._due.attempts)
+            oldest.add_metric([], self._due.oldest_seconds)
+        yield attempts
+        yield oldest
+        yield unknown
 
 
 def _forget_dead_processes(folder: Path) -> None:

@@ -7,8 +7,10 @@ from typing import cast
 
 from starlette.requests import HTTPConnection
 
+from dunning_service.charging.attempts import Charging
 from dunning_service.clock import Clock
 from dunning_service.db import Database
+from dunning_service.gateways.registry import MerchantGateways
 from dunning_service.ledger.writer import LedgerWriter
 from dunning_service.merchants.directory import Directory
 from dunning_service.settings import Settings
@@ -24,6 +26,8 @@ class Services:
     database: Database
     directory: Directory
     writer: LedgerWriter
+    gateways: MerchantGateways
+    charging: Charging
     metrics: Metrics
 
 

@@ -7,7 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from dunning_service.web.metrics import Metrics
+from dunning_service.subscriptions.states import AttemptStatus
+from dunning_service.web.metrics import CHARGE_OUTCOMES, Due, Metrics
 
 _COUNT = """
 import os, sys
@@ -57,3 +58,26 @@ def test_several_processes_answer_as_one(tmp_path: Path) -> None:
 def test_process_that_was_killed_has_nothing_waiting(tmp_path: Path) -> None:
     _run(tmp_path, "die")
     assert "dunning_queue_depth 5.0" in _run(tmp_path, "render")
+
+
+def test_charges_are_counted_by_outcome_and_declines_by_category() -> None:
+    metrics = Metrics()
+    metrics.charge("succeeded", None)
+    metrics.charge("declined", "unknown")
+    text = metrics.render().decode()
+    assert 'dunning_charges_total{outcome="succeeded"} 1.0' in text
+    assert 'dunning_declines_total{category="unknown"} 1.0' in text
+    assert 'dunning_declines_total{category="fraud"} 0.0' in text
+
+
+def test_every_outcome_of_an_attempt_can_be_counted() -> None:
+    assert {status.text.lower() for status in AttemptStatus} == set(CHARGE_OUTCOMES)
+
+
+def test_what_is_due_is_told_when_it_is_known() -> None:
+    metrics = Metrics()
+    assert b"\ndunning_due_attempts" not in metrics.render()
+    text = metrics.render(Due(3, 61.5, 2)).decode()
+    assert "\ndunning_due_attempts 3.0\n" in text
+    assert "\ndunning_oldest_due_seconds 61.5\n" in text
+    assert "\ndunning_unknown_attempts 2.0\n" in text

@@ -34,9 +34,16 @@ class Bulk(Protocol):
         ...
 
     def select(
-        self, connection: Connection, table: sa.Table, by: Sequence[str], keys: Collection[tuple[Any, ...]]
+        self,
+        connection: Connection,
+        table: sa.Table,
+        by: Sequence[str],
+        keys: Collection[tuple[Any, ...]],
+        *,
+        holds: bool = False,
     ) -> Sequence[Row]:
-        """The rows whose columns `by` equal one of `keys`."""
+        """The rows whose columns `by` equal one of `keys`; with `holds`, nobody else changes them until the end of this
+        transaction."""
         ...
 
     def insert(self, connection: Connection, table: sa.Table, rows: Sequence[Row]) -> None:
@@ -69,12 +76,19 @@ class _Postgres:
             )
 
     def select(
-        self, connection: Connection, table: sa.Table, by: Sequence[str], keys: Collection[tuple[Any, ...]]
+        self,
+        connection: Connection,
+        table: sa.Table,
+        by: Sequence[str],
+        keys: Collection[tuple[Any, ...]],
+        *,
+        holds: bool = False,
     ) -> Sequence[Row]:
         if not keys:
             return []
         rows = [dict(zip(by, key, strict=True)) for key in keys]
-        return [dict(row) for row in self._run(connection, _postgres_select(table, tuple(by)), rows).mappings()]
+        statement = _postgres_select(table, tuple(by)) + (" FOR UPDATE OF held" if holds else "")
+        return [dict(row) for row in self._run(connection, statement, rows).mappings()]
 
     def insert(self, connection: Connection, table: sa.Table, rows: Sequence[Row]) -> None:
         if rows:
@@ -157,7 +171,13 @@ class _Sqlite:
         """The transaction began with the write lock: no other is running."""
 
     def select(
-        self, connection: Connection, table: sa.Table, by: Sequence[str], keys: Collection[tuple[Any, ...]]
+        self,
+        connection: Connection,
+        table: sa.Table,
+        by: Sequence[str],
+        keys: Collection[tuple[Any, ...]],
+        *,
+        holds: bool = False,
     ) -> Sequence[Row]:
         found: list[Row] = []
         for some in _in_parts(list(keys)):

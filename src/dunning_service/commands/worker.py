@@ -1,0 +1,140 @@
+"""`dunning worker`: scheduled payments and retries, when they are due."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, nullcontext
+from datetime import timedelta
+from typing import Annotated
+
+import typer
+import uvicorn
+from sqlalchemy.engine import URL
+
+from dunning_service.charging.worker import Worker
+from dunning_service.clock import utc_now
+from dunning_service.commands.arguments import AsJson
+from dunning_service.commands.listening import bound, server_options
+from dunning_service.commands.printing import print_json, say
+from dunning_service.commands.starting import check_durability, warn_of_newer_schema, warn_of_unreadable_gateways
+from dunning_service.db import create_write_engine, database_url
+from dunning_service.gateways.service import network_rules_of
+from dunning_service.merchants.keyring import keyring_of
+from dunning_service.migrating import require_current
+from dunning_service.running import opened_services, worker_of
+from dunning_service.settings import Settings, load_settings
+from dunning_service.web.logs import configure_logs
+from dunning_service.web.services import Services
+
+
+def worker(
+    once: Annotated[bool, typer.Option("--once", help="Work off what is due now, and end.")] = False,
+    concurrency: Annotated[
+        int | None,
+        typer.Option(min=1, max=1_000, help="Attempts under way at once; DUNNING_CHARGE_CONCURRENCY, or 64."),
+    ] = None,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65_535, help="Port for /metrics, /healthz and /readyz; none of them without it."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Charge what is due: scheduled payments and retries. Any number of workers may run on one PostgreSQL."""
+    settings = load_settings()
+    if concurrency is not None:
+        settings = settings.model_copy(update={"charge_concurrency": concurrency})
+    url = database_url(settings.database_url)
+    require_current(url)
+    with nullcontext() if metrics_port is None else bound(settings.host, metrics_port, "--metrics-port") as listening:
+        _prepare(settings, url)
+        if listening is not None:
+            host, port = listening.getsockname()[:2]
+            say(f"Metrics on http://{f'[{host}]' if ':' in host else host}:{port}/metrics")
+            sys.stdout.flush()
+        if not once:
+            configure_logs(settings.log_level)
+        with asyncio.Runner(loop_factory=uvicorn.Config("", log_config=None).get_loop_factory()) as runner:
+            made = runner.run(_work(settings, once, listening))
+    if once and as_json:
+        print_json({"attempts": made})
+    elif once:
+        say(f"made {made} {'attempt' if made == 1 else 'attempts'}")
+
+
+def _prepare(settings: Settings, url: URL) -> None:
+    """Everything that could refuse, before anything is charged."""
+    warn_of_newer_schema(url)
+    network_rules_of(settings)
+    keyring = keyring_of(settings)
+    engine = create_write_engine(url)
+    try:
+        with engine.begin() as connection:
+            check_durability(connection, settings)
+            warn_of_unreadable_gateways(connection, keyring)
+    finally:
+        engine.dispose()
+
+
+async def _work(settings: Settings, once: bool, listening: socket.socket | None) -> int:
+    """Until it is stopped, or nothing is due any more; answers how many attempts were made `once`."""
+    async with opened_services(settings, utc_now, with_worker=True) as found:
+        working = worker_of(found)
+        patience = timedelta(seconds=settings.claim_seconds)  # after that, others ask what became of the attempts
+        with _stopped_by_signals(working, patience):
+            async with _metrics(found, listening):
+                if once:
+                    return await working.run_once()
+                await working.run()
+                return 0
+
+
+@contextmanager
+def _stopped_by_signals(working: Worker, patience: timedelta) -> Iterator[None]:
+    """The first signal lets what has begun be finished, a second one does not."""
+    signals_taken = 0
+
+    def stop() -> None:
+        nonlocal signals_taken
+        signals_taken += 1
+        if signals_taken == 1:
+            working.stop(within=patience)
+        else:
+            working.give_up()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+
+class _Beside(uvicorn.Server):
+    """A server in a process whose signals are somebody else's."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@asynccontextmanager
+async def _metrics(found: Services, listening: socket.socket | None) -> AsyncIterator[None]:
+    """Health and metrics over HTTP, if they are wanted."""
+    if listening is None:
+        yield
+        return
+    from dunning_service.app import create_operation_app  # which takes time that no other command should spend
+
+    server = _Beside(uvicorn.Config(create_operation_app(found), lifespan="off", **server_options()))
+    task = asyncio.create_task(server.serve(sockets=[listening]), name="metrics")
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await task

@@ -1,0 +1,36 @@
+"""Ways to charge, one file each: the sandbox, and the merchant's own endpoint over HTTP."""
+
+from dunning_service.gateways._base import (
+    MAX_KEY,
+    Charged,
+    ChargeOutcome,
+    ChargeRequest,
+    Gateway,
+    GatewayError,
+    NotCharged,
+    NotSent,
+    OutcomeUnknown,
+    TransactionType,
+)
+from dunning_service.gateways._network import NetworkRules
+from dunning_service.gateways.http import HttpGateway, new_signing_secret
+from dunning_service.gateways.sandbox import BookInMemory, ChargeBook, Sandbox
+
+__all__ = [
+    "MAX_KEY",
+    "BookInMemory",
+    "ChargeBook",
+    "ChargeOutcome",
+    "ChargeRequest",
+    "Charged",
+    "Gateway",
+    "GatewayError",
+    "HttpGateway",
+    "NetworkRules",
+    "NotCharged",
+    "NotSent",
+    "OutcomeUnknown",
+    "Sandbox",
+    "TransactionType",
+    "new_signing_secret",
+]

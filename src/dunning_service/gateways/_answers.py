@@ -1,0 +1,128 @@
+"""What the charging endpoint's answers mean. Only what the contract in docs/gateways.md defines is definite."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from dunning_service.errors import DunningError
+from dunning_service.gateways._base import Charged, ChargeOutcome, NotCharged, OutcomeUnknown
+from dunning_service.providers import MAX_IDENTIFIER, MAX_TEXT, Category
+from dunning_service.providers._dates import read_moment, refuse_future
+from dunning_service.providers._json import read_json
+
+_REFUSED: Final = "refused"
+_NOT_FOUND: Final = "not_found"
+_OUTCOMES: Final = frozenset({*(outcome.value for outcome in ChargeOutcome), _REFUSED, _NOT_FOUND})
+
+_HINTS: Final[Mapping[int, str]] = {
+    401: "it does not accept the signature: compare the signing secrets",
+    403: "it does not accept the signature: compare the signing secrets",
+    404: "nothing answers at this path: check the endpoint's URL",
+    405: "it does not take this method: it has to take POST at its URL and GET at its URL, a slash and the key",
+    413: "it finds the request too long",
+    429: "it is asked too often",
+}
+
+
+def read_charge(status: int, body: bytes, key: str, now: datetime) -> Charged:
+    """What became of a charge by its answer. Raises OutcomeUnknown and NotCharged."""
+    answer = _contract_answer(status, body, key)
+    outcome = answer["outcome"]
+    if outcome == _REFUSED and 400 <= status < 500:
+        raise NotCharged(f"the endpoint refused the request: {_reason(answer)}")
+    if outcome == ChargeOutcome.DECLINED and 400 <= status < 500:  # 402 is a common way to say it
+        return _charged(answer, now)
+    return _settled(status, answer, now)
+
+
+def read_lookup(status: int, body: bytes, key: str, now: datetime) -> Charged | None:
+    """What is known of a charge; None for `not_found`, said in so many words. Raises OutcomeUnknown."""
+    answer = _contract_answer(status, body, key)
+    if answer["outcome"] == _NOT_FOUND and (status == 404 or 200 <= status < 300):
+        return None
+    if answer["outcome"] == _REFUSED:
+        raise OutcomeUnknown(f"the endpoint refused to look up: {_reason(answer)}")
+    return _settled(status, answer, now)
+
+
+def _contract_answer(status: int, body: bytes, key: str) -> Mapping[str, Any]:
+    """The body of an answer that the contract defines, or OutcomeUnknown saying what is wrong with it."""
+    if 300 <= status < 400:
+        raise OutcomeUnknown(f"the endpoint answered {status}, a redirect, and none is followed: give its final URL")
+    if status >= 500:
+        raise OutcomeUnknown(f"the endpoint answered {status}, an error of its own")
+    hint = f": {_HINTS[status]}" if status in _HINTS else ""
+    try:
+        answer = read_json(body)
+    except DunningError as error:
+        raise OutcomeUnknown(f"the endpoint answered {status}{hint or ', and ' + error.message}") from None
+    said: Mapping[str, Any] = answer if isinstance(answer, dict) else {}
+    outcome = said.get("outcome")
+    if not isinstance(outcome, str) or outcome not in _OUTCOMES:
+        missing = f', and its body has no "outcome" that is one of {", ".join(sorted(_OUTCOMES))}'
+        raise OutcomeUnknown(f"the endpoint answered {status}{hint or missing}")
+    if said.get("key") != key:
+        raise OutcomeUnknown(
+            'the endpoint\'s answer is about another charge: "key" in the body has to repeat the Idempotency-Key'
+        )
+    return said
+
+
+def _settled(status: int, answer: Mapping[str, Any], now: datetime) -> Charged:
+    if not 200 <= status < 300 or answer["outcome"] in (_REFUSED, _NOT_FOUND):
+        raise OutcomeUnknown(f'the endpoint contradicts itself: "{answer["outcome"]}" does not go with {status}')
+    return _charged(answer, now)
+
+
+def _charged(answer: Mapping[str, Any], now: datetime) -> Charged:
+    """Leaves out what it cannot read beside the outcome: a slip in a detail must not make an outcome unknown."""
+    return Charged(
+        outcome=ChargeOutcome(answer["outcome"]),
+        provider_transaction_id=_text(answer, "transaction_id"),
+        provider=_text(answer, "provider"),
+        code=_text(answer, "code"),
+        message=_text(answer, "message", MAX_TEXT),
+        provider_advice=_text(answer, "provider_advice"),
+        network=_text(answer, "network"),
+        network_code=_text(answer, "network_code"),
+        network_advice=_text(answer, "network_advice"),
+        category=_category(answer),
+        occurred_at=_moment(answer, now),
+    )
+
+
+def _text(answer: Mapping[str, Any], name: str, longest: int = MAX_IDENTIFIER) -> str | None:
+    """A text, or a whole number as one: codes are often written without quotes."""
+    value = answer.get(name)
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str):
+        return None
+    return value.strip()[:longest] or None
+
+
+def _category(answer: Mapping[str, Any]) -> Category | None:
+    text = _text(answer, "category")
+    try:
+        return None if text is None else Category(text.lower())
+    except ValueError:
+        return None
+
+
+def _moment(answer: Mapping[str, Any], now: datetime) -> datetime | None:
+    text = _text(answer, "occurred_at")
+    if text is None:
+        return None
+    try:
+        moment = read_moment(text)
+        refuse_future(moment, now, "occurred_at")
+    except DunningError:
+        return None
+    return moment
+
+
+def _reason(answer: Mapping[str, Any]) -> str:
+    said = [text for text in (_text(answer, "message", MAX_TEXT), _text(answer, "code")) if text]
+    return " / ".join(said) or "it gave no reason"

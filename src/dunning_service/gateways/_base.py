@@ -1,0 +1,163 @@
+"""What every way to charge speaks: two verbs, `charge` and `lookup`, under a key that is never charged twice."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime
+from enum import StrEnum
+from typing import Any, ClassVar, Final, Protocol
+from uuid import UUID
+
+from dunning_service.money import Money
+from dunning_service.providers import Category
+from dunning_service.recovery.declines import Decline
+
+MAX_KEY: Final = 128
+_KEY = re.compile(r"[A-Za-z0-9_:-]{1,128}", re.ASCII)
+
+
+class ChargeOutcome(StrEnum):
+    """What became of a charge. PENDING is neither yet: `lookup` tells later."""
+
+    SUCCEEDED = "succeeded"
+    DECLINED = "declined"
+    PENDING = "pending"
+
+
+class TransactionType(StrEnum):
+    """What is asked of the payment method."""
+
+    AUTHORIZATION = "authorization"
+    SALE = "sale"
+    ACH_DEBIT = "ach_debit"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChargeRequest:
+    """One try at one payment. Under one key it is always the same, so that a repeat can be told from a mistake."""
+
+    payment_id: str
+    attempt_number: int
+    """1 for the first try of this payment."""
+    money: Money
+    payment_method_id: UUID
+    transaction_type: TransactionType = TransactionType.SALE
+    is_faster_processing: bool | None = None
+    """For ACH debits; None for everything else."""
+    subscription_id: str | None = None
+    customer_id: UUID | None = None
+    payment_processor_id: UUID | None = None
+    due_on: date | None = None
+    """The day it fell due, in the merchant's time zone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Charged:
+    """What a gateway knows about the charge under one key. Codes are as their senders wrote them."""
+
+    outcome: ChargeOutcome
+    provider_transaction_id: str | None = None
+    """The gateway's own name of it."""
+    provider: str | None = None
+    """Whose `code` it is, such as stripe; None when it is one of our categories."""
+    code: str | None = None
+    message: str | None = None
+    provider_advice: str | None = None
+    network: str | None = None
+    network_code: str | None = None
+    network_advice: str | None = None
+    category: Category | None = None
+    """What the gateway itself takes a decline for; used where its code is not known."""
+    occurred_at: datetime | None = None
+
+    @property
+    def decline(self) -> Decline:
+        """The codes, for `recovery.declines.read_decline`."""
+        return Decline(
+            provider=self.provider,
+            code=self.code,
+            provider_advice=self.provider_advice,
+            network=self.network,
+            network_code=self.network_code,
+            network_advice=self.network_advice,
+            category=self.category,
+        )
+
+    def as_record(self) -> dict[str, Any]:
+        """As a JSON object, for keeping."""
+        record = {name: value for name, value in asdict(self).items() if value is not None}
+        if self.occurred_at is not None:
+            record["occurred_at"] = self.occurred_at.astimezone(UTC).isoformat()
+        return record
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Charged:
+        """What `as_record` was made of."""
+        known = dict(record)
+        known["outcome"] = ChargeOutcome(known["outcome"])
+        if "category" in known:
+            known["category"] = Category(known["category"])
+        if "occurred_at" in known:
+            known["occurred_at"] = datetime.fromisoformat(known["occurred_at"])
+        return cls(**known)
+
+
+class GatewayError(Exception):
+    """A charge without an outcome. `message` is for people and holds no secret."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class OutcomeUnknown(GatewayError):
+    """It may have been charged and it may not: only `lookup` under the same key can tell."""
+
+
+class NotCharged(GatewayError):
+    """This call has charged nothing, and it is no decline either: the request was not acceptable, or never left.
+
+    Somebody has to put something right first; the same key may be charged afterwards. What an *earlier* call under the
+    key has done, if its outcome is unknown, only `lookup` can tell.
+    """
+
+
+class NotSent(NotCharged):
+    """Nothing was asked of the gateway: the operator has to put something right, and then it can be."""
+
+
+class Gateway(Protocol):
+    """One way to charge. Never inside a database transaction: it may take as long as its time limit allows."""
+
+    name: ClassVar[str]
+
+    async def charge(self, key: str, request: ChargeRequest) -> Charged:
+        """Charges, unless `key` has been charged before: then it answers what became of that.
+
+        Raises OutcomeUnknown when the answer did not come or cannot be trusted, and NotCharged.
+        """
+        ...
+
+    async def lookup(self, key: str) -> Charged | None:
+        """What became of the charge under `key`; None when the gateway says that there is none, and only then.
+
+        Raises OutcomeUnknown when that cannot be found out now; never NotCharged.
+        """
+        ...
+
+    def method_problem(self, payment_method_id: UUID) -> str | None:
+        """Why this payment method cannot be charged, as far as can be told without asking anybody; None for no reason
+        that is known here."""
+        ...
+
+    async def close(self) -> None:
+        """Lets go of connections. Nothing is asked of it afterwards."""
+        ...
+
+
+def require_key(key: str) -> None:
+    """Raises ValueError for a key that could not stand in a header, a path and a signature as it is."""
+    if _KEY.fullmatch(key) is None:
+        raise ValueError(f"a charge key has 1 to {MAX_KEY} letters, digits, '_', ':' or '-', unlike {key[:200]!a}")

@@ -1,0 +1,192 @@
+"""Which gateway each merchant's customers are charged through: found in the database, made once, and kept."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dunning_service.clock import Clock
+from dunning_service.db import Database
+from dunning_service.errors import NotFound, Unavailable
+from dunning_service.gateways._base import Gateway
+from dunning_service.gateways._network import NetworkRules
+from dunning_service.gateways.http import HttpGateway
+from dunning_service.gateways.models import GatewayRow, SandboxChargeRow
+from dunning_service.gateways.sandbox import Sandbox
+from dunning_service.gateways.service import GatewayKind, signing_secrets
+from dunning_service.ledger.commit import is_unavailable
+from dunning_service.ledger.work import Command, CommandDone, Effect, Held, Lookup
+from dunning_service.merchants.keyring import Keyring
+from dunning_service.merchants.memory import Found, Memory
+from dunning_service.merchants.models import Merchant
+
+
+class Recorder(Protocol):
+    """The ledger's writer, as far as it is needed here."""
+
+    async def execute(self, command: Command) -> CommandDone: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Through what a merchant's customers are charged now."""
+
+    id: int
+    """Under which `MerchantGateways.gateway` finds it also when it is not the chosen one any more."""
+    gateway: Gateway
+
+
+class MerchantGateways:
+    """Finds the gateways of a merchant, and keeps their connections open for the next charge.
+
+    What an operator changes holds within seconds in every process.
+    """
+
+    def __init__(
+        self, database: Database, keyring: Keyring, recorder: Recorder, clock: Clock, rules: NetworkRules
+    ) -> None:
+        self._database = database
+        self._keyring = keyring
+        self._recorder = recorder
+        self._clock = clock
+        self._rules = rules
+        self._chosen: Memory[Chosen] = Memory(clock)
+        self._found: Memory[Gateway] = Memory(clock)
+        self._sandboxes: dict[int, Sandbox] = {}
+        self._endpoints: dict[tuple[str, Sequence[str], int], HttpGateway] = {}
+
+    async def chosen(self, merchant_id: int) -> Chosen | None:
+        """None for a merchant that has none.
+
+        Raises ConfigurationError for one that cannot be used as things are, and Unavailable when the database cannot
+        be asked.
+        """
+        try:
+            return await self._chosen.get(merchant_id, lambda: self._find_chosen(merchant_id))
+        except NotFound:
+            return None
+
+    async def gateway(self, merchant_id: int, gateway_id: int) -> Gateway:
+        """One that is chosen, or was once. Raises as `chosen` does, and NotFound for one that never was."""
+        return await self._found.get((merchant_id, gateway_id), lambda: self._find(merchant_id, gateway_id))
+
+    async def close(self) -> None:
+        """Lets go of all connections."""
+        for endpoint in self._endpoints.values():
+            await endpoint.close()
+
+    async def _find_chosen(self, merchant_id: int) -> Found[Chosen]:
+        row = await self._row(_CHOSEN, {"merchant_id": merchant_id})
+        return Found(Chosen(row.id, self._made(row)))
+
+    async def _find(self, merchant_id: int, gateway_id: int) -> Found[Gateway]:
+        return Found(self._made(await self._row(_GATEWAY, {"merchant_id": merchant_id, "id": gateway_id})))
+
+    async def _row(self, statement: sa.Executable, key: dict[str, int]) -> Any:
+        async with _reading(self._database) as connection:
+            row = (await connection.execute(statement, key)).one_or_none()
+        if row is None:
+            raise NotFound("the merchant has no such gateway")
+        return row
+
+    def _made(self, row: Any) -> Gateway:
+        return self._endpoint(row) if row.kind == GatewayKind.HTTP else self._sandbox(row)
+
+    def _sandbox(self, row: Any) -> Sandbox:
+        made = self._sandboxes.get(row.merchant_id)
+        if made is None:
+            book = SandboxBook(self._database, self._recorder, row.merchant_id, row.time_zone)
+            made = self._sandboxes[row.merchant_id] = Sandbox(book, self._clock)
+        return made
+
+    def _endpoint(self, row: Any) -> HttpGateway:
+        # one for each that there ever was: whoever is charging through an earlier one must not be cut off
+        secrets = tuple(signing_secrets(self._keyring, row.name, row.secrets))
+        identity = (row.url, secrets, row.merchant_id)
+        made = self._endpoints.get(identity)
+        if made is None:
+            made = HttpGateway(row.url, secrets, rules=self._rules, clock=self._clock)
+            self._endpoints[identity] = made
+        return made
+
+
+class SandboxBook:
+    """What the sandbox has charged for one merchant, where every process finds it. See ChargeBook."""
+
+    def __init__(self, database: Database, recorder: Recorder, merchant_id: int, time_zone: str) -> None:
+        self._database = database
+        self._recorder = recorder
+        self._merchant_id = merchant_id
+        self._time_zone = time_zone
+
+    async def get(self, key: str) -> str | None:
+        """What is kept under `key`."""
+        async with _reading(self._database) as connection:
+            kept: str | None = (
+                await connection.execute(_CHARGE, {"merchant_id": self._merchant_id, "key": key})
+            ).scalar_one_or_none()
+        return kept
+
+    async def put(self, key: str, value: str) -> str:
+        """Keeps `value` unless something is there already; answers what is kept. It rides in the ledger's commits."""
+        merchant_id = self._merchant_id
+        lookup = Lookup(SandboxChargeRow, ("merchant_id", "key"), (merchant_id, key))
+
+        def execute(held: Held, now: datetime) -> Effect:
+            if held.rows[lookup]:
+                return Effect({"value": held.rows[lookup][0]["value"]})
+            row = {"merchant_id": merchant_id, "key": key, "value": value, "created_at": now}
+            return Effect({"value": value}, inserts=[(SandboxChargeRow, row)])
+
+        done = await self._recorder.execute(
+            Command(
+                merchant_id=merchant_id,
+                time_zone=self._time_zone,
+                provider=Sandbox.name,
+                lookups=[lookup],
+                execute=execute,
+            )
+        )
+        return str(done.answer["value"])
+
+
+@asynccontextmanager
+async def _reading(database: Database) -> AsyncIterator[AsyncConnection]:
+    """Raises Unavailable when the database is out of reach."""
+    try:
+        async with database.read() as connection:
+            yield connection
+    except sa.exc.TimeoutError as error:
+        raise Unavailable("all connections to the database are busy") from error
+    except DBAPIError as error:
+        if not is_unavailable(error):
+            raise
+        raise Unavailable("the database cannot be reached") from error
+
+
+_GATEWAYS = (
+    sa.select(
+        GatewayRow.merchant_id,
+        GatewayRow.id,
+        GatewayRow.kind,
+        GatewayRow.url,
+        GatewayRow.secrets,
+        Merchant.name,
+        Merchant.time_zone,
+    )
+    .join(Merchant, Merchant.id == GatewayRow.merchant_id)
+    .where(GatewayRow.merchant_id == sa.bindparam("merchant_id"))
+)
+_CHOSEN = _GATEWAYS.where(GatewayRow.is_current)
+_GATEWAY = _GATEWAYS.where(GatewayRow.id == sa.bindparam("id"))
+
+_CHARGE = sa.select(SandboxChargeRow.value).where(
+    SandboxChargeRow.merchant_id == sa.bindparam("merchant_id"), SandboxChargeRow.key == sa.bindparam("key")
+)

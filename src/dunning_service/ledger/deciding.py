@@ -1,0 +1,60 @@
+"""Whether a decision about a payment makes sense, and the answer to it as it is kept under an idempotency key."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from dunning_service.errors import ActionDoesNotApply
+from dunning_service.ledger.book import Payment
+from dunning_service.ledger.fold import Action
+from dunning_service.ledger.status import Status, Verb
+from dunning_service.ledger.work import DecisionRecorded
+
+Row = dict[str, Any]
+
+
+def require_effect(payment: Payment, action: Action) -> None:
+    """Raises ActionDoesNotApply for an action that would change nothing: what it decides already holds, makes no sense
+    from where the payment stands, or is overruled by a later decision."""
+    if _has_effect(payment, action):
+        return
+    verb, status = Verb(action.verb), payment.folded.status
+    possible = [str(other) for other in Verb if other is not verb and _has_effect(payment, action._replace(verb=other))]
+    if possible:
+        hint = f"what applies now: {', '.join(possible)}"
+    elif status is Status.PAID:
+        hint = "the money was received, and no decision undoes that"
+    else:
+        hint = "nothing applies now"
+    raise ActionDoesNotApply(f"{verb} does not apply to a payment that is {status}; {hint}")
+
+
+def _has_effect(payment: Payment, action: Action) -> bool:
+    return payment.folded_with(payment.receipt, action=action).status != payment.folded.status
+
+
+def as_json(recorded: DecisionRecorded) -> Row:
+    return {
+        "payment_id": recorded.payment_id,
+        "number": recorded.number,
+        "verb": recorded.verb,
+        "actor": recorded.actor,
+        "reason": recorded.reason,
+        "decided_at": recorded.decided_at.isoformat(),
+        "status": recorded.status,
+    }
+
+
+def as_recorded(response: Row) -> DecisionRecorded:
+    """The same decision, to whoever sends it again."""
+    return DecisionRecorded(
+        payment_id=response["payment_id"],
+        number=response["number"],
+        verb=Verb(response["verb"]),
+        actor=response["actor"],
+        reason=response["reason"],
+        decided_at=datetime.fromisoformat(response["decided_at"]),
+        status=Status(response["status"]),
+        is_replay=True,
+    )

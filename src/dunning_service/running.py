@@ -1,0 +1,115 @@
+"""What a process works with: opened in order, and closed in order when it ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import structlog
+from sqlalchemy.exc import DBAPIError
+
+from dunning_service.charging.attempts import Charging
+from dunning_service.charging.worker import Worker
+from dunning_service.clock import Clock
+from dunning_service.db import Database, database_url
+from dunning_service.durability import require_durable
+from dunning_service.gateways.registry import MerchantGateways
+from dunning_service.gateways.service import network_rules_of
+from dunning_service.ledger.commit import is_unavailable
+from dunning_service.ledger.writer import LedgerWriter
+from dunning_service.merchants.directory import Directory
+from dunning_service.merchants.keyring import keyring_of
+from dunning_service.recovery.ladder import parse_ladder
+from dunning_service.settings import Settings
+from dunning_service.web.metrics import Metrics
+from dunning_service.web.services import Services
+
+log = structlog.get_logger(__name__)
+
+_PATIENCE = timedelta(seconds=30)
+"""How long a service that is stopped waits for the attempts of its worker: as long as for its requests."""
+
+
+@asynccontextmanager
+async def opened_services(settings: Settings, clock: Clock, *, with_worker: bool = False) -> AsyncIterator[Services]:
+    """The database, the ledger's writer and the gateways, for as long as the block runs. At its end what the writer
+    has accepted is committed.
+
+    Raises ConfigurationError on a database that acknowledges commits before the disk has them. `with_worker` adds a
+    second connection for writing, so that claims do not wait for commits.
+    """
+    keyring = keyring_of(settings)
+    rules = network_rules_of(settings)
+    database = Database(
+        database_url(settings.database_url),
+        read_connections=settings.read_connections,
+        write_connections=2 if with_worker else 1,
+    )
+    metrics = Metrics()
+    writer = LedgerWriter(
+        database,
+        clock,
+        metrics,
+        max_batch=settings.max_batch,
+        max_pending=settings.max_pending,
+        max_pending_bytes=settings.max_pending_bytes,
+    )
+    gateways = MerchantGateways(database, keyring, writer, clock, rules)
+    try:
+        await asyncio.to_thread(_require_durable, database, settings)
+        writer.start()
+        yield Services(
+            settings=settings,
+            clock=clock,
+            database=database,
+            directory=Directory(database, keyring, clock),
+            writer=writer,
+            gateways=gateways,
+            charging=Charging(database, writer, gateways, clock, metrics, parse_ladder(settings.retry_ladder)),
+            metrics=metrics,
+        )
+    finally:
+        await gateways.close()
+        await writer.close()
+        await database.close()
+        metrics.close()
+
+
+def worker_of(found: Services) -> Worker:
+    """A worker as the settings want it."""
+    return Worker(
+        found.database,
+        found.charging,
+        found.clock,
+        concurrency=found.settings.charge_concurrency,
+        lease=timedelta(seconds=found.settings.claim_seconds),
+    )
+
+
+@asynccontextmanager
+async def working(worker: Worker) -> AsyncIterator[None]:
+    """A worker beside whatever else the process does: it works while the block runs, and at its end finishes what it
+    has begun."""
+    task = asyncio.create_task(worker.keep_running(), name="worker")
+    try:
+        yield
+    finally:
+        worker.stop(within=_PATIENCE)
+        await task
+
+
+def _require_durable(database: Database, settings: Settings) -> None:
+    """Asked of the connection that will write, whoever started the process."""
+    try:
+        with database.read_blocking() as connection:
+            unsafe = require_durable(connection, is_waived=settings.allow_unsafe_durability)
+    except DBAPIError as error:
+        if not is_unavailable(error):
+            raise
+        # a process that starts during an outage comes back with the database, like those that run already
+        log.warning("durability.unknown", error=type(error).__name__)
+        return
+    if unsafe:
+        log.warning("durability.waived", unsafe=unsafe)

@@ -1,0 +1,353 @@
+"""What the outcome of an attempt means for its payment and its subscription. Pure: rows go in, an effect comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from dunning_service.db import Base
+from dunning_service.gateways import Charged, ChargeOutcome
+from dunning_service.ledger.fold import Attempt
+from dunning_service.ledger.status import Status, Verb
+from dunning_service.ledger.work import Deed, Effect
+from dunning_service.providers import AttemptReported, Category, Outcome, filled, shortened
+from dunning_service.recovery.decline_codes import MAPPING_VERSION, RetryRule
+from dunning_service.recovery.declines import Decline, Reading, read_decline
+from dunning_service.recovery.ladder import Ladder
+from dunning_service.recovery.policy import WAITING, Decision, Retry, Rule, Stop, decide
+from dunning_service.subscriptions.models import BlockedMethodRow, ScheduledPaymentRow, SubscriptionRow
+from dunning_service.subscriptions.schedule import Row, attempt_id, following_payment
+from dunning_service.subscriptions.states import AttemptStatus
+
+ACTOR: Final = "dunning-service"
+"""Who decides what the service decides by itself."""
+
+TERMINATED: Final = "the subscription was terminated"
+NEVER_BEGAN: Final = "the first payment never succeeded"
+ENDED: Final[Mapping[str, str]] = {"terminated": TERMINATED, "failed": NEVER_BEGAN}
+"""Why nothing more is charged for a subscription, by its status."""
+
+_LOOK_AGAIN_FIRST: Final = timedelta(seconds=5)
+LOOK_AGAIN_LAST: Final = timedelta(minutes=10)
+_TAKEN_BACK: Final = (Status.INVOICED, Status.DEBT_COLLECTION)
+_DECIDED: Final = timedelta(days=1)
+"""How often it is looked at whether such a decision still holds: it may be taken back."""
+_OUTCOMES: Final = {
+    ChargeOutcome.SUCCEEDED: Outcome.SUCCEEDED,
+    ChargeOutcome.DECLINED: Outcome.FAILED,
+    ChargeOutcome.PENDING: Outcome.PENDING,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """All that bears on an attempt when its outcome is told."""
+
+    payment: Mapping[str, Any]
+    subscription: Mapping[str, Any]
+    siblings: Sequence[Mapping[str, Any]]
+    """All payments of the subscription, this one too, where they matter; else only this one."""
+    blocked: Mapping[str, Any] | None
+    """The row of the payment method, if it may never be tried again."""
+    attempts: Sequence[Attempt]
+    time_zone: str
+    ladder: Ladder
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What was told of one attempt."""
+
+    number: int
+    charged: Charged
+    status: AttemptStatus
+    """Declined, or Error where the payment method was not asked."""
+
+
+def unknown_outcome(known: Known, why: str, now: datetime) -> Effect:
+    """The attempt is looked up again: soon at first, and then less and less often."""
+    changes = {
+        "lookups": known.payment["lookups"] + 1,
+        "wake_at": now + look_again_after(known.payment["lookups"]),
+        "reason": why,
+    }
+    return Effect({}, inserts=_following(known, now), updates=[_change(known, changes, now)], keeps_delivery=False)
+
+
+def look_again_after(lookups: int) -> timedelta:
+    """How long to wait after so many lookups in vain."""
+    return min(_LOOK_AGAIN_FIRST * (1 << min(lookups, 10)), LOOK_AGAIN_LAST)
+
+
+def pending(known: Known, told: Told, now: datetime) -> Effect:
+    """The gateway has the attempt and cannot say yet; it is looked up again."""
+    effect = unknown_outcome(known, "the gateway has accepted it and does not know the outcome yet", now)
+    if any(held.sequence == told.number for held in known.attempts):
+        return effect
+    return Effect({}, [_event(known, told, None, {}, now)], effect.inserts, effect.updates)
+
+
+def succeeded(known: Known, told: Told, now: datetime) -> Effect:
+    """The payment is paid, whatever became of the subscription meanwhile."""
+    number = max(told.number, known.payment["attempt_count"])
+    changes = _settled(number) | {"status": "paid", "rule": None, "reason": None}
+    updates = [_change(known, changes, now), *_completion(known, "paid", now)]
+    return Effect({}, [_event(known, told, None, {}, now)], _following(known, now), updates)
+
+
+def failed(known: Known, told: Told, now: datetime) -> Effect:
+    """The payment has failed; the policy says whether it is tried again, and why or why not."""
+    reading = read_decline(told.charged.decline)
+    failed_at = _happened_at(known, told, now)
+    first_failed_at = known.payment["first_failed_at"] or failed_at
+    changes = _settled(told.number) | {"status": "failed", "first_failed_at": first_failed_at}
+    inserts: list[tuple[type[Base], Row]] = _blocking(known, reading, told.charged.decline, now)
+    ended = ENDED.get(known.subscription["status"])
+    if ended is not None:
+        event = _event(known, told, reading, {"why": ended}, now)
+        closing, deeds = _closing(known)
+        return Effect({}, [event], inserts, [_change(known, changes | closing, now)], deeds)
+    decision = _decision(known, told, reading, failed_at, first_failed_at, now)
+    at = decision.at if isinstance(decision, Retry) else None
+    changes |= {"rule": decision.rule.value, "reason": decision.why, "next_attempt_at": at, "wake_at": at}
+    told_of_it = {
+        "rule": decision.rule.value,
+        "why": decision.why,
+        "next_attempt_at": None if at is None else at.isoformat(),
+    }
+    event = _event(known, told, reading, told_of_it, now)
+    if isinstance(decision, Stop) and _never_began(known):
+        return Effect({}, [event], inserts, [_change(known, changes, now), *_ending(known, now)])
+    updates = [_change(known, changes, now)]
+    if isinstance(decision, Stop):
+        updates += _completion(known, "failed", now)
+    return Effect({}, [event], [*inserts, *_following(known, now)], updates)
+
+
+def postponed(known: Known, why: str, now: datetime) -> Effect:
+    """Nothing was asked of a gateway, because of something that the operator has to put right: it stays due."""
+    at = now + look_again_after(known.payment["lookups"])
+    has_failed = known.payment["attempt_count"] > 0
+    changes: Row = _idle() | {
+        "status": "failed" if has_failed else "scheduled",
+        "lookups": known.payment["lookups"] + 1,
+        "next_attempt_at": at,
+        "wake_at": at,
+        "rule": Rule.MERCHANT_FIX.value,
+        "reason": why,
+    }
+    return Effect({}, inserts=_following(known, now), updates=[_change(known, changes, now)], keeps_delivery=False)
+
+
+def withheld(known: Known, why: str, now: datetime, decided: str | None = None) -> Effect:
+    """The attempt was never begun, and is not to be: the payment stands as it did before, and nothing is planned.
+
+    `why` is told unless the subscription has ended, which says enough. Otherwise somebody has made the payment
+    `decided`; whether it is still invoiced or in collection is looked at again and again.
+    """
+    has_failed = known.payment["attempt_count"] > 0
+    changes: Row = _idle() | {"status": "failed" if has_failed else "cancelled", "rule": None, "reason": why}
+    deeds: Sequence[Deed] = ()
+    if known.subscription["status"] in ENDED:
+        closing, deeds = _closing(known)
+        changes |= closing
+    elif decided in _TAKEN_BACK:
+        return Effect({}, updates=[_change(known, changes | {"wake_at": now + _DECIDED}, now)], keeps_delivery=False)
+    becomes = "paid" if decided == Status.PAID else "failed"
+    updates = [_change(known, changes, now), *_completion(known, becomes, now)]
+    return Effect({}, updates=updates, deeds=deeds, keeps_delivery=False)
+
+
+def _decision(
+    known: Known, told: Told, reading: Reading, failed_at: datetime, first_failed_at: datetime, now: datetime
+) -> Decision:
+    blocked_by = _blocked_by(known)
+    if blocked_by is not None and told.status is AttemptStatus.ERROR:
+        return Stop(
+            Rule.METHOD_BLOCKED,
+            f"an earlier decline of this payment method forbids automatic tries: {blocked_by.because}",
+        )
+    return decide(
+        reading,
+        failed_at=failed_at,
+        first_failed_at=first_failed_at,
+        retries=told.number - 1,
+        ladder=known.ladder,
+        zone=ZoneInfo(known.time_zone),
+        now=now,
+        blocked_by=blocked_by,
+        card_tries=[*_earlier(known, told), failed_at],
+    )
+
+
+def _closing(known: Known) -> tuple[Row, Sequence[Deed]]:
+    """What becomes of a payment that has not been paid when its subscription has ended."""
+    status = known.subscription["status"]
+    changes: Row = {"rule": None, "reason": ENDED[status]}
+    if status == "terminated":
+        deed = Deed(provider_payment_id=known.payment["id"], verb=Verb.CANCEL, actor=ACTOR, reason=TERMINATED)
+        return changes | {"status": "cancelled"}, [deed]
+    return changes, ()
+
+
+def _idle() -> Row:
+    """What holds of a payment at which nothing is being tried, before anything else is planned."""
+    return {"attempt_in_flight": None, "gateway_id": None, "lookups": 0, "next_attempt_at": None, "wake_at": None}
+
+
+def _settled(number: int) -> Row:
+    """What holds of a payment whose attempt has an outcome, before anything else is planned."""
+    return _idle() | {"attempt_count": number}
+
+
+def _change(known: Known, changes: Row, now: datetime) -> tuple[type[Base], Row]:
+    return _row_change(ScheduledPaymentRow, known.payment, changes | {"updated_at": now})
+
+
+def _row_change(model: type[Base], row: Mapping[str, Any], changes: Row) -> tuple[type[Base], Row]:
+    return model, {"merchant_id": row["merchant_id"], "id": row["id"], **changes}
+
+
+def _following(known: Known, now: datetime) -> list[tuple[type[Base], Row]]:
+    """The payment after this one, once this one has been tried for the first time."""
+    if known.payment["attempt_count"] or known.payment["lookups"]:
+        return []
+    row = following_payment(known.subscription, known.payment["number"], known.time_zone, now)
+    return [] if row is None else [(ScheduledPaymentRow, row)]
+
+
+def _blocking(known: Known, reading: Reading, decline: Decline, now: datetime) -> list[tuple[type[Base], Row]]:
+    """What forbids this payment method for ever, if this decline does and none did before."""
+    if reading.retry is not RetryRule.NEVER or known.blocked is not None:
+        return []
+    told = {name: str(value) for name in Decline.__slots__ if (value := getattr(decline, name)) is not None}
+    row = {
+        "merchant_id": known.payment["merchant_id"],
+        "payment_method_id": known.subscription["payment_method_id"],
+        "blocked_at": now,
+        "decline": told,
+    }
+    return [(BlockedMethodRow, row)]
+
+
+def _blocked_by(known: Known) -> Reading | None:
+    return None if known.blocked is None else read_decline(blocking_decline(known.blocked))
+
+
+def blocking_decline(blocked: Mapping[str, Any]) -> Decline:
+    """The decline that forbids a payment method."""
+    told = dict(blocked["decline"])
+    if "category" in told:
+        told["category"] = Category(told["category"])
+    return Decline(**told)
+
+
+def _never_began(known: Known) -> bool:
+    """True when, this payment having failed for good, so has the first, and none was paid or may be just now: the
+    subscription never came about."""
+    others = _others(known)
+    has_first_failed = known.payment["number"] == 1 or any(
+        other["number"] == 1 and other["status"] == "failed" and other["rule"] is not None and not _is_open(other)
+        for other in others
+    )
+    return (
+        known.subscription["status"] == "active"
+        and has_first_failed
+        and not any(other["status"] in ("paid", "processing") for other in others)
+    )
+
+
+def _others(known: Known) -> list[Mapping[str, Any]]:
+    """The other payments of the subscription."""
+    return [sibling for sibling in known.siblings if sibling["id"] != known.payment["id"]]
+
+
+def _is_open(payment: Mapping[str, Any]) -> bool:
+    """True when more is to become of it: it is tried, or planned, or somebody has to do something first."""
+    return (
+        payment["status"] in ("scheduled", "processing")
+        or payment["next_attempt_at"] is not None
+        or payment["rule"] in WAITING
+    )
+
+
+def _ending(known: Known, now: datetime) -> list[tuple[type[Base], Row]]:
+    """The subscription has failed: what is still scheduled is dropped, and what has failed is not tried again."""
+    updates = [_row_change(SubscriptionRow, known.subscription, {"status": "failed", "ended_at": now})]
+    for sibling in _others(known):
+        dropped: Row = {
+            "next_attempt_at": None,
+            "wake_at": None,
+            "rule": None,
+            "reason": NEVER_BEGAN,
+            "updated_at": now,
+        }
+        if sibling["status"] == "scheduled":
+            updates.append(_row_change(ScheduledPaymentRow, sibling, dropped | {"status": "cancelled"}))
+        elif sibling["status"] == "failed" and sibling["next_attempt_at"] is not None:
+            updates.append(_row_change(ScheduledPaymentRow, sibling, dropped))
+    return updates
+
+
+def _completion(known: Known, becomes: str, now: datetime) -> list[tuple[type[Base], Row]]:
+    """The subscription is complete when all its payments are, one way or another, and at least one was paid."""
+    subscription = known.subscription
+    if subscription["number_of_payments"] is None or subscription["status"] != "active":
+        return []
+    others = _others(known)
+    if any(_is_open(other) for other in others):
+        return []
+    is_any_paid = becomes == "paid" or any(other["status"] == "paid" for other in others)
+    status = "completed" if is_any_paid else "failed"
+    return [_row_change(SubscriptionRow, subscription, {"status": status, "ended_at": now})]
+
+
+def _happened_at(known: Known, told: Told, now: datetime) -> datetime:
+    """When the gateway says that it was, as far as its clock can be right: never after it was heard of, never before
+    the payment fell due, and in the order in which the attempts were made."""
+    stated = told.charged.occurred_at
+    happened_at = now if stated is None else min(stated, now)
+    due_at: datetime = known.payment["due_at"]
+    return max(happened_at, min(due_at, now), *_earlier(known, told))
+
+
+def _earlier(known: Known, told: Told) -> list[datetime]:
+    """When the attempts before this one were made."""
+    return [held.occurred_at for held in known.attempts if held.sequence != told.number]
+
+
+def _event(known: Known, told: Told, reading: Reading | None, decided: Row, now: datetime) -> AttemptReported:
+    """The attempt as the ledger keeps it, with what was decided after it."""
+    payment, subscription, charged = known.payment, known.subscription, told.charged
+    is_failure = charged.outcome is ChargeOutcome.DECLINED
+    details: Row = {
+        "status": told.status.text,
+        "transaction_id": charged.provider_transaction_id,
+        "subscription_payment": payment["number"],
+        **decided,
+    }
+    if is_failure and reading is not None:
+        details |= {"mapping": MAPPING_VERSION, "is_known": reading.is_known, "because": reading.because}
+    return AttemptReported(
+        provider_payment_id=payment["id"],
+        provider_attempt_id=attempt_id(payment["id"], told.number),
+        outcome=_OUTCOMES[charged.outcome],
+        occurred_at=_happened_at(known, told, now),
+        stated_at=now,
+        sequence=told.number,
+        amount_minor=payment["amount_minor"],
+        currency=payment["currency"],
+        code=shortened(charged.code) if is_failure else None,
+        message=shortened(charged.message) if is_failure else None,
+        category=reading.category if is_failure and reading is not None else None,
+        provider_customer_id=subscription["customer_id"],
+        provider_subscription_id=subscription["id"],
+        customer_name=shortened(subscription["customer_name"]) or shortened(subscription["company_name"]),
+        customer_email=filled(subscription["customer_email"]),
+        customer_phone=filled(subscription["customer_phone"]),
+        description=f"payment {payment['number']} of the subscription",
+        details={name: value for name, value in details.items() if value is not None},
+    )

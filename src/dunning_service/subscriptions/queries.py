@@ -1,0 +1,331 @@
+"""What is read of subscriptions: what was agreed from their own tables, what was done from the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dunning_service.errors import NotFound
+from dunning_service.ledger.fields import folded
+from dunning_service.ledger.fold import current_attempts
+from dunning_service.ledger.models import AttemptRow, PaymentRow
+from dunning_service.money import Money
+from dunning_service.providers import Outcome
+from dunning_service.subscriptions import PROVIDER
+from dunning_service.subscriptions.answers import AttemptView, PaymentView, PayNowView, SubscriptionView
+from dunning_service.subscriptions.commands import NO_SUCH_SUBSCRIPTION
+from dunning_service.subscriptions.filters import Order, SubscriptionFilters
+from dunning_service.subscriptions.identifiers import merchant_uuid, token_uuid, transaction_uuid
+from dunning_service.subscriptions.models import ScheduledPaymentRow, SubscriptionRow
+from dunning_service.subscriptions.schedule import attempt_id, price_of
+from dunning_service.subscriptions.schemas import CustomerDetails
+from dunning_service.subscriptions.states import (
+    AttemptStatus,
+    FrequencyUnit,
+    PaymentStatus,
+    SubscriptionStatus,
+    TransactionType,
+)
+
+Row = Mapping[str, Any]
+
+_SUBSCRIPTIONS = SubscriptionRow.__table__.c
+_PAYMENTS = ScheduledPaymentRow.__table__.c
+_RECORDED = PaymentRow.__table__.c
+_ATTEMPTS = AttemptRow.__table__.c
+
+_ORDER: Mapping[Order, sa.ColumnElement[Any]] = {
+    Order.CREATION_DATE: _SUBSCRIPTIONS.created_at,
+    Order.START_DATE: _SUBSCRIPTIONS.starts_at,
+    Order.CUSTOMER_NAME: _SUBSCRIPTIONS.names_folded,
+    Order.STATUS: _SUBSCRIPTIONS.status,
+    Order.NUMBER_OF_PAYMENTS: _SUBSCRIPTIONS.number_of_payments,
+}
+_MADE_BY = (
+    _RECORDED.provider_payment_id,
+    _ATTEMPTS.provider_attempt_id,
+    _ATTEMPTS.digest,
+    _ATTEMPTS.reading,
+    _ATTEMPTS.outcome,
+    _ATTEMPTS.occurred_at,
+    _ATTEMPTS.stated_at,
+    _ATTEMPTS.sequence,
+    _ATTEMPTS.code,
+    _ATTEMPTS.message,
+    _ATTEMPTS.category,
+    _ATTEMPTS.details,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """What the payments of a subscription come to."""
+
+    paid_minor: int = 0
+    paid_count: int = 0
+    last_due_at: datetime | None = None
+    next_attempt_at: datetime | None = None
+
+
+async def read_subscription(connection: AsyncConnection, merchant_id: int, subscription_id: str) -> SubscriptionView:
+    """One subscription. Raises NotFound, also for another merchant's."""
+    row = await _row_of(connection, merchant_id, subscription_id)
+    return (await _views(connection, merchant_id, [row]))[0]
+
+
+async def list_subscriptions(
+    connection: AsyncConnection, merchant_id: int, filters: SubscriptionFilters
+) -> tuple[Sequence[SubscriptionView], int]:
+    """A page of those that the filters leave, and how many they leave in all."""
+    conditions = _conditions(merchant_id, filters)
+    counted = sa.select(sa.func.count()).select_from(SubscriptionRow.__table__).where(*conditions)
+    total = int((await connection.execute(counted)).scalar_one())
+    if filters.offset >= total:
+        return (), total
+    column, is_ascending = _ORDER[filters.order], filters.is_ascending
+    by = [one.asc() if is_ascending else one.desc() for one in (column, _SUBSCRIPTIONS.created_at, _SUBSCRIPTIONS.id)]
+    # where nothing stands comes last, on either database
+    by[0] = by[0].nulls_last()
+    statement = _every_column().where(*conditions).order_by(*by).offset(filters.offset).limit(filters.page_size)
+    rows = [dict(row) for row in (await connection.execute(statement)).mappings()]
+    return await _views(connection, merchant_id, rows), total
+
+
+async def list_payments(connection: AsyncConnection, merchant_id: int, subscription_id: str) -> Sequence[PaymentView]:
+    """The payments of a subscription in their order, each with the attempts at it. Raises NotFound."""
+    await _row_of(connection, merchant_id, subscription_id)
+    statement = _payments_of(merchant_id, subscription_id).order_by(_PAYMENTS.number)
+    payments = [dict(row) for row in (await connection.execute(statement)).mappings()]
+    attempts = await _attempts(connection, merchant_id, _RECORDED.provider_subscription_id == subscription_id)
+    return [
+        PaymentView(
+            id=UUID(payment["id"]),
+            due_at=payment["due_at"],
+            status=PaymentStatus[payment["status"].upper()],
+            amount=Money(payment["amount_minor"], payment["currency"]),
+            number=payment["number"],
+            attempts=_attempt_views(payment, attempts.get(payment["id"], ())),
+        )
+        for payment in payments
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class FirstAttempt:
+    """What is known of the attempt that began with a subscription."""
+
+    view: PayNowView
+    may_be_told_soon: bool
+    """True while whoever began it may still be waiting for its gateway."""
+
+
+async def first_attempt(connection: AsyncConnection, merchant_id: int, subscription_id: str) -> FirstAttempt | None:
+    """The attempt that began with a subscription; None for one that was created with a start."""
+    subscription = await _row_of(connection, merchant_id, subscription_id)
+    if not subscription["pays_now"]:
+        return None
+    statement = _payments_of(merchant_id, subscription_id).where(_PAYMENTS.number == 1)
+    payment = dict((await connection.execute(statement)).mappings().one())
+    found = await _attempts(connection, merchant_id, _RECORDED.provider_payment_id == payment["id"])
+    recorded = next((row for row in found.get(payment["id"], ()) if row["sequence"] == 1), None)
+    in_flight = payment["attempt_in_flight"] == 1
+    told: Row
+    if recorded is not None:
+        attempt, told = _attempt_view(merchant_id, recorded), recorded
+    elif in_flight:
+        attempt, told = _in_flight(payment), {}
+    else:
+        # it was given up before anything was charged, because the subscription had ended
+        attempt, told = _unrecorded(payment, 1, AttemptStatus.ERROR), {"message": payment["reason"]}
+    next_attempt_at = told.get("details", {}).get("next_attempt_at")
+    view = PayNowView(
+        transaction_type=TransactionType(subscription["transaction_type"]),
+        attempt=attempt,
+        amount=Money(payment["amount_minor"], payment["currency"]),
+        code=told.get("code"),
+        message=told.get("message"),
+        category=told.get("category"),
+        next_attempt_at=None if next_attempt_at is None else datetime.fromisoformat(next_attempt_at),
+    )
+    return FirstAttempt(view, may_be_told_soon=recorded is None and in_flight and not payment["lookups"])
+
+
+async def failed_payment_ids(connection: AsyncConnection, merchant_id: int, subscription_id: str) -> Collection[str]:
+    """The payments of a subscription that stand as failed."""
+    of_it = (_PAYMENTS.merchant_id == merchant_id, _PAYMENTS.subscription_id == subscription_id)
+    return (
+        (await connection.execute(sa.select(_PAYMENTS.id).where(*of_it, _PAYMENTS.status == "failed"))).scalars().all()
+    )
+
+
+def _every_column() -> sa.Select[*tuple[Any, ...]]:
+    return sa.select(*_SUBSCRIPTIONS)
+
+
+def _payments_of(merchant_id: int, subscription_id: str) -> sa.Select[*tuple[Any, ...]]:
+    return sa.select(*_PAYMENTS).where(
+        _PAYMENTS.merchant_id == merchant_id, _PAYMENTS.subscription_id == subscription_id
+    )
+
+
+async def _row_of(connection: AsyncConnection, merchant_id: int, subscription_id: str) -> Row:
+    this = (_SUBSCRIPTIONS.merchant_id == merchant_id, _SUBSCRIPTIONS.id == subscription_id)
+    row = (await connection.execute(_every_column().where(*this))).mappings().one_or_none()
+    if row is None:
+        raise NotFound(NO_SUCH_SUBSCRIPTION)
+    return dict(row)
+
+
+def _conditions(merchant_id: int, filters: SubscriptionFilters) -> list[sa.ColumnElement[bool]]:
+    found: list[sa.ColumnElement[bool]] = [_SUBSCRIPTIONS.merchant_id == merchant_id]
+    if filters.customer_ids:
+        found.append(_SUBSCRIPTIONS.customer_id.in_([str(one) for one in filters.customer_ids]))
+    if filters.status_ids:
+        found.append(_SUBSCRIPTIONS.status.in_([one.name.lower() for one in filters.status_ids]))
+    if filters.search is not None:
+        found.append(_SUBSCRIPTIONS.names_folded.contains(folded(filters.search), autoescape=True))
+    return found
+
+
+async def _views(connection: AsyncConnection, merchant_id: int, rows: Sequence[Row]) -> Sequence[SubscriptionView]:
+    ids = [row["id"] for row in rows]
+    sums = await _sums(connection, merchant_id, ids)
+    last_paid = await _last_paid(connection, merchant_id, ids)
+    return [_view(row, sums.get(row["id"], Sums()), last_paid.get(row["id"])) for row in rows]
+
+
+async def _sums(connection: AsyncConnection, merchant_id: int, ids: Sequence[str]) -> Mapping[str, Sums]:
+    is_paid = _PAYMENTS.status == "paid"
+    statement = (
+        sa.select(
+            _PAYMENTS.subscription_id,
+            sa.func.sum(sa.case((is_paid, _PAYMENTS.amount_minor), else_=0)),
+            sa.func.sum(sa.case((is_paid, 1), else_=0)),
+            sa.func.max(_PAYMENTS.due_at),
+            sa.func.min(_PAYMENTS.next_attempt_at),
+        )
+        .where(_PAYMENTS.merchant_id == merchant_id, _PAYMENTS.subscription_id.in_(ids))
+        .group_by(_PAYMENTS.subscription_id)
+    )
+    return {
+        found: Sums(int(minor), int(count), last_due_at, next_attempt_at)
+        for found, minor, count, last_due_at, next_attempt_at in await connection.execute(statement)
+    }
+
+
+async def _last_paid(connection: AsyncConnection, merchant_id: int, ids: Sequence[str]) -> Mapping[str, datetime]:
+    """When each subscription was paid last: the moments are the ledger's."""
+    statement = (
+        sa.select(_RECORDED.provider_subscription_id, sa.func.max(_ATTEMPTS.occurred_at))
+        .where(
+            *_made_by_us(merchant_id),
+            _RECORDED.provider_subscription_id.in_(ids),
+            _ATTEMPTS.outcome == Outcome.SUCCEEDED.value,
+        )
+        .group_by(_RECORDED.provider_subscription_id)
+    )
+    return {row[0]: row[1] for row in await connection.execute(statement)}
+
+
+def _view(row: Row, sums: Sums, last_paid_at: datetime | None) -> SubscriptionView:
+    merchant_id = row["merchant_id"]
+    status = SubscriptionStatus[row["status"].upper()]
+    return SubscriptionView(
+        id=UUID(row["id"]),
+        merchant_id=merchant_uuid(merchant_id),
+        payment_processor_id=UUID(row["payment_processor_id"]),
+        status=status,
+        transaction_type=TransactionType(row["transaction_type"]),
+        customer_id=UUID(row["customer_id"]),
+        payment_method_id=UUID(row["payment_method_id"]),
+        price=price_of(row),
+        already_paid_minor=sums.paid_minor,
+        unit=FrequencyUnit(row["frequency_unit"]),
+        every=row["frequency"],
+        created_at=row["created_at"],
+        starts_at=row["starts_at"],
+        ends_at=_ends_at(row, sums),
+        last_paid_at=last_paid_at,
+        next_due_at=sums.next_attempt_at,
+        paid_count=sums.paid_count,
+        number_of_payments=row["number_of_payments"],
+        customer=CustomerDetails.model_construct(
+            customer_name=row["customer_name"],
+            company_name=row["company_name"],
+            email_address=row["customer_email"],
+            phone_number=row["customer_phone"],
+        ),
+        source_id=token_uuid(merchant_id, row["token_id"]),
+        source_name=row["token_name"],
+    )
+
+
+def _ends_at(row: Row, sums: Sums) -> datetime | None:
+    """When its last payment is due, or when it ended if that was before."""
+    last_due_at = None if row["number_of_payments"] is None else sums.last_due_at
+    moments = [moment for moment in (last_due_at, row["ended_at"]) if moment is not None]
+    return min(moments, default=None)
+
+
+def _made_by_us(merchant_id: int) -> tuple[sa.ColumnElement[bool], ...]:
+    """The attempts of payments that this service charges: another provider may speak of the same subscription."""
+    return (
+        _RECORDED.merchant_id == merchant_id,
+        _RECORDED.provider == PROVIDER,
+        _ATTEMPTS.merchant_id == _RECORDED.merchant_id,
+        _ATTEMPTS.payment_id == _RECORDED.id,
+    )
+
+
+async def _attempts(
+    connection: AsyncConnection, merchant_id: int, which: sa.ColumnElement[bool]
+) -> Mapping[str, Sequence[Row]]:
+    """The attempts at payments as they hold, in the order in which they were made, by the payment's id."""
+    statement = sa.select(*_MADE_BY).where(*_made_by_us(merchant_id), which)
+    found: dict[str, list[Any]] = {}
+    for row in (await connection.execute(statement)).all():
+        found.setdefault(row.provider_payment_id, []).append(row)
+    return {
+        payment: [dict(row._mapping) for row in sorted(current_attempts(rows), key=lambda row: row.sequence)]
+        for payment, rows in found.items()
+    }
+
+
+def _attempt_views(payment: Row, recorded: Sequence[Row]) -> Sequence[AttemptView]:
+    views = [_attempt_view(payment["merchant_id"], row) for row in recorded]
+    in_flight = payment["attempt_in_flight"]
+    if in_flight is not None and all(row["sequence"] != in_flight for row in recorded):
+        views.append(_in_flight(payment))
+    return views
+
+
+def _attempt_view(merchant_id: int, row: Row) -> AttemptView:
+    details = row["details"]
+    reference = details.get("transaction_id")
+    return AttemptView(
+        id=UUID(row["provider_attempt_id"]),
+        executed_at=row["occurred_at"],
+        status=AttemptStatus[details["status"].upper()],
+        transaction_id=None if reference is None else transaction_uuid(merchant_id, reference),
+    )
+
+
+def _in_flight(payment: Row) -> AttemptView:
+    """An attempt that the ledger does not have yet. Nobody knows of one that has been looked up in vain."""
+    status = AttemptStatus.UNKNOWN if payment["lookups"] else AttemptStatus.PENDING
+    return _unrecorded(payment, payment["attempt_in_flight"], status)
+
+
+def _unrecorded(payment: Row, number: int, status: AttemptStatus) -> AttemptView:
+    return AttemptView(
+        id=UUID(attempt_id(payment["id"], number)),
+        executed_at=payment["updated_at"],
+        status=status,
+        transaction_id=None,
+    )

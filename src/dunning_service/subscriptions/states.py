@@ -1,0 +1,87 @@
+"""The numbers and words that travel together on the wire: `statusId` 5 beside `status` "Terminated".
+
+Of these, only the transaction types, the frequency units and "Terminated" stand in ARISE's document; the other numbers
+are this service's own, so a client does better to read the words.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class Numbered(IntEnum):
+    """A number on the wire that has a word beside it."""
+
+    @property
+    def text(self) -> str:
+        """The word: `ACH_DEBIT` is "AchDebit"."""
+        return self.name.title().replace("_", "")
+
+
+class TransactionType(Numbered):
+    """What each payment asks of the payment method."""
+
+    AUTHORIZATION = 1
+    SALE = 2
+    ACH_DEBIT = 11
+
+    @property
+    def is_card(self) -> bool:
+        return self is not TransactionType.ACH_DEBIT
+
+
+class FrequencyUnit(Numbered):
+    """What `paymentFrequency` counts."""
+
+    DAY = 1
+    WEEK = 2
+    MONTH = 3
+
+
+class SubscriptionStatus(Numbered):
+    """What has become of a subscription."""
+
+    ACTIVE = 1
+    COMPLETED = 2
+    FAILED = 3
+    """Its first payment never succeeded, and nothing more is tried."""
+    PAUSED = 4
+    TERMINATED = 5
+
+    @property
+    def is_final(self) -> bool:
+        """True when none of its payments will be charged any more."""
+        return self in (SubscriptionStatus.COMPLETED, SubscriptionStatus.FAILED, SubscriptionStatus.TERMINATED)
+
+
+class PaymentStatus(Numbered):
+    """What has become of one payment of a subscription."""
+
+    SCHEDULED = 1
+    PROCESSING = 2
+    PAID = 3
+    FAILED = 4
+    CANCELLED = 5
+
+
+class AttemptStatus(Numbered):
+    """What has become of one try at a payment."""
+
+    PENDING = 1
+    SUCCEEDED = 2
+    DECLINED = 3
+    ERROR = 4
+    """The try itself went wrong: the method was not asked, or did not decide."""
+    UNKNOWN = 5
+    """Nobody knows yet whether the money moved."""
+
+    @property
+    def is_final(self) -> bool:
+        """True when it is known whether the money moved."""
+        return self in (AttemptStatus.SUCCEEDED, AttemptStatus.DECLINED, AttemptStatus.ERROR)
+
+
+class SourceType(Numbered):
+    """How a subscription came to be."""
+
+    API = 1

@@ -1,0 +1,155 @@
+"""Money that came in is recorded however late it is heard of, and nothing is charged that nobody would record."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from contract._subscriptions import created, failed_payments, get, use_gateway, use_sandbox
+from dunning_service.charging.claims import Claim, Share, claim_due, claim_of_first
+from dunning_service.charging.worker import Worker
+from dunning_service.gateways import Charged, ChargeOutcome, ChargeRequest, NotCharged, OutcomeUnknown
+from dunning_service.merchants.directory import Scope
+from running import RunningService
+
+LEASE = timedelta(seconds=120)
+TOMORROW = "2026-11-22T09:00:00Z"
+
+
+class Scripted:
+    """A gateway that does what it is told next, and keeps a book of what it charged."""
+
+    name = "scripted"
+
+    def __init__(self, *answers: Charged | Exception) -> None:
+        self.answers = list(answers)
+        self.charged: list[str] = []
+
+    async def charge(self, key: str, request: ChargeRequest) -> Charged:
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        self.charged.append(key)
+        return answer
+
+    async def lookup(self, key: str) -> Charged | None:
+        return None
+
+    def method_problem(self, payment_method_id: UUID) -> str | None:
+        return None
+
+    async def close(self) -> None: ...
+
+
+PAID = Charged(outcome=ChargeOutcome.SUCCEEDED, provider_transaction_id="t1")
+
+
+async def claimed(service: RunningService) -> Claim:
+    with service.database.write() as connection:
+        (claim,) = claim_due(connection, service.clock(), limit=5, lease=LEASE)
+    return claim
+
+
+async def a_due_payment(service: RunningService, **given: Any) -> dict[str, Any]:
+    made: dict[str, Any] = await created(service, paymentStartDateTime=TOMORROW, numberOfPayments=1, **given)
+    service.clock.advance(timedelta(days=1))
+    return made
+
+
+async def test_a_late_success_is_recorded_though_another_has_given_the_attempt_up(service: RunningService) -> None:
+    gateway = Scripted(PAID)
+    use_gateway(service, gateway)
+    made = await a_due_payment(service)
+    late = await claimed(service)
+    service.clock.advance(LEASE + timedelta(seconds=1))
+    await service.client.post(f"/sub-api/v1/subscriptions/{made['id']}/terminate", headers=service.auth)
+    await service.app.state.services.charging.attempt(await claimed(service))  # looked up, not found, withheld
+
+    still_held = replace(late, payment={**late.payment, "wake_at": service.clock() + LEASE})
+    await service.app.state.services.charging.attempt(still_held)
+
+    assert len(gateway.charged) == 1
+    (payment,) = await get(service, f"/{made['id']}/payments")
+    assert (payment["status"], [one["status"] for one in payment["attempts"]]) == ("Paid", ["Succeeded"])
+
+
+async def test_nothing_is_charged_when_the_claim_has_run_out(service: RunningService) -> None:
+    gateway = Scripted(PAID)
+    use_gateway(service, gateway)
+    await a_due_payment(service)
+    claim = await claimed(service)
+    service.clock.advance(LEASE)
+
+    await service.app.state.services.charging.attempt(claim)
+
+    assert gateway.charged == []
+
+
+async def test_the_first_attempt_is_not_made_for_whoever_comes_too_late(service: RunningService) -> None:
+    use_sandbox(service)
+    made = await created(service)  # paid at once
+
+    async with service.database.read() as connection:
+        assert await claim_of_first(connection, service.merchant.id, made["id"]) is None
+
+
+async def test_a_refusal_after_it_was_not_found_is_certain(service: RunningService) -> None:
+    use_gateway(service, Scripted(OutcomeUnknown("no answer"), NotCharged("no such customer")))
+    made = await a_due_payment(service)
+    services = service.app.state.services
+    worker = Worker(service.database, services.charging, service.clock)
+
+    await worker.run_once()
+    service.clock.advance(timedelta(seconds=5))
+    await worker.run_once()
+
+    (payment,) = await get(service, f"/{made['id']}/payments")
+    assert (payment["status"], [one["status"] for one in payment["attempts"]]) == ("Failed", ["Error"])
+
+
+@pytest.mark.parametrize("tried_before", [False, True])
+async def test_what_could_not_be_asked_for_stays_due(service: RunningService, tried_before: bool) -> None:
+    declined = Charged(outcome=ChargeOutcome.DECLINED, provider="stripe", code="insufficient_funds")
+    gateway = Scripted(*([declined] if tried_before else []), PAID)
+    use_gateway(service, gateway)
+    made = await a_due_payment(service)
+    services = service.app.state.services
+    worker = Worker(service.database, services.charging, service.clock)
+    if tried_before:
+        await worker.run_once()
+        service.clock.advance(timedelta(days=1))
+
+    use_gateway(service, None)
+    await worker.run_once()
+    assert len(await failed_payments(service)) == tried_before
+
+    use_gateway(service, gateway)
+    service.clock.advance(timedelta(seconds=5))
+    await worker.run_once()
+    (payment,) = await get(service, f"/{made['id']}/payments")
+    assert payment["status"] == "Paid"
+
+
+async def test_a_merchant_whose_gateway_hangs_leaves_room_for_the_others(service: RunningService) -> None:
+    other = await service.add_merchant("Denmark", time_zone="UTC")
+    token = await service.add_token(other, scopes=[Scope.READ, Scope.WRITE])
+    use_sandbox(service)
+    use_sandbox(service, other)
+    for _ in range(4):
+        await created(service, paymentStartDateTime=TOMORROW, numberOfPayments=1)
+    await created(service, token=token, paymentStartDateTime="2026-11-22T09:01:00Z", numberOfPayments=1)
+    service.clock.advance(timedelta(days=1))
+
+    def claim(share: Share) -> list[int]:
+        with service.database.write() as connection:
+            claims = claim_due(connection, service.clock(), limit=4, lease=LEASE, share=share)
+        return [claim.payment["merchant_id"] for claim in claims]
+
+    mine = service.merchant.id
+    assert claim(Share(most=3, under_way={mine: 1})) == [mine, mine, other.id]
+    assert claim(Share(most=3, under_way={mine: 3})) == []
+    assert claim(Share(most=3)) == [mine, mine]
