@@ -152,7 +152,7 @@ def test_every_rule_about_retries_is_explained() -> None:
     cells = [line.split(" | ")[0] for line in rows_under(README, "| Rule | When | What happens |")]
     assert {rule for cell in cells for rule in re.findall(r"`(\w+)`", cell)} == set(Rule)
     waiting = rows_under(OPERATIONS, "| `next_attempt_rule` | Whose turn it is | What to do |")
-    moving = {Rule.LADDER, Rule.NETWORK_LIMIT}
+    moving = {Rule.LADDER, Rule.NETWORK_LIMIT, Rule.POSTPONED}
     assert {rule for line in waiting for rule in re.findall(r"`(\w+)`", line.split(" | ")[0])} == set(Rule) - moving
 
 

@@ -33,6 +33,13 @@ log = structlog.get_logger("dunning_service.charging")
 _LATER = timedelta(hours=1)
 """When a row that belongs to nothing is looked at again."""
 
+_DECIDED = {
+    Status.INVOICED.value: "invoiced",
+    Status.DEBT_COLLECTION.value: "sent to collection",
+    Status.PAID.value: "marked as paid",
+    Status.CANCELLED.value: "cancelled",
+}
+
 _TABLE: Any = ScheduledPaymentRow.__table__
 _PAYMENTS = _TABLE.c
 
@@ -65,7 +72,7 @@ class Claim:
         ended = ENDED.get(self.subscription["status"])
         if ended is not None:
             return ended
-        return None if self.decided is None else f"not tried again: somebody has decided that it is {self.decided}"
+        return None if self.decided is None else f"the planned attempt was not made: it was {_DECIDED[self.decided]}"
 
     @property
     def key(self) -> str:
@@ -189,8 +196,9 @@ class Backlog:
 
     attempts: int
     oldest: datetime | None
-    unknown: int
-    """Attempts of which it was asked in vain what became of them. It is asked again."""
+    stuck: int
+    """Attempts that came to nothing when they were last tried: the gateway could not be asked, or could not tell what
+    became of them. They are tried again."""
 
 
 def backlog(connection: Connection, now: datetime) -> Backlog:
@@ -198,15 +206,14 @@ def backlog(connection: Connection, now: datetime) -> Backlog:
     count, oldest = connection.execute(
         sa.select(sa.func.count(), sa.func.min(_PAYMENTS.wake_at)).where(_PAYMENTS.wake_at <= now)
     ).one()
-    unknown = connection.execute(
+    stuck = connection.execute(
         sa.select(sa.func.count()).where(
             # within the index of what is due: none of them waits longer than this
             _PAYMENTS.wake_at <= now + LOOK_AGAIN_LAST,
-            _PAYMENTS.attempt_in_flight.is_not(None),
             _PAYMENTS.lookups > 0,
         )
     ).scalar_one()
-    return Backlog(count, oldest, unknown)
+    return Backlog(count, oldest, stuck)
 
 
 def _claims(connection: Connection, payments: Sequence[Mapping[str, Any]]) -> list[Claim]:

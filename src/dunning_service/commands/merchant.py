@@ -83,7 +83,7 @@ def set_(
         bool,
         typer.Option(
             "--even-under-way",
-            help="Change the gateway while charges have no outcome yet, because the new one knows of them too.",
+            help="Charges that have no outcome yet are looked up at the new gateway too, because it knows of them.",
         ),
     ] = False,
     retry_ladder: Annotated[
@@ -168,6 +168,8 @@ def _change_gateway(
 ) -> SigningSecret | None:
     """Answers the signing secret, if one was made."""
     connection, now = opened.connection, opened.now
+    if even_under_way and choice is not _Choice.SANDBOX and url is None:
+        raise ConfigurationError("--even-under-way goes with another gateway: add --gateway or --gateway-url")
     if choice in (_Choice.SANDBOX, _Choice.NONE) and url is not None:
         raise ConfigurationError(f"--gateway-url goes with --gateway http, and not with {choice}")
     if choice is _Choice.SANDBOX:

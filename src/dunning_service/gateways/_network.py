@@ -75,6 +75,9 @@ def allowed_url(url: str, rules: NetworkRules) -> str:
         raise ConfigurationError(
             f"{_shown(url)} is not encrypted: use https, or set DUNNING_GATEWAY_ALLOW_HTTP=true for a demonstration"
         )
+    problem = _problem_of(host, rules) if _is_address(host) else None
+    if problem is not None:
+        raise ConfigurationError(f"the charging endpoint {_shown(url)} is at {problem}")
     port = parsed.port or _DEFAULT_PORTS[scheme]
     if (host, port) not in _allowed(rules.hosts, _DEFAULT_PORTS[scheme]):
         entry = host if port == _DEFAULT_PORTS[scheme] else f"{_bracketed(host)}:{port}"
@@ -130,7 +133,7 @@ class PinnedTransport(httpx.AsyncBaseTransport):
     """
 
     def __init__(self, rules: NetworkRules, tls: SSLContext, resolve: Resolve = system_addresses) -> None:
-        self._allow_private = rules.allow_private_addresses
+        self._rules = rules
         self._resolve = resolve
         self._inner = httpx.AsyncHTTPTransport(verify=tls, trust_env=False)
 
@@ -142,10 +145,9 @@ class PinnedTransport(httpx.AsyncBaseTransport):
         except OSError as error:
             raise httpx.ConnectError(f"its address is not to be found: {error}") from error
         for address in addresses:
-            problem = address_problem(address, self._allow_private)
+            problem = _problem_of(address, self._rules)
             if problem is not None:
-                way_out = "" if address_problem(address, True) else "; DUNNING_GATEWAY_ALLOW_PRIVATE=true allows it"
-                raise AddressRefused(f"{host} has the address {address}, which is {problem}{way_out}")
+                raise AddressRefused(f"{host} has the address {address}, which is {problem}")
         failed: Exception = httpx.ConnectError(f"{host} has no address")
         for address in addresses:
             try:
@@ -187,6 +189,22 @@ def _allowed(hosts: Iterable[str], default_port: int) -> set[tuple[str, int]]:
 
 def _ascii_host(url: httpx.URL) -> str:
     return url.raw_host.decode("ascii").rstrip(".").lower()
+
+
+def _problem_of(address: str, rules: NetworkRules) -> str | None:
+    """Why these rules refuse an address, and what would allow it, if anything would; None when they do not."""
+    problem = address_problem(address, rules.allow_private_addresses)
+    if problem is None or address_problem(address, allow_private=True) is not None:
+        return problem
+    return f"{problem}; DUNNING_GATEWAY_ALLOW_PRIVATE=true allows it"
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _bracketed(host: str) -> str:

@@ -27,6 +27,8 @@ class Rule(StrEnum):
     CUSTOMER_ACTION = "customer_action"
     AUTHENTICATION = "authentication"
     MERCHANT_FIX = "merchant_fix"
+    POSTPONED = "postponed"
+    """Nothing was asked of the gateway: `subscriptions.outcomes.postponed`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,7 +76,9 @@ class SubscriptionFilters(Parameters):
         tuple[SubscriptionStatus, ...],
         BeforeValidator(_statuses),
         WithJsonSchema({"type": "array", "items": {"type": "integer", "enum": [1, 2, 3, 4, 5]}}),
-    ] = Field((), alias="statusIds", description="only of these statuses")
+    ] = Field(
+        (), alias="statusIds", description="only of these statuses; several by repeating it: `statusIds=1&statusIds=5`"
+    )
     search: Text | None = Field(None, description="part of the customer's or the company's name, whatever its case")
     order: Annotated[Order, BeforeValidator(_order), WithJsonSchema({"type": "string", "enum": [*Order]})] = Field(
         Order.CREATION_DATE,

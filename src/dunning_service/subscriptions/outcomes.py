@@ -136,7 +136,7 @@ def postponed(known: Known, why: str, now: datetime) -> Effect:
         "lookups": known.payment["lookups"] + 1,
         "next_attempt_at": at,
         "wake_at": at,
-        "rule": Rule.MERCHANT_FIX.value,
+        "rule": Rule.POSTPONED.value,
         "reason": why,
     }
     return Effect({}, inserts=_following(known, now), updates=[_change(known, changes, now)], keeps_delivery=False)

@@ -17,6 +17,7 @@ from dunning_service.ledger.fold import current_attempts
 from dunning_service.ledger.models import AttemptRow, PaymentRow
 from dunning_service.money import Money
 from dunning_service.providers import Outcome
+from dunning_service.recovery.policy import Rule
 from dunning_service.subscriptions import PROVIDER
 from dunning_service.subscriptions.answers import AttemptView, PaymentView, PayNowView, SubscriptionView
 from dunning_service.subscriptions.commands import NO_SUCH_SUBSCRIPTION
@@ -125,6 +126,9 @@ class FirstAttempt:
     """True while whoever began it may still be waiting for its gateway."""
 
 
+_NOT_SENT = "the charge could not be sent to the gateway yet; it is sent as soon as it can be"
+
+
 async def first_attempt(connection: AsyncConnection, merchant_id: int, subscription_id: str) -> FirstAttempt | None:
     """The attempt that began with a subscription; None for one that was created with a start."""
     subscription = await _row_of(connection, merchant_id, subscription_id)
@@ -136,14 +140,21 @@ async def first_attempt(connection: AsyncConnection, merchant_id: int, subscript
     recorded = next((row for row in found.get(payment["id"], ()) if row["sequence"] == 1), None)
     in_flight = payment["attempt_in_flight"] == 1
     told: Row
+    next_attempt_at = None
     if recorded is not None:
+        # as it was planned then: the same request is answered as the first time
+        planned = recorded["details"].get("next_attempt_at")
+        next_attempt_at = None if planned is None else datetime.fromisoformat(planned)
         attempt, told = _attempt_view(merchant_id, recorded), recorded
     elif in_flight:
         attempt, told = _in_flight(payment), {}
+    elif payment["rule"] == Rule.POSTPONED.value:
+        # why is for the operator, in the log and with the payment's schedule
+        attempt, told = _unrecorded(payment, 1, AttemptStatus.PENDING), {"message": _NOT_SENT}
+        next_attempt_at = payment["next_attempt_at"]
     else:
         # it was given up before anything was charged, because the subscription had ended
         attempt, told = _unrecorded(payment, 1, AttemptStatus.ERROR), {"message": payment["reason"]}
-    next_attempt_at = told.get("details", {}).get("next_attempt_at")
     view = PayNowView(
         transaction_type=TransactionType(subscription["transaction_type"]),
         attempt=attempt,
@@ -151,7 +162,7 @@ async def first_attempt(connection: AsyncConnection, merchant_id: int, subscript
         code=told.get("code"),
         message=told.get("message"),
         category=told.get("category"),
-        next_attempt_at=None if next_attempt_at is None else datetime.fromisoformat(next_attempt_at),
+        next_attempt_at=next_attempt_at,
     )
     return FirstAttempt(view, may_be_told_soon=recorded is None and in_flight and not payment["lookups"])
 

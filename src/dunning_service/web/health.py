@@ -73,4 +73,4 @@ async def _due(found: Services) -> Due | None:
         log.warning("database.unavailable", error=type(error).__name__)
         return None
     since = 0.0 if waiting.oldest is None else (now - waiting.oldest).total_seconds()
-    return Due(waiting.attempts, since, waiting.unknown)
+    return Due(waiting.attempts, since, waiting.stuck)

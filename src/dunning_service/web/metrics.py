@@ -45,8 +45,8 @@ class Due:
     attempts: int
     oldest_seconds: float
     """How long the oldest of them has been waiting; 0 when there are none."""
-    unknown: int
-    """Attempts of which nobody could tell yet what became of them."""
+    stuck: int
+    """Attempts that came to nothing when they were last tried."""
 
 
 class Metrics:
@@ -165,16 +165,18 @@ class _Asked(Collector):
             "dunning_due_attempts", "Attempts to charge, or to find out what became of one, that are due."
         )
         oldest = GaugeMetricFamily("dunning_oldest_due_seconds", "How long the oldest of those has been due.")
-        unknown = GaugeMetricFamily(
-            "dunning_unknown_attempts", "Attempts whose outcome the gateway could not tell when it was last asked."
+        stuck = GaugeMetricFamily(
+            "dunning_stuck_attempts",
+            "Attempts that came to nothing when last tried: "
+            "the gateway could not be asked, or could not tell the outcome.",
         )
         if self._due is not None:
-            unknown.add_metric([], self._due.unknown)
+            stuck.add_metric([], self._due.stuck)
             attempts.add_metric([], self._due.attempts)
             oldest.add_metric([], self._due.oldest_seconds)
         yield attempts
         yield oldest
-        yield unknown
+        yield stuck
 
 
 def _forget_dead_processes(folder: Path) -> None:

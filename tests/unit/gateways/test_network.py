@@ -126,19 +126,17 @@ async def test_a_name_that_leads_inside_is_refused_before_anything_is_sent() -> 
     assert endpoint.connections == 0
 
 
-async def test_an_address_written_as_the_host_is_judged_too() -> None:
-    async with running(says(200, PAID)) as endpoint:
-        gateway = a_gateway(endpoint, rules={"allow_private_addresses": False})
-        with pytest.raises(NotCharged, match="a loopback address"):
-            await gateway.charge(KEY, a_request())
-        await gateway.close()
-    assert endpoint.connections == 0
+def test_an_address_written_as_the_host_is_refused_when_it_is_set() -> None:
+    with pytest.raises(ConfigurationError, match="a loopback address; DUNNING_GATEWAY_ALLOW_PRIVATE=true"):
+        a_gateway(rules={"allow_private_addresses": False})
+    with pytest.raises(ConfigurationError, match=r"a link-local address$"):
+        allowed_url("https://169.254.169.254/", NetworkRules(hosts=["169.254.169.254"]))
 
 
 async def test_cloud_metadata_is_never_called() -> None:
     async with running(says(200, PAID)) as endpoint:
         gateway = a_gateway(endpoint, **by_name(endpoint, resolve=resolver(["169.254.169.254"])))
-        with pytest.raises(NotCharged, match=r"a link-local address$"):
+        with pytest.raises(NotCharged, match=r"link-local address$"):
             await gateway.charge(KEY, a_request())
         await gateway.close()
 
@@ -206,7 +204,9 @@ async def test_the_systems_resolver_is_asked() -> None:
 
 
 def test_an_address_in_the_url_is_called_in_its_usual_form() -> None:
-    rules = NetworkRules(hosts=["[::1]:9000", "bücher.example", "pay.example.com"], allow_http=True)
+    rules = NetworkRules(
+        hosts=["[::1]:9000", "bücher.example", "pay.example.com"], allow_http=True, allow_private_addresses=True
+    )
     assert allowed_url("http://[::1]:9000/", rules) == "http://[::1]:9000"
     assert allowed_url("https://BÜCHER.example/x/", rules) == "https://xn--bcher-kva.example/x"
     assert allowed_url(" https://Pay.Example.com.:443/charges ", rules) == "https://pay.example.com/charges"

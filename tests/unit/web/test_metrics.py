@@ -80,4 +80,4 @@ def test_what_is_due_is_told_when_it_is_known() -> None:
     text = metrics.render(Due(3, 61.5, 2)).decode()
     assert "\ndunning_due_attempts 3.0\n" in text
     assert "\ndunning_oldest_due_seconds 61.5\n" in text
-    assert "\ndunning_unknown_attempts 2.0\n" in text
+    assert "\ndunning_stuck_attempts 2.0\n" in text
