@@ -25,6 +25,7 @@ from dunning_service.settings import Settings, load_settings
 from dunning_service.subscriptions import errors as subscription_errors
 from dunning_service.subscriptions import routes as subscriptions
 from dunning_service.web import health
+from dunning_service.web.crowding import TurnsSurplusAway
 from dunning_service.web.idempotency import ORIGINAL_REQUEST, REPLAYED
 from dunning_service.web.logs import configure_logs
 from dunning_service.web.middleware import AroundRequests
@@ -48,7 +49,7 @@ _NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False, "operat
 
 
 class Application(FastAPI):
-    """FastAPI with two layers of ours around all of its own."""
+    """FastAPI with three layers of ours around all of its own."""
 
     def __init__(self, problems: Problems, **options: Any) -> None:
         self._problems = problems
@@ -57,7 +58,8 @@ class Application(FastAPI):
 
     def build_middleware_stack(self) -> ASGIApp:
         notices = [route for route in self.router.routes if isinstance(route, NoticeRoute)]
-        return AroundRequests(NoticesFirst(super().build_middleware_stack(), notices, self._problems.answer))
+        refuse = self._problems.answer
+        return AroundRequests(TurnsSurplusAway(NoticesFirst(super().build_middleware_stack(), notices, refuse), refuse))
 
 
 def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:

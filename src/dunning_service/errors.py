@@ -50,6 +50,12 @@ class BodyTooLarge(DunningError):
     code = "body_too_large"
 
 
+class BodyTooSlow(DunningError):
+    """A body that did not arrive within DUNNING_RECEIVE_TIMEOUT_SECONDS."""
+
+    code = "body_too_slow"
+
+
 class UnsupportedMediaType(DunningError):
     """A body in a format or an encoding that this route does not read."""
 
@@ -111,6 +117,15 @@ class Unavailable(DunningError):
     def __init__(self, message: str, retry_after: int = 1) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class TooManyConnections(Unavailable):
+    """A connection more than DUNNING_MAX_CONNECTIONS."""
+
+    code = "too_many_connections"
+
+    def __init__(self) -> None:
+        super().__init__("too many connections are open; open another one later", retry_after=2)
 
 
 class FailuresChanged(Unavailable):

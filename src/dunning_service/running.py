@@ -23,6 +23,7 @@ from dunning_service.merchants.directory import Directory
 from dunning_service.merchants.keyring import keyring_of
 from dunning_service.recovery.ladder import parse_ladder
 from dunning_service.settings import Settings
+from dunning_service.web.body import Bodies
 from dunning_service.web.metrics import Metrics
 from dunning_service.web.services import Services
 
@@ -69,6 +70,11 @@ async def opened_services(settings: Settings, clock: Clock, *, with_worker: bool
             gateways=gateways,
             charging=Charging(database, writer, gateways, clock, metrics, parse_ladder(settings.retry_ladder)),
             metrics=metrics,
+            bodies=Bodies(
+                max_bytes=settings.max_body_bytes,
+                timeout_s=settings.receive_timeout_seconds,
+                max_arriving_bytes=settings.max_pending_bytes,
+            ),
         )
     finally:
         await gateways.close()

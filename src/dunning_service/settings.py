@@ -36,6 +36,19 @@ class Settings(BaseSettings):
         None, description="what `links` and printed addresses begin with, such as `https://dunning.example.com`"
     )
     max_body_bytes: int = Field(1_048_576, ge=1_024, description="largest request body; more is answered 413")
+    receive_timeout_seconds: float = Field(
+        30,
+        gt=0,
+        le=3_600,
+        description="how long the head of a request may take to arrive, and its body, and an answer to be read; slower "
+        "ones are answered 408, or hung up on",
+    )
+    max_connections: int = Field(
+        5_000,
+        ge=16,
+        le=100_000,
+        description="most open connections that are served, in each process; requests on more are answered 503",
+    )
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="origins, comma-separated, whose pages may call the lists; none by default"
     )
@@ -43,7 +56,9 @@ class Settings(BaseSettings):
     max_batch: int = Field(128, ge=1, le=1_000, description="most notices that share one commit")
     max_pending: int = Field(10_000, ge=1, description="most notices waiting for a commit; more are answered 503")
     max_pending_bytes: int = Field(
-        67_108_864, ge=1_048_576, description="most bytes of bodies waiting for a commit; more are answered 503"
+        67_108_864,
+        ge=1_048_576,
+        description="most bytes of bodies waiting for a commit, and of bodies that are arriving; more are answered 503",
     )
     read_connections: int = Field(5, ge=1, le=100, description="database connections for reading, in each process")
     allow_unsafe_durability: bool = Field(

@@ -101,7 +101,7 @@ async def get_invoice_payment_failed(request: Request) -> Response:
     """UserId and StatusId choose among them; 0, or none, is any. The token needs the scope `read`."""
     found = services(request)
     principal = await caller(request, Scope.READ)
-    body = await read_body(request, found.settings.max_body_bytes)
+    body = await read_body(request, found.bodies)
     wanted = read_request(PaymentIntentStatusRequest, body, _header(request, b"content-type"))
     media_type = reply_type(request)
     pages = pages_of_failures(found.database, principal.merchant.id, user_id=wanted.UserId, status_id=wanted.StatusId)
@@ -113,7 +113,7 @@ async def _record(request: Request, action: str) -> NoticeRecorded:
     found = services(request)
     with CountedNotice(found.metrics, PROVIDER.name) as counted:
         merchant = (await caller(request, Scope.INGEST)).merchant
-        body = await read_body(request, found.settings.max_body_bytes)
+        body = await read_body(request, found.bodies)
         headers = [(ACTION_HEADER.encode(), action.encode()), *kept_headers(request.scope["headers"])]
         delivery = Delivery(body, headers, found.clock())
         notice = Notice(

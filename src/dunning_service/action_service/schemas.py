@@ -162,6 +162,9 @@ ERRORS: dict[int | str, dict[str, Any]] = {
         "headers": {"WWW-Authenticate": {"schema": {"type": "string"}, "example": "Bearer"}},
     },
     403: _refused("The token may not do this", {"Message": "this token does not have the scope 'ingest'"}),
+    408: _refused(
+        "The body did not arrive in time", {"Message": "the body did not arrive within 30 seconds; send it again"}
+    ),
     413: _refused(
         "The body is too large",
         {"Message": "the body is larger than 1048576 bytes, which is the most this service takes"},

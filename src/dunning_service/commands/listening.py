@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import resource
 import socket
+from functools import partial
 from typing import Any
 
-from dunning_service.commands.bounded_http import BoundedHttp
+from dunning_service.commands.bounded_http import BoundedHttp, most_sockets
+from dunning_service.commands.printing import warn
 from dunning_service.errors import ConfigurationError
+from dunning_service.settings import Settings
 
 _DRAIN_S = 30
 _KEEP_ALIVE_S = 65
 """Longer than the minute after which load balancers let go of an idle connection: the one who reuses it must be the
 one who closes it, or a notice is lost on the way now and then."""
+
+_OTHER_FILES = 128
+"""Left for the database, the log and whatever else a process has open beside its callers' connections."""
 
 
 def bound(host: str, port: int, options: str) -> socket.socket:
@@ -33,7 +40,7 @@ def bound(host: str, port: int, options: str) -> socket.socket:
     return listening
 
 
-def server_options() -> dict[str, Any]:
+def server_options(settings: Settings) -> dict[str, Any]:
     """Of every server, whatever it serves."""
     return {
         "ws": "none",
@@ -42,7 +49,31 @@ def server_options() -> dict[str, Any]:
         "server_header": False,
         "proxy_headers": False,  # links begin with DUNNING_PUBLIC_URL; what a caller says of itself decides nothing
         "backlog": 2048,
-        "http": BoundedHttp,
+        "http": partial(
+            BoundedHttp,
+            receive_timeout_s=settings.receive_timeout_seconds,
+            max_connections=_affordable(settings.max_connections),
+        ),
         "timeout_keep_alive": _KEEP_ALIVE_S,
         "timeout_graceful_shutdown": _DRAIN_S,
     }
+
+
+def _affordable(wanted: int) -> int:
+    """How many connections this process can serve with the files that it may have open; it allows itself as many as it
+    needs, where it may. A process with none left could not accept a call, nor reach its database."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = most_sockets(wanted) + _OTHER_FILES
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return wanted
+    allowed = needed if hard == resource.RLIM_INFINITY else min(hard, needed)
+    if allowed > soft:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    if allowed == needed:
+        return wanted
+    found = max(1, (allowed - _OTHER_FILES) * 4 // 5)
+    warn(
+        f"this process may have {allowed:,} files open, which is enough for {found:,} connections and not for the "
+        f"{wanted:,} of DUNNING_MAX_CONNECTIONS: allow it {needed:,} (`ulimit -n`, or LimitNOFILE= of systemd)"
+    )
+    return found

@@ -126,7 +126,7 @@ def _migrate_embedded(url: URL) -> None:
 
 def _run(settings: Settings, listening: socket.socket, workers: int) -> None:
     configure_logs(settings.log_level)
-    config = uvicorn.Config(_APP, factory=True, lifespan="on", workers=workers, **server_options())
+    config = uvicorn.Config(_APP, factory=True, lifespan="on", workers=workers, **server_options(settings))
     if workers == 1:
         _run_here(config, listening)
         return

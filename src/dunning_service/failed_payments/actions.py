@@ -18,7 +18,7 @@ async def read_action(request: Request) -> ActionRequest:
 
     Raises UnsupportedMediaType, BodyTooLarge, or RequestValidationError naming what is wrong.
     """
-    body = await read_body(request, services(request).settings.max_body_bytes)
+    body = await read_body(request, services(request).bodies)
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json" and not (
         media_type.startswith("application/") and media_type.endswith("+json")

@@ -178,6 +178,7 @@ ACTION: Responses = {
         "action_does_not_apply",
         "send_to_collection does not apply to a payment that is cancelled; what applies now: reopen",
     ),
+    408: _problem(408, "Request Timeout", "body_too_slow", "the body did not arrive within 30 seconds; send it again"),
     413: _problem(413, "Content Too Large", "body_too_large", "the body is larger than 1048576 bytes"),
     415: _problem(
         415,

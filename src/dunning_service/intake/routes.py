@@ -44,6 +44,7 @@ _OPENAPI = {
         200: {"description": "The notice is safe on disk. The same notice again is answered in the same way."},
         401: {"description": "The signature is missing, wrong, or of another time"},
         404: {"description": "There is no such source, or it is disabled"},
+        408: {"description": "The body did not arrive in time"},
         413: {"description": "The body is too large"},
         415: {"description": "The body is compressed"},
         503: {"description": "It is not known to be recorded; send it again"},
@@ -61,7 +62,7 @@ async def take_webhook(request: Request) -> Response:
         # first, so that nobody has a body kept in memory for a source that does not exist
         source = await found.directory.source(scope["path_params"]["source_id"])
         counted.provider = source.provider.name
-        body = await read_body(request, found.settings.max_body_bytes)
+        body = await read_body(request, found.bodies)
         counted.recorded = await receive(found, source, body, scope["headers"], found.clock())
     return _acknowledgement(source.provider.name)
 

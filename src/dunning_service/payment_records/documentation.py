@@ -263,6 +263,11 @@ ERRORS: dict[int | str, dict[str, Any]] = {
     ),
     403: _error("The token lacks the scope that is needed", "this token does not have the scope 'write'"),
     404: _error("This merchant has nothing under that id", _UNKNOWN_ID.message, code=_UNKNOWN_ID.code, param="id"),
+    408: _error(
+        "The body did not arrive in time",
+        "the body did not arrive within 30 seconds; send it again",
+        {"Stripe-Should-Retry": "`true`: Stripe's clients try again"},
+    ),
     413: _error("The body is too large", "the body is larger than 1048576 bytes, which is the most this service takes"),
     503: _error(
         "The service cannot answer now. What was reported is not known to be recorded; the same request again reports "

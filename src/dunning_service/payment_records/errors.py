@@ -117,7 +117,7 @@ def render(request: Request, refusal: Refusal) -> Response:
     if param:
         error["param"] = param
     headers = {**refusal.headers, **headers_for(request)}
-    if status == 503:
+    if status in (408, 503):
         headers["stripe-should-retry"] = "true"
     return Response(orjson.dumps({"error": error}), status, headers, "application/json")
 

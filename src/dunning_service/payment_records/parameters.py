@@ -316,7 +316,7 @@ async def read_form(request: Request, model: type[ParametersT]) -> tuple[Paramet
     Raises InvalidParameters naming every one that is wrong; BodyTooLarge and UnsupportedMediaType for a body that is
     not to be read.
     """
-    body = await read_body(request, services(request).settings.max_body_bytes)
+    body = await read_body(request, services(request).bodies)
     if body:
         _require_form(request)
     query = _query(request)

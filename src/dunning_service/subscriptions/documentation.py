@@ -202,6 +202,9 @@ CREATE: Responses = {
         ),
         "The merchant has no gateway, or one that cannot be used",
     ),
+    408: _problem(
+        _refusal(408, "body_too_slow", "the body did not arrive within 30 seconds; send it again"), "Request Timeout"
+    ),
     413: _problem(
         _refusal(413, "body_too_large", "the body is larger than 1048576 bytes, which is the most this service takes"),
         "Content Too Large",

@@ -65,7 +65,7 @@ async def create(request: Request, principal: Writer) -> Response:
     request is still waiting for the gateway, the second waits up to five seconds with it.
     """
     found = services(request)
-    body = await json_body(request, found.settings.max_body_bytes)
+    body = await json_body(request, found.bodies)
     asked = Asked(path=PATH, headers=request.scope["headers"], body=body, idempotency_key=key_of(request, body))
     created = await create_subscription(found, principal, asked)
     return _answer(subscription_created(created.id, created.paid), is_replay=created.is_replay)

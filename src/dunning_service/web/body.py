@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import dataclass, field
+
 from starlette.requests import ClientDisconnect, Request
 
-from dunning_service.errors import BodyTooLarge, UnsupportedMediaType
+from dunning_service.errors import BodyTooLarge, BodyTooSlow, Unavailable, UnsupportedMediaType
 
 
-async def read_body(request: Request, limit: int) -> bytes:
+@dataclass(slots=True, kw_only=True)
+class Bodies:
+    """What the bodies of a process's requests may be."""
+
+    max_bytes: int
+    """Of each."""
+    timeout_s: float
+    """How long each may take to arrive."""
+    max_arriving_bytes: int
+    """Of all together that have begun to arrive and are not there in full."""
+    arriving_bytes: int = field(default=0, init=False)
+
+
+async def read_body(request: Request, bodies: Bodies) -> bytes:
     """The exact bytes that were sent, chunked or not.
 
-    Raises BodyTooLarge as soon as there are, or are going to be, more than `limit`; UnsupportedMediaType for a
-    compressed body; ClientDisconnect when the sender hangs up in the middle.
+    Raises BodyTooLarge as soon as there are, or are going to be, more than may be; BodyTooSlow when they have not
+    arrived in time; UnsupportedMediaType for a compressed body; Unavailable when too many bodies are arriving at once;
+    ClientDisconnect when the sender hangs up in the middle.
     """
+    limit = bodies.max_bytes
     for name, value in request.scope["headers"]:
         if name == b"content-length":
             # more than 19 digits: too large whatever they say
@@ -20,28 +38,44 @@ async def read_body(request: Request, limit: int) -> bytes:
                 raise _too_large(limit)
         elif name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
             raise UnsupportedMediaType("compressed bodies are not read: send it without Content-Encoding")
-    receive = request.receive
-    message = await receive()
-    if message["type"] == "http.disconnect":
-        raise ClientDisconnect
-    body: bytes = message.get("body", b"")
-    if not message.get("more_body", False):
-        if len(body) > limit:
-            raise _too_large(limit)
-        return body
-    parts, size = [body], len(body)
-    while message.get("more_body", False):
-        if size > limit:
-            raise _too_large(limit)
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        part = message.get("body", b"")
-        parts.append(part)
-        size += len(part)
-    if size > limit:
+    try:
+        async with asyncio.timeout(bodies.timeout_s):
+            message = await request.receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            body: bytes = message.get("body", b"")
+            if message.get("more_body", False):
+                return await _rest(request, body, bodies)
+    except TimeoutError:
+        raise BodyTooSlow(f"the body did not arrive within {bodies.timeout_s:g} seconds; send it again") from None
+    if len(body) > limit:
         raise _too_large(limit)
-    return b"".join(parts)
+    return body
+
+
+async def _rest(request: Request, first: bytes, bodies: Bodies) -> bytes:
+    """The whole of a body that began with `first`. Only what has to be waited for is counted: what arrives at once is
+    not kept here."""
+    body, counted = bytearray(first), 0
+    try:
+        while True:
+            if len(body) > bodies.max_bytes:
+                raise _too_large(bodies.max_bytes)
+            bodies.arriving_bytes += len(body) - counted
+            counted = len(body)
+            if bodies.arriving_bytes > bodies.max_arriving_bytes:
+                raise Unavailable("too many bodies are arriving at once; send it again")
+            message = await request.receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            body += message.get("body", b"")
+            if not message.get("more_body", False):
+                break
+    finally:
+        bodies.arriving_bytes -= counted
+    if len(body) > bodies.max_bytes:
+        raise _too_large(bodies.max_bytes)
+    return bytes(body)
 
 
 def _too_large(limit: int) -> BodyTooLarge:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from dunning_service.web.pipelining import PipeliningProtocol
 
 _ROUND_S = 0.1
 _ROUNDS = 20
@@ -12,8 +12,8 @@ _ROUNDS = 20
 come, so that a process that was held up does not take its own delay for the sender's silence."""
 
 
-class DrainingProtocol(HttpToolsProtocol):
-    """uvicorn's own protocol, except that a stop does not close an idle keep-alive connection at once.
+class DrainingProtocol(PipeliningProtocol):
+    """A stop does not close an idle keep-alive connection at once, as uvicorn's own protocol does.
 
     Under load a request is often already waiting in the socket, unread, when its connection looks idle; closed then,
     its sender would hear nothing. Here it is read and answered, and the answer says that it is the connection's last.
@@ -23,7 +23,7 @@ class DrainingProtocol(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         self._is_draining = True
-        if self._is_idle():
+        if self.is_idle():
             self._listen_on(_ROUNDS)
         else:
             self.cycle.keep_alive = False
@@ -34,11 +34,12 @@ class DrainingProtocol(HttpToolsProtocol):
         if self._is_draining and self.cycle is not earlier:
             self.cycle.keep_alive = False
 
-    def _is_idle(self) -> bool:
+    def is_idle(self) -> bool:
+        """True when every request that was heard in full has been answered."""
         return self.cycle is None or self.cycle.response_complete
 
     def _listen_on(self, rounds: int) -> None:
-        if not self._is_idle():
+        if not self.is_idle():
             return  # its answer closes it
         if rounds == 0:
             self.transport.close()

@@ -21,6 +21,7 @@ from dunning_service.errors import (
     ActionDoesNotApply,
     BadSignature,
     BodyTooLarge,
+    BodyTooSlow,
     ConfigurationError,
     DunningError,
     FailuresChanged,
@@ -32,6 +33,7 @@ from dunning_service.errors import (
     NotFound,
     NoUsableGateway,
     RuleBroken,
+    TooManyConnections,
     Unavailable,
     UnreadableNotice,
     UnsupportedMediaType,
@@ -44,6 +46,7 @@ STATUS: dict[type[DunningError], int] = {
     InvalidInput: 400,
     UnreadableNotice: 400,
     BodyTooLarge: 413,
+    BodyTooSlow: 408,
     UnsupportedMediaType: 415,
     InvalidToken: 401,
     MissingScope: 403,
@@ -54,6 +57,7 @@ STATUS: dict[type[DunningError], int] = {
     IdempotencyKeyReused: 422,
     NoUsableGateway: 409,
     Unavailable: 503,
+    TooManyConnections: 503,
     FailuresChanged: 503,
     ConfigurationError: 500,
 }
@@ -109,6 +113,7 @@ _CODES = {
     401: InvalidToken.code,
     404: NotFound.code,
     405: "method_not_allowed",
+    408: BodyTooSlow.code,
     413: BodyTooLarge.code,
     415: UnsupportedMediaType.code,
     422: InvalidInput.code,
@@ -251,6 +256,10 @@ def is_outage(error: BaseException) -> bool:
 def _headers_for(error: DunningError) -> dict[str, str]:
     if isinstance(error, InvalidToken):
         return {"www-authenticate": "Bearer"}
+    if isinstance(error, BodyTooSlow):
+        return {"connection": "close"}  # the rest of the body would be taken for the next request's
+    if isinstance(error, TooManyConnections):
+        return {"retry-after": str(error.retry_after), "connection": "close"}
     if isinstance(error, Unavailable):
         return {"retry-after": str(error.retry_after)}
     return {}

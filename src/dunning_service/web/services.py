@@ -14,6 +14,7 @@ from dunning_service.gateways.registry import MerchantGateways
 from dunning_service.ledger.writer import LedgerWriter
 from dunning_service.merchants.directory import Directory
 from dunning_service.settings import Settings
+from dunning_service.web.body import Bodies
 from dunning_service.web.metrics import Metrics
 
 
@@ -29,6 +30,7 @@ class Services:
     gateways: MerchantGateways
     charging: Charging
     metrics: Metrics
+    bodies: Bodies
 
 
 def services(request: HTTPConnection) -> Services:

@@ -31,6 +31,7 @@ from dunning_service.payment_records.parameters import (
     read_query,
 )
 from dunning_service.payment_records.schemas import PaymentAttemptRecord, PaymentRecord
+from dunning_service.web.body import Bodies
 
 MANDATE = "payment_method_details.us_bank_account.mandate"
 PAYMENT = (
@@ -44,7 +45,7 @@ def a_request(query: str = "", body: bytes = b"", content_type: str | None = FOR
     async def receive() -> dict[str, Any]:
         return {"type": "http.request", "body": body}
 
-    services = SimpleNamespace(settings=SimpleNamespace(max_body_bytes=20_000))
+    services = SimpleNamespace(bodies=Bodies(max_bytes=20_000, timeout_s=10, max_arriving_bytes=20_000))
     headers = [] if content_type is None else [(b"content-type", content_type.encode())]
     scope = {"type": "http", "method": "POST", "path": "/v1", "headers": headers, "query_string": query.encode()}
     return Request({**scope, "app": SimpleNamespace(state=SimpleNamespace(services=services))}, receive)
