@@ -22,11 +22,8 @@ from overload.watching import Watched, watching
 
 MOST_MB = 320.0
 """Resident memory that no process of the service may exceed, whatever is done to it here."""
-BACK_WITHIN_S = 5.0
 USUAL = 2.0
 """Times the latency before: what still counts as usual."""
-_NOISE_MS = 5.0
-"""Added to that, as a millisecond more or less means nothing."""
 _IDLE_SHARE = 0.25
 """Of a core: what a service may take while its callers say nothing."""
 
@@ -49,6 +46,9 @@ class Plan:
     max_connections: int = 100
     quiet_notices: int = 60
     most_mb: float = MOST_MB
+    back_within_s: float = 5.0
+    noise_ms: float = 10.0
+    """Added to what is usual, as a few milliseconds more or less mean nothing."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,7 @@ class Finding:
 
 @dataclass
 class _Scene:
+    plan: Plan
     server: ServerProcess
     account: Account
     watched: Watched
@@ -110,7 +111,7 @@ async def _scene(setup: Setup, plan: Plan, drill: str, load: str, **settings: ob
                 with watching(server.pid) as watched:
                     async with bystander(server.port, account) as somebody:
                         finding.usual_ms = await somebody.median_ms(plan.quiet_notices)
-                        scene = _Scene(server, account, watched, somebody, finding)
+                        scene = _Scene(plan, server, account, watched, somebody, finding)
                         yield scene
                     finding.peak_mb = watched.peak_mb
                 finding.require(
@@ -141,9 +142,10 @@ def _compare(url: str, account: Account, scene: _Scene) -> None:
         require(False, f"ledger check: {complaint}")
 
 
-def _usual(finding: Finding) -> float:
-    assert finding.usual_ms is not None
-    return finding.usual_ms * USUAL + _NOISE_MS
+def _usual(scene: _Scene) -> float:
+    """The most milliseconds that are still as usual."""
+    assert scene.finding.usual_ms is not None
+    return scene.finding.usual_ms * USUAL + scene.plan.noise_ms
 
 
 async def _under(scene: _Scene, pressure: Pressure) -> Book:
@@ -152,8 +154,10 @@ async def _under(scene: _Scene, pressure: Pressure) -> Book:
     applied = asyncio.create_task(pressure.apply(scene.server.port))
     finding.meanwhile_ms = await scene.bystander.median_while_ms(applied)
     book = await applied
-    finding.back_after_s = await scene.bystander.back_to(_usual(finding), within_s=BACK_WITHIN_S)
-    finding.require(finding.back_after_s <= BACK_WITHIN_S, f"not back to normal after {BACK_WITHIN_S} s")
+    finding.back_after_s = await scene.bystander.back_to(_usual(scene), within_s=scene.plan.back_within_s)
+    finding.require(
+        finding.back_after_s <= scene.plan.back_within_s, f"not back to normal after {scene.plan.back_within_s} s"
+    )
     finding.acknowledged, finding.refused = len(book.acknowledged), book.refused.total()
     finding.per_second = book.per_second
     finding.p50_ms, finding.p99_ms = percentile_ms(book.latencies, 0.5), percentile_ms(book.latencies, 0.99)
@@ -222,7 +226,7 @@ async def slow_bodies(setup: Setup, plan: Plan) -> Finding:
             lingering.slow_bodies(scene.server.port, scene.account, plan.slow_bodies, sizes, at_most_s=limit_s * 2 + 10)
         )
         finding.meanwhile_ms = await scene.bystander.median_while_ms(sending)
-        finding.require(finding.meanwhile_ms <= _usual(finding), "the bystander waited longer than usual")
+        finding.require(finding.meanwhile_ms <= _usual(scene), "the bystander waited longer than usual")
         finding.require(not scene.bystander.refused, "the bystander was refused")
         finding.refused = sum(one.answer is not None for one in await sending)
         finding.problems += _counted(_wrong_with_slow(await sending, limit_s))
@@ -257,7 +261,7 @@ async def idle_connections(setup: Setup, plan: Plan) -> Finding:
         ):
             waiting = asyncio.create_task(_until_ended(halves, limit_s * 1.5 + 5))
             finding.meanwhile_ms = await scene.bystander.median_while_ms(waiting)
-            finding.require(finding.meanwhile_ms <= _usual(finding), "the bystander waited longer than usual")
+            finding.require(finding.meanwhile_ms <= _usual(scene), "the bystander waited longer than usual")
             finding.require(not scene.bystander.refused, "the bystander was refused")
             finding.refused = sum(one.answer is not None and one.answer.status == 408 for one in halves)
             left = sum(one.ended_after_s is None for one in halves)
@@ -286,14 +290,14 @@ async def too_many_connections(setup: Setup, plan: Plan) -> Finding:
     load = f"{plan.max_connections:,} connections allowed, then no open file left"
     async with _scene(setup, plan, "No more connections", load, max_connections=plan.max_connections) as scene:
         finding, port = scene.finding, scene.server.port
-        async with lingering.connections(port, plan.max_connections * 2):
+        async with lingering.connections(port, plan.max_connections * 2 * setup.processes):
             await _surplus_is_told(scene)
             finding.meanwhile_ms = await scene.bystander.median_ms(plan.quiet_notices)
         await _is_served_again(scene)
         if setup.processes == 1:
             await _without_files(scene)
             await _is_served_again(scene)
-        finding.require(finding.meanwhile_ms <= _usual(finding), "the bystander waited longer than usual")
+        finding.require(finding.meanwhile_ms <= _usual(scene), "the bystander waited longer than usual")
         finding.require(not scene.bystander.refused, "the bystander was refused")
     return finding
 
@@ -301,7 +305,7 @@ async def too_many_connections(setup: Setup, plan: Plan) -> Finding:
 async def _surplus_is_told(scene: _Scene) -> None:
     """503 in the caller's dialect, or at the worst no connection; and whoever watches is answered."""
     async with _caller(scene) as client:
-        give_up_at = asyncio.get_running_loop().time() + BACK_WITHIN_S
+        give_up_at = asyncio.get_running_loop().time() + scene.plan.back_within_s
         for path in lingering.ways_in(scene.account):
             answer = await _posted(client, path)
             while answer is None and asyncio.get_running_loop().time() < give_up_at:
@@ -316,14 +320,14 @@ async def _surplus_is_told(scene: _Scene) -> None:
 
 async def _is_served_again(scene: _Scene) -> None:
     """Once there is room."""
-    give_up_at = asyncio.get_running_loop().time() + BACK_WITHIN_S
+    give_up_at = asyncio.get_running_loop().time() + scene.plan.back_within_s
     async with _caller(scene) as client:
         while asyncio.get_running_loop().time() < give_up_at:
             answer = await _posted(client, LOG_FAILURE)
             if answer is not None and answer.status == 400:  # it was read: an empty notice cannot be understood
                 return
             await asyncio.sleep(0.1)
-    scene.finding.problems.append(f"no new connection is served, {BACK_WITHIN_S} s after there was room")
+    scene.finding.problems.append(f"no new connection is served, {scene.plan.back_within_s} s after there was room")
 
 
 async def _without_files(scene: _Scene) -> None:
@@ -337,7 +341,7 @@ async def _without_files(scene: _Scene) -> None:
             median = await scene.bystander.median_ms(40)
             await asyncio.sleep(1)
             share = (scene.watched.processor_s() - used) / (asyncio.get_running_loop().time() - began)
-            finding.require(median <= _usual(finding), f"without files, the bystander waited {median:.0f} ms")
+            finding.require(median <= _usual(scene), f"without files, the bystander waited {median:.0f} ms")
             finding.require(share <= 2 * _IDLE_SHARE, f"without files, it took {share:.0%} of a core")
     finally:
         resource.prlimit(pid, resource.RLIMIT_NOFILE, before)

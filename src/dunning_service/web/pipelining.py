@@ -22,6 +22,7 @@ class PipeliningProtocol(HttpToolsProtocol):
     """
 
     _unread = memoryview(b"")
+    _is_between_requests = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         own = cast(asyncio.Transport, transport)
@@ -41,7 +42,9 @@ class PipeliningProtocol(HttpToolsProtocol):
 
     def parse_on(self) -> bool:
         """Takes in what was left, as far as there is room for it. True when more may be read."""
-        while not self.pipeline and (self.cycle is None or len(self.cycle.body) <= HIGH_WATER_LIMIT):
+        if self._is_between_requests:
+            return False
+        while not self.pipeline and self._has_room():
             if self.transport.is_closing():
                 self._unread = memoryview(b"")
                 return False
@@ -51,8 +54,15 @@ class PipeliningProtocol(HttpToolsProtocol):
             self.parse(bytes(piece))
         return False
 
+    def _has_room(self) -> bool:
+        """False while a body waits to be taken by whoever answers its request."""
+        waits = self.cycle is not None and not self.cycle.response_complete
+        return not waits or len(self.cycle.body) <= HIGH_WATER_LIMIT
+
     def on_response_complete(self) -> None:
-        super().on_response_complete()  # which begins with the next request in the pipeline
+        self._is_between_requests = True  # what is parsed now would be taken for one that has been waiting
+        super().on_response_complete()
+        self._is_between_requests = False
         self.flow.resume_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
