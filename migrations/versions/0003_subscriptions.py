@@ -1,6 +1,8 @@
-"""Subscriptions: what was agreed, what is scheduled, how each merchant charges and tries again."""
+"""Subscriptions: what was agreed, what is scheduled, how each merchant charges, and who asks for another try."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import sqlalchemy as sa
 from alembic import op
@@ -15,6 +17,8 @@ depends_on = None
 _IS_WAITING = sa.text("wake_at IS NOT NULL")
 _IS_CURRENT = sa.text("is_current")
 _HAS_FAILED = sa.text("status = 'failed'")
+
+_VERBS = ("invoice", "send_to_collection", "mark_paid", "cancel", "reopen")
 
 
 def upgrade() -> None:
@@ -105,6 +109,7 @@ def upgrade() -> None:
         sa.Column("rule", sa.String(length=32), nullable=True),
         sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("wake_at", UtcDateTime(), nullable=True),
+        sa.Column("requested_by", sa.Text(), nullable=True),
         sa.Column("attempt_in_flight", sa.Integer(), nullable=True),
         sa.Column("gateway_id", sa.Integer(), nullable=True),
         sa.Column("lookups", sa.Integer(), nullable=False),
@@ -122,9 +127,9 @@ def upgrade() -> None:
         ),
     )
     op.create_index(
-        op.f("ix_scheduled_payments_merchant_id_next_attempt_at"),
+        op.f("ix_scheduled_payments_merchant_id_wake_at"),
         "scheduled_payments",
-        ["merchant_id", "next_attempt_at"],
+        ["merchant_id", "wake_at"],
         postgresql_where=_HAS_FAILED,
         sqlite_where=_HAS_FAILED,
     )
@@ -143,9 +148,46 @@ def upgrade() -> None:
         sa.Column("decline", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("merchant_id", "payment_method_id", name=op.f("pk_blocked_methods")),
     )
+    _allow_verbs(*_VERBS, "retry", instead_of=_VERBS)
+
+
+def _allow_verbs(*verbs: str, instead_of: Sequence[str]) -> None:
+    """SQLite copies the table for it, so it has to be told what that is like."""
+    name = op.f("ck_actions_verb_known")
+    with op.batch_alter_table("actions", copy_from=_actions(instead_of)) as actions:
+        actions.drop_constraint(name, type_="check")
+        actions.create_check_constraint(name, _one_of(verbs))
+
+
+def _one_of(verbs: Sequence[str]) -> str:
+    return f"verb IN ({', '.join(repr(verb) for verb in verbs)})"
+
+
+def _actions(verbs: Sequence[str]) -> sa.Table:
+    return sa.Table(
+        "actions",
+        sa.MetaData(),
+        sa.Column("merchant_id", sa.Integer(), nullable=False),
+        sa.Column("payment_id", sa.BigInteger(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("verb", sa.String(length=32), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("decided_at", UtcDateTime(), nullable=False),
+        sa.CheckConstraint(_one_of(verbs), name=op.f("ck_actions_verb_known")),
+        sa.ForeignKeyConstraint(
+            ["merchant_id", "payment_id"],
+            ["payments.merchant_id", "payments.id"],
+            name="fk_actions_merchant_id_payment_id_payments",
+        ),
+        sa.PrimaryKeyConstraint("merchant_id", "payment_id", "number", name="pk_actions"),
+    )
 
 
 def downgrade() -> None:
+    # they decided nothing, so every payment stands as before
+    op.execute("DELETE FROM actions WHERE verb = 'retry'")
+    _allow_verbs(*_VERBS, instead_of=(*_VERBS, "retry"))
     op.drop_table("blocked_methods")
     op.drop_table("scheduled_payments")
     op.drop_table("subscriptions")

@@ -12,7 +12,7 @@ import pytest
 from contract._subscriptions import created, failed_payments, get, use_gateway, use_sandbox
 from dunning_service.charging.claims import Claim, Share, claim_due, claim_of_first
 from dunning_service.charging.worker import Worker
-from dunning_service.gateways import Charged, ChargeOutcome, ChargeRequest, NotCharged, OutcomeUnknown
+from dunning_service.gateways import Charged, ChargeOutcome, ChargeRequest, NotCharged, NotSent, OutcomeUnknown
 from dunning_service.merchants.directory import Scope
 from running import RunningService
 
@@ -114,7 +114,7 @@ async def test_a_refusal_after_it_was_not_found_is_certain(service: RunningServi
 @pytest.mark.parametrize("tried_before", [False, True])
 async def test_what_could_not_be_asked_for_stays_due(service: RunningService, tried_before: bool) -> None:
     declined = Charged(outcome=ChargeOutcome.DECLINED, provider="stripe", code="insufficient_funds")
-    gateway = Scripted(*([declined] if tried_before else []), PAID)
+    gateway = Scripted(*([declined] if tried_before else []), NotSent("no connection"), PAID)
     use_gateway(service, gateway)
     made = await a_due_payment(service)
     services = service.app.state.services
@@ -123,11 +123,11 @@ async def test_what_could_not_be_asked_for_stays_due(service: RunningService, tr
         await worker.run_once()
         service.clock.advance(timedelta(days=1))
 
-    use_gateway(service, None)
     await worker.run_once()
     assert len(await failed_payments(service)) == tried_before
+    (payment,) = await get(service, f"/{made['id']}/payments")
+    assert payment["status"] == ("Failed" if tried_before else "Scheduled")
 
-    use_gateway(service, gateway)
     service.clock.advance(timedelta(seconds=5))
     await worker.run_once()
     (payment,) = await get(service, f"/{made['id']}/payments")

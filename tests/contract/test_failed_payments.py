@@ -424,7 +424,7 @@ async def test_timeline_tells_what_happened_in_order(service: RunningService) ->
     assert (payment["id"], payment["status"], payment["paid_minor"]) == (number, "paid", 250_000)
     assert (await listed(service))["data"] == [{name: payment[name] for name in payment if name != "timeline"}]
     attempt = {"type": "attempt", "outcome": "failed", "message": None, "amount_minor": 250_000, "currency": "NOK"}
-    attempt |= {"next_attempt_at": None, "next_attempt_rule": None, "next_attempt_reason": None}
+    attempt |= {"requested_by": None, "next_attempt_at": None, "next_attempt_rule": None, "next_attempt_reason": None}
     assert payment["timeline"] == [
         attempt
         | {

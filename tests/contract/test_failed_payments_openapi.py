@@ -18,6 +18,7 @@ from dunning_service.failed_payments.schemas import (
     FailedPaymentPage,
     Summary,
 )
+from dunning_service.ledger.status import Verb
 from dunning_service.settings import Settings
 from dunning_service.web.problems import PROBLEM_SCHEMA
 
@@ -113,6 +114,13 @@ def test_every_filter_is_listed(document: dict[str, Any]) -> None:
     front = ["page", "subscriptionUuid", "phone", "customerName", "startDate", "endDate"]
     assert listed(f"{THEIRS}/list") == front
     assert sorted(listed(f"{THEIRS}/list/{{status}}")) == sorted(["status", *front])
+
+
+def test_every_action_can_be_chosen(document: dict[str, Any]) -> None:
+    body = document["paths"][f"{OURS}/{{id}}/actions"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert body["properties"]["action"]["enum"] == list(Verb)
+    words = documentation.ACTION[422]["content"]["application/problem+json"]["example"]["detail"]
+    assert all(f"'{verb}'" in words for verb in Verb)
 
 
 def test_examples_are_of_the_documented_shape() -> None:

@@ -13,8 +13,9 @@ import sqlalchemy as sa
 from building import NOON, a_failure
 from dunning_service.db import Base
 from dunning_service.errors import IdempotencyKeyReused, NotFound, RuleBroken
-from dunning_service.ledger.models import AttemptRow, DeliveryRow, IdempotencyRow, RefundRow
-from dunning_service.ledger.work import Command, CommandDone, Effect, Held, IdempotencyKey, Lookup
+from dunning_service.ledger.models import AttemptRow, DeliveryRow, IdempotencyRow, PaymentRow, RefundRow
+from dunning_service.ledger.status import Verb
+from dunning_service.ledger.work import Command, CommandDone, Deed, Effect, Held, IdempotencyKey, Lookup
 from dunning_service.providers import Delivery, Outcome
 from running import RunningService
 
@@ -123,6 +124,38 @@ async def test_however_many_answers_have_expired_a_batch_forgets_only_some(servi
     await service.writer.execute(a_command(service, tries_again, key="another"))
     await service.writer.execute(a_command(service, tries_again, key="and another"))
     assert count(service, IdempotencyRow) == 3
+
+
+async def test_only_what_a_command_touches_counts_as_changed(service: RunningService) -> None:
+    async def updated_at() -> Any:
+        async with service.database.read() as connection:
+            return (await connection.execute(sa.select(PaymentRow.updated_at))).scalar_one()
+
+    await service.writer.execute(a_command(service, tries_again))
+    service.clock.advance(timedelta(hours=1))
+    await service.writer.execute(a_command(service, lambda held, now: Effect({})))
+    assert await updated_at() == NOON
+    both = ["pr_1", "pr_2"]  # of which one is not known
+    touching = a_command(service, lambda held, now: Effect({}, touched=both), provider_payment_ids=both)
+    await service.writer.execute(touching)
+    assert await updated_at() == NOON + timedelta(hours=1)
+
+
+async def test_a_command_is_told_how_its_payments_stand(service: RunningService) -> None:
+    told = []
+
+    def looks(held: Held, now: datetime) -> Effect:
+        told.append(dict(held.standings))
+        return Effect({}, deeds=[Deed(provider_payment_id="pr_1", verb=Verb.INVOICE, actor="test", reason=None)])
+
+    await service.writer.execute(a_command(service, tries_again))
+    await service.writer.execute(a_command(service, looks))
+    await service.writer.execute(a_command(service, looks, provider_payment_ids=["pr_1", "pr_2"]))
+
+    assert [[(one.status, one.next_action) for one in standings.values()] for standings in told] == [
+        [("failed", 1)],
+        [("invoiced", 2)],
+    ]
 
 
 async def test_rows_that_one_inserts_are_found_by_the_next(service: RunningService) -> None:

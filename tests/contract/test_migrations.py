@@ -100,6 +100,23 @@ def test_a_refusal_kept_under_a_key_does_not_come_back_as_a_success(empty_databa
     engine.dispose()
 
 
+def test_requests_for_another_try_are_gone_before_subscriptions_were(empty_database_url: str) -> None:
+    alembic(empty_database_url, "upgrade", "head")
+    fill(empty_database_url, Verb.RETRY)
+    engine = create_write_engine(parsed(empty_database_url))
+    counted = sa.text("SELECT verb, count(*) FROM actions GROUP BY verb ORDER BY verb")
+    with engine.begin() as connection:
+        assert connection.execute(counted).all() == [("invoice", 1), ("retry", 1)]
+
+    alembic(empty_database_url, "downgrade", "0002")
+
+    with engine.begin() as connection:
+        assert connection.execute(counted).all() == [("invoice", 1)]
+    with pytest.raises(sa.exc.IntegrityError), engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE actions SET verb = 'retry'")
+    engine.dispose()
+
+
 def test_the_same_upgrade_again_changes_nothing(database_url: str) -> None:
     before = schema(database_url)
     alembic(database_url, "upgrade", "head")
@@ -111,8 +128,8 @@ def test_models_and_migrations_agree(database_url: str) -> None:
     assert disagreements(database_url) == []
 
 
-def fill(url: str) -> None:
-    """A row in every table, written by the service itself."""
+def fill(url: str, *also: Verb) -> None:
+    """A row in every table, written by the service itself; `also` is decided without having an effect."""
     ledger = Ledger(url)
     try:
         with ledger.database.write() as connection:
@@ -134,9 +151,10 @@ def fill(url: str) -> None:
         failure = a_notice(a_failure(payer_key="7:cus_7"), merchant_id=merchant.id)
         receipt = a_notice(a_receipt(amount_minor=1), merchant_id=merchant.id)
         ledger.committer.commit([failure, receipt], NOON)
-        ledger.committer.commit(
-            [a_decision(ledger.payment_ids(merchant.id)["in_1"], Verb.INVOICE, merchant_id=merchant.id)], NOON
-        )
+        payment_id = ledger.payment_ids(merchant.id)["in_1"]
+        ledger.committer.commit([a_decision(payment_id, Verb.INVOICE, merchant_id=merchant.id)], NOON)
+        for verb in also:
+            ledger.committer.commit([a_decision(payment_id, verb, merchant_id=merchant.id, must_apply=False)], NOON)
         assert ledger.payment(merchant.id)["status"] == "invoiced"
         with ledger.database.write() as connection:
             assert list(differences(connection)) == []

@@ -152,7 +152,7 @@ def test_every_rule_about_retries_is_explained() -> None:
     cells = [line.split(" | ")[0] for line in rows_under(README, "| Rule | When | What happens |")]
     assert {rule for cell in cells for rule in re.findall(r"`(\w+)`", cell)} == set(Rule)
     waiting = rows_under(OPERATIONS, "| `next_attempt_rule` | Whose turn it is | What to do |")
-    moving = {Rule.LADDER, Rule.NETWORK_LIMIT, Rule.POSTPONED}
+    moving = {Rule.LADDER, Rule.NETWORK_LIMIT, Rule.POSTPONED, Rule.REQUESTED}
     assert {rule for line in waiting for rule in re.findall(r"`(\w+)`", line.split(" | ")[0])} == set(Rule) - moving
 
 
@@ -176,7 +176,8 @@ def test_every_action_is_in_the_table_with_where_it_applies() -> None:
     for verb in Verb:
         becomes = decided_status([verb]) or decided_status([Verb.CANCEL, verb])
         applies = [status for status in Status if status in APPLIES_TO[verb]]
-        expected.append(row(code(verb), code(*applies), code(becomes)))
+        says = "`failed` still, and it is tried again at once" if verb is Verb.RETRY else code(becomes)
+        expected.append(row(code(verb), code(*applies), says))
     require_table(README, "| Action | Applies to | Becomes |", expected)
 
 

@@ -8,12 +8,13 @@ import pytest
 
 from dunning_service.ledger.status import APPLIES_TO, Status, Verb, decided_status, folded_status
 
-INVOICE, COLLECT, MARK_PAID, CANCEL, REOPEN = (
+INVOICE, COLLECT, MARK_PAID, CANCEL, REOPEN, RETRY = (
     Verb.INVOICE,
     Verb.SEND_TO_COLLECTION,
     Verb.MARK_PAID,
     Verb.CANCEL,
     Verb.REOPEN,
+    Verb.RETRY,
 )
 
 
@@ -42,6 +43,10 @@ INVOICE, COLLECT, MARK_PAID, CANCEL, REOPEN = (
         ((MARK_PAID, COLLECT), Status.PAID),
         ((MARK_PAID, CANCEL), Status.PAID),
         ((REOPEN, CANCEL, INVOICE, REOPEN, REOPEN), Status.FAILED),
+        # to ask for another try decides nothing
+        ((RETRY,), None),
+        ((CANCEL, RETRY), Status.CANCELLED),
+        ((RETRY, INVOICE), Status.INVOICED),
     ],
 )
 def test_decisions_come_to(verbs: tuple[Verb, ...], status: Status | None) -> None:
@@ -63,6 +68,7 @@ def test_money_that_covers_the_amount_beats_every_decision(verbs: tuple[Verb, ..
         ((INVOICE,), True, Status.INVOICED),
         ((CANCEL, REOPEN), True, Status.FAILED),
         ((REOPEN,), True, Status.CANCELLED),
+        ((RETRY,), True, Status.CANCELLED),
         ((CANCEL,), False, Status.CANCELLED),
     ],
 )
@@ -75,10 +81,10 @@ def test_without_the_money_a_decision_goes_before_the_newest_attempt(
 def test_every_decision_applies_somewhere_and_never_where_it_would_change_nothing() -> None:
     results = {INVOICE: Status.INVOICED, COLLECT: Status.DEBT_COLLECTION, MARK_PAID: Status.PAID}
     results |= {CANCEL: Status.CANCELLED, REOPEN: Status.FAILED}
-    assert set(APPLIES_TO) == set(results) == set(Verb)
+    assert set(APPLIES_TO) == {*results, RETRY} == set(Verb)
     for verb, statuses in APPLIES_TO.items():
         assert statuses
-        assert results[verb] not in statuses
+        assert verb is RETRY or results[verb] not in statuses
 
 
 def test_from_every_status_something_can_be_decided() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import Final, Protocol
 
@@ -12,7 +12,7 @@ import structlog
 from dunning_service.charging.claims import Claim, claim_of_first
 from dunning_service.clock import Clock
 from dunning_service.db import Database
-from dunning_service.errors import ConfigurationError
+from dunning_service.errors import ConfigurationError, FailuresChanged
 from dunning_service.gateways import (
     Charged,
     ChargeOutcome,
@@ -25,13 +25,16 @@ from dunning_service.ledger.work import Command, CommandDone, Effect
 from dunning_service.providers import Category, Delivery
 from dunning_service.recovery.declines import read_decline
 from dunning_service.recovery.ladder import Ladder, parse_ladder
-from dunning_service.subscriptions import commands, outcomes
+from dunning_service.subscriptions import commands, outcomes, queries
 from dunning_service.subscriptions.outcomes import Known, Told
 from dunning_service.subscriptions.states import AttemptStatus
 
 log = structlog.get_logger("dunning_service.charging")
 
 EffectOf = Callable[[Known, datetime], Effect]
+
+_TRIES: Final = 5
+"""A payment of the same subscription would have to fail between each two of them."""
 
 _BLOCKED: Final = "not asked: an earlier decline forbids this payment method"
 
@@ -146,9 +149,7 @@ class Charging:
         if why is None:
             await self._record(claim, _blocked(claim), AttemptStatus.ERROR)
         else:
-            await self._recorder.execute(
-                self._command(claim, lambda known, now: outcomes.withheld(known, why, now, claim.decided), None, "")
-            )
+            await self._execute(claim, lambda known, now: outcomes.withheld(known, why, now, claim.decided))
 
     async def _record(
         self, claim: Claim, charged: Charged, if_failed: AttemptStatus, *, origin: str | None = None
@@ -168,7 +169,7 @@ class Charging:
             body = orjson.dumps({"key": claim.key, **charged.as_record()}, option=orjson.OPT_SORT_KEYS)
             delivery = Delivery(body, [(b"content-type", b"application/json")], self._clock())
         came_in = charged.outcome is ChargeOutcome.SUCCEEDED
-        done = await self._recorder.execute(self._command(claim, effect_of, delivery, origin or "", came_in))
+        done = await self._execute(claim, effect_of, delivery, origin or "", came_in)
         if done.answer.get("is_recorded") is False:
             log.info("attempt.known", payment_id=claim.payment["id"], attempt=claim.number)
             return
@@ -191,39 +192,49 @@ class Charging:
 
     async def _postpone(self, claim: Claim, why: str) -> None:
         log.error("attempt.postponed", payment_id=claim.payment["id"], attempt=claim.number, error=why)
-        await self._recorder.execute(
-            self._command(claim, lambda known, now: outcomes.postponed(known, why, now), None, "")
-        )
+        await self._execute(claim, lambda known, now: outcomes.postponed(known, why, now))
         self._metrics.charge(AttemptStatus.ERROR.text.lower(), None)
 
     async def _record_unknown(self, claim: Claim, why: str) -> None:
         lookups = claim.payment["lookups"]
         log.warning("charge.unknown", payment_id=claim.payment["id"], attempt=claim.number, lookups=lookups, error=why)
-        await self._recorder.execute(
-            self._command(claim, lambda known, now: outcomes.unknown_outcome(known, why, now), None, "")
-        )
+        await self._execute(claim, lambda known, now: outcomes.unknown_outcome(known, why, now))
         if not lookups:  # counted once; how many are unknown still is a gauge
             self._metrics.charge(AttemptStatus.UNKNOWN.text.lower(), None)
 
-    def _command(
+    async def _execute(
         self,
         claim: Claim,
         effect_of: EffectOf,
-        delivery: Delivery | None,
-        origin: str,
+        delivery: Delivery | None = None,
+        origin: str = "",
         money_came_in: bool = False,
-    ) -> Command:
-        return commands.record(
-            claim.payment,
-            claim.subscription,
-            number=claim.number,
-            time_zone=claim.time_zone,
-            ladder=self._ladder_of(claim),
-            effect_of=effect_of,
-            money_came_in=money_came_in,
-            delivery=delivery,
-            origin=origin,
-        )
+    ) -> CommandDone:
+        also_failed: Collection[str] = ()
+        tries = 0
+        while True:
+            command = commands.record(
+                claim.payment,
+                claim.subscription,
+                number=claim.number,
+                time_zone=claim.time_zone,
+                ladder=self._ladder_of(claim),
+                effect_of=effect_of,
+                money_came_in=money_came_in,
+                delivery=delivery,
+                origin=origin,
+                also_failed=also_failed,
+            )
+            tries += 1
+            try:
+                return await self._recorder.execute(command)
+            except FailuresChanged:
+                if tries == _TRIES:
+                    raise
+            async with self._database.read() as connection:
+                also_failed = await queries.failed_payment_ids(
+                    connection, claim.payment["merchant_id"], claim.subscription["id"]
+                )
 
 
 class ClaimIsOver(Exception):

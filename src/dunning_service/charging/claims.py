@@ -25,7 +25,7 @@ from dunning_service.merchants.models import Merchant
 from dunning_service.money import Money
 from dunning_service.subscriptions import PROVIDER, states
 from dunning_service.subscriptions.models import BlockedMethodRow, ScheduledPaymentRow, SubscriptionRow
-from dunning_service.subscriptions.outcomes import ENDED, LOOK_AGAIN_LAST
+from dunning_service.subscriptions.outcomes import LOOK_AGAIN_LAST, reason_to_leave
 from dunning_service.subscriptions.schedule import charge_key
 
 log = structlog.get_logger("dunning_service.charging")
@@ -69,7 +69,7 @@ class Claim:
     @property
     def objection(self) -> str | None:
         """Why nothing may be charged any more, unless that has happened already."""
-        ended = ENDED.get(self.subscription["status"])
+        ended = reason_to_leave(self.subscription, self.payment)
         if ended is not None:
             return ended
         return None if self.decided is None else f"the planned attempt was not made: it was {_DECIDED[self.decided]}"

@@ -1,16 +1,21 @@
-"""Reading a decision about a payment from a request."""
+"""Reading a decision about a payment from a request, and the one that is no decision of the ledger's alone."""
 
 from __future__ import annotations
 
 from fastapi import Request
 from pydantic import ValidationError
 
-from dunning_service.errors import FieldError, UnreadableNotice, UnsupportedMediaType
+from dunning_service.errors import ActionDoesNotApply, FieldError, UnreadableNotice, UnsupportedMediaType
 from dunning_service.failed_payments.parameters import field_errors, refused
 from dunning_service.failed_payments.schemas import ActionRequest
+from dunning_service.failed_payments.timeline import find_payment
+from dunning_service.ledger.work import DecisionRecorded, IdempotencyKey
+from dunning_service.merchants.directory import Principal
 from dunning_service.providers._json import read_json
+from dunning_service.subscriptions import PROVIDER
+from dunning_service.subscriptions.service import retry_payment
 from dunning_service.web.body import read_body
-from dunning_service.web.services import services
+from dunning_service.web.services import Services, services
 
 
 async def read_action(request: Request) -> ActionRequest:
@@ -30,3 +35,27 @@ async def read_action(request: Request) -> ActionRequest:
         raise refused("body", [FieldError("", error.message)]) from None
     except ValidationError as error:
         raise refused("body", field_errors(error)) from None
+
+
+async def retry(
+    services: Services, principal: Principal, number: str, reason: str | None, key: IdempotencyKey | None
+) -> DecisionRecorded:
+    """Has the payment of that public number tried again at once.
+
+    Raises NotFound, IdempotencyKeyReused, or ActionDoesNotApply, also for a payment that another system charges.
+    """
+    async with services.database.read() as connection:
+        payment = await find_payment(connection, principal.merchant.id, number)
+    if payment.provider != PROVIDER:
+        raise ActionDoesNotApply(
+            f"retry does not apply to a payment that {payment.provider} reported: only the system that charges it can "
+            f"try it again, and here that is done for the payments of `{PROVIDER}` alone"
+        )
+    return await retry_payment(
+        services,
+        principal,
+        payment_id=payment.provider_payment_id,
+        subscription_id=payment.provider_subscription_id,
+        reason=reason,
+        idempotency_key=key,
+    )

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 
 from dunning_service.errors import FieldError, NotFound
 from dunning_service.failed_payments import documentation
-from dunning_service.failed_payments.actions import read_action
+from dunning_service.failed_payments.actions import read_action, retry
 from dunning_service.failed_payments.cursors import CursorError, decode_cursor, encode_cursor
 from dunning_service.failed_payments.filters import FailedPaymentFilters, ListParameters
 from dunning_service.failed_payments.links import address, query_without
@@ -27,6 +27,7 @@ from dunning_service.failed_payments.schemas import (
 )
 from dunning_service.failed_payments.sorting import position_of
 from dunning_service.failed_payments.timeline import NO_SUCH_PAYMENT, find_payment, timeline_of
+from dunning_service.ledger.status import Verb
 from dunning_service.ledger.work import Decision
 from dunning_service.merchants.directory import Principal, Scope
 from dunning_service.web.auth import scoped
@@ -131,6 +132,9 @@ async def act_on_failed_payment(
 ) -> ActionAnswer:
     """Records what a person decided. A payment that was really paid stays paid, whatever is decided.
 
+    `retry` has a payment of this service's own subscriptions tried again at once, by a worker: also when nothing is
+    planned any more, and before the time that is. It does not count as a step of the ladder, which goes on from there.
+
     With an `Idempotency-Key` the same request can be sent again: it is answered as the first time, with the header
     `Idempotent-Replayed: true`, and nothing is decided twice.
     """
@@ -139,18 +143,22 @@ async def act_on_failed_payment(
         raise NotFound(NO_SUCH_PAYMENT)
     read_parameters(request, NoParameters)
     action = await read_action(request)
-    recorded = await services(request).writer.decide(
-        Decision(
-            merchant_id=principal.merchant.id,
-            time_zone=principal.merchant.time_zone,
-            payment_id=payment_id,
-            verb=action.action,
-            actor=principal.token_name,
-            reason=action.reason,
-            decided_at=services(request).clock(),
-            idempotency_key=idempotency_key(request, action.model_dump(mode="json")),
+    key = idempotency_key(request, action.model_dump(mode="json"))
+    if action.action is Verb.RETRY:
+        recorded = await retry(services(request), principal, number, action.reason, key)
+    else:
+        recorded = await services(request).writer.decide(
+            Decision(
+                merchant_id=principal.merchant.id,
+                time_zone=principal.merchant.time_zone,
+                payment_id=payment_id,
+                verb=action.action,
+                actor=principal.token_name,
+                reason=action.reason,
+                decided_at=services(request).clock(),
+                idempotency_key=key,
+            )
         )
-    )
     if recorded.is_replay:
         response.headers[REPLAYED] = "true"
     return action_answer(recorded)

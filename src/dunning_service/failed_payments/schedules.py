@@ -65,7 +65,7 @@ async def schedules_of(connection: AsyncConnection, merchant_id: int, rows: Sequ
     statement = sa.select(
         _SCHEDULED.id,
         _SCHEDULED.status,
-        _SCHEDULED.next_attempt_at,
+        _SCHEDULED.wake_at,
         _SCHEDULED.rule,
         _SCHEDULED.reason,
         _SCHEDULED.lookups,
@@ -84,16 +84,18 @@ def _schedule(status: str, planned: Any) -> Schedule:
         return Schedule(reason=planned.reason)
     if status != Status.FAILED:
         return Schedule(reason=_DECIDED[Status(status)])
-    return Schedule(planned.next_attempt_at, None if planned.rule is None else Rule(planned.rule), planned.reason)
+    # not `next_attempt_at`: what was left alone because of a decision is tried when it is looked at next, if that has
+    # been taken back by then
+    return Schedule(planned.wake_at, None if planned.rule is None else Rule(planned.rule), planned.reason)
 
 
 def is_planned(merchant_id: int, since: datetime | None = None, before: datetime | None = None) -> ColumnElement[bool]:
     """True of a payment that is tried again between these moments."""
-    conditions: list[ColumnElement[bool]] = [_SCHEDULED.next_attempt_at.is_not(None)]
+    conditions: list[ColumnElement[bool]] = [_SCHEDULED.wake_at.is_not(None)]
     if since is not None:
-        conditions.append(_SCHEDULED.next_attempt_at >= since)
+        conditions.append(_SCHEDULED.wake_at >= since)
     if before is not None:
-        conditions.append(_SCHEDULED.next_attempt_at < before)
+        conditions.append(_SCHEDULED.wake_at < before)
     return _is_scheduled(merchant_id, *conditions)
 
 

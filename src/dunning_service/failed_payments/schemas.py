@@ -103,6 +103,9 @@ class AttemptEntry(BaseModel):
     currency: str | None = None
     received_at: datetime
     superseded: bool = Field(description="true: a later statement about the same attempt holds")
+    requested_by: str | None = Field(
+        None, description="whose `retry` it was; null: it was made on schedule, or another system charges it"
+    )
     next_attempt_at: datetime | None = Field(
         None,
         description="when this service decided to try again after it; null: not at all, or another system charges it",
@@ -165,7 +168,10 @@ class ActionRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    action: Verb = Field(description="what is decided", examples=["send_to_collection"])
+    action: Verb = Field(
+        description="what is decided; `retry` has a payment of this service's own subscriptions tried again at once",
+        examples=["send_to_collection"],
+    )
     reason: Annotated[str, StringConstraints(max_length=MAX_TEXT), AfterValidator(_storable)] | None = Field(
         None, description="why, for whoever reads the time line", examples=["no answer to two reminders"]
     )

@@ -64,7 +64,7 @@ async def timeline_of(connection: AsyncConnection, merchant_id: int, payment: An
             currency=attempt.currency,
             received_at=attempt.received_at,
             superseded=(attempt.provider_attempt_id, attempt.digest) not in current,
-            **_decided_after(payment, attempt),
+            **_told_by_us(payment, attempt),
         )
         place = (entry.at, 0, attempt.sequence, entry.id, not entry.superseded, entry.received_at, attempt.digest)
         entries.append((place, entry))
@@ -114,12 +114,14 @@ async def timeline_of(connection: AsyncConnection, merchant_id: int, payment: An
     return [entry for _, entry in sorted(entries, key=lambda placed: placed[0])]
 
 
-def _decided_after(payment: AnyRow, attempt: AnyRow) -> dict[str, Any]:
-    """What this service decided about the next attempt when it heard of this one, as it was recorded with it."""
+def _told_by_us(payment: AnyRow, attempt: AnyRow) -> dict[str, Any]:
+    """Who asked this service for an attempt of its own, and what it decided about the next one when it heard of this,
+    as it was recorded with it."""
     if payment.provider != PROVIDER:
         return {}
     details = attempt.details
     return {
+        "requested_by": details.get("requested_by"),
         "next_attempt_at": details.get("next_attempt_at"),
         "next_attempt_rule": details.get("rule"),
         "next_attempt_reason": details.get("why"),

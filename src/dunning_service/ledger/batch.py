@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -45,6 +45,7 @@ from dunning_service.ledger.work import (
     Held,
     Notice,
     NoticeRecorded,
+    Standing,
     Work,
 )
 from dunning_service.providers import AttemptReported, ReceiptReported
@@ -217,7 +218,7 @@ class Batch:
         self, payment: Payment, verb: Verb, actor: str, reason: str | None, decided_at: datetime, *, must_apply: bool
     ) -> int:
         """Records an action; answers its number. Raises ActionDoesNotApply when it must apply and does not."""
-        number = 1 + max((action.number for action in payment.actions), default=0)
+        number = _next_action(payment)
         action = Action(number, verb, actor, reason, decided_at)
         if must_apply:
             require_effect(payment, action)
@@ -239,6 +240,7 @@ class Batch:
             {payment: self._attempts_at(command, payment) for payment in command.provider_payment_ids},
             {lookup: self._shelf.find(lookup) for lookup in command.lookups},
             command.digest,
+            self._standings(command),
         )
         try:
             effect = command.execute(held, self._now)
@@ -254,16 +256,22 @@ class Batch:
             self._shelf.insert(model, row)
         for model, changes in effect.updates:
             self._shelf.update(model, changes)
-        if effect.inserts:
-            for payment in self._named(command):
-                payment.is_changed = True  # whoever polls for changes is to see this one too
+        for payment in self._named(command, effect.touched):
+            payment.is_changed = True
         self._answers.keep(command, effect.answer)
         return CommandDone(effect.answer, None, None)
 
-    def _named(self, command: Command) -> list[Payment]:
-        """The command's payments, as far as they are known."""
-        keys = ((command.merchant_id, command.provider, name) for name in command.provider_payment_ids)
+    def _named(self, command: Command, names: Collection[str]) -> list[Payment]:
+        """Those of the command's payments that are known."""
+        keys = ((command.merchant_id, command.provider, name) for name in names)
         return [self._book.payments[key] for key in keys if key in self._book.payments]
+
+    def _standings(self, command: Command) -> dict[str, Standing]:
+        return {
+            payment.key[2]: Standing(payment.id, payment.folded.status, _next_action(payment))
+            for payment in self._named(command, command.provider_payment_ids)
+            if payment.folded.order_on is not None
+        }
 
     def _attempts_at(self, command: Command, provider_payment_id: str) -> list[Attempt]:
         payment = self._book.payments.get((command.merchant_id, command.provider, provider_payment_id))
@@ -341,6 +349,10 @@ class Batch:
             self._connection.execute(
                 sa.delete(IdempotencyRow).where(table.merchant_id == merchant_id, table.key.in_(oldest))
             )
+
+
+def _next_action(payment: Payment) -> int:
+    return 1 + max((action.number for action in payment.actions), default=0)
 
 
 def _new_delivery(key: tuple[int, bytes], notice: Notice | Command, record: DeliveryRecord) -> Row:

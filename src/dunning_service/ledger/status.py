@@ -24,6 +24,8 @@ class Verb(StrEnum):
     MARK_PAID = "mark_paid"
     CANCEL = "cancel"
     REOPEN = "reopen"
+    RETRY = "retry"
+    """Asks for another try, and decides nothing: the status stays."""
 
 
 _RESULT = {
@@ -40,6 +42,7 @@ APPLIES_TO: dict[Verb, frozenset[Status]] = {
     Verb.MARK_PAID: frozenset({Status.FAILED, Status.INVOICED, Status.DEBT_COLLECTION}),
     Verb.CANCEL: frozenset({Status.FAILED, Status.INVOICED, Status.DEBT_COLLECTION}),
     Verb.REOPEN: frozenset({Status.INVOICED, Status.DEBT_COLLECTION, Status.PAID, Status.CANCELLED}),
+    Verb.RETRY: frozenset({Status.FAILED}),
 }
 """The statuses from which each decision makes sense."""
 
@@ -48,7 +51,7 @@ def decided_status(verbs: Iterable[Verb]) -> Status | None:
     """What decisions, oldest first, come to; None when none of them applies. One that does not apply is skipped."""
     decided: Status | None = None
     for verb in verbs:
-        if (decided or Status.FAILED) in APPLIES_TO[verb]:
+        if verb in _RESULT and (decided or Status.FAILED) in APPLIES_TO[verb]:
             decided = _RESULT[verb]
     return decided
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
@@ -112,6 +112,15 @@ class Lookup(NamedTuple):
     key: tuple[Any, ...]
 
 
+class Standing(NamedTuple):
+    """How a payment that has failed stands for a command."""
+
+    payment_id: int
+    status: Status
+    next_action: int
+    """The number that a deed about it would have."""
+
+
 @dataclass(frozen=True, slots=True)
 class Held:
     """How things stand for a command; they stay so until its effect is committed."""
@@ -122,6 +131,8 @@ class Held:
     """What its lookups found."""
     delivery_digest: bytes
     """Under which the request itself is kept."""
+    standings: Mapping[str, Standing] = field(default_factory=dict)
+    """Those of its payments that have failed; the others are in no list."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +161,9 @@ class Effect:
     deeds: Sequence[Deed] = ()
     keeps_delivery: bool = True
     """False when the command's delivery told nothing new."""
+    touched: Collection[str] = ()
+    """Those of the command's payments of which something is shown otherwise now that is not in the ledger's own tables:
+    whoever polls for changes is to see them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

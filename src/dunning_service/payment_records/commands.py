@@ -91,6 +91,7 @@ def refund(posted: Posted, record_id: str, given: ReportRefund) -> Command:
             _answer(attempt, refunded_minor + refund.amount_minor),
             _events(attempt, latest, held, now),
             [(RefundRow, row)],
+            touched=[record_id],
         )
 
     return _command(posted, record_id, execute, lookups)

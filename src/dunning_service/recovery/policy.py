@@ -15,7 +15,10 @@ from dunning_service.recovery.ladder import Ladder, duration_text
 
 
 class Rule(StrEnum):
-    """Which rule decided: stable, for filters and metrics. The words beside it are for people and may change."""
+    """Which rule decided: stable, for filters and metrics. The words beside it are for people and may change.
+
+    All but `requested`, which is a person's, are `decide`'s.
+    """
 
     LADDER = "ladder"
     LADDER_USED_UP = "ladder_used_up"
@@ -29,6 +32,7 @@ class Rule(StrEnum):
     MERCHANT_FIX = "merchant_fix"
     POSTPONED = "postponed"
     """Nothing was asked of the gateway: `subscriptions.outcomes.postponed`."""
+    REQUESTED = "requested"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +136,7 @@ def decide(
         planned = failed_at + reading.wait
         rule = Rule.NETWORK_ADVICE
         why += f"; moved because {reading.wait_because} asks to wait {duration_text(reading.wait)} after the decline"
-    at, limit = _within_limits(reading.network, card_tries, max(planned, now))
+    at, limit = within_limits(reading.network, card_tries, max(planned, now))
     if limit is not None:
         rule = Rule.NETWORK_LIMIT
         why += f"; moved because {limit.words} with one card and amount"
@@ -174,7 +178,7 @@ def _used_up(reading: Reading, total: int, *, is_few: bool) -> Stop:
     return Stop(Rule.LADDER_USED_UP, f"{reading.because}: {made} of the ladder {'are' if total > 1 else 'is'} used up")
 
 
-def _within_limits(
+def within_limits(
     network: str | None, card_tries: Sequence[datetime], at: datetime
 ) -> tuple[datetime, NetworkLimit | None]:
     """The first moment from `at` on that keeps the network's limits, and the limit that moved it."""

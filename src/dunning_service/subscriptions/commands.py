@@ -96,6 +96,7 @@ def terminate(
             "wake_at": None,
             "rule": None,
             "reason": TERMINATED,
+            "requested_by": None,
             "updated_at": now,
         }
         key = {"merchant_id": merchant.id}
@@ -110,6 +111,7 @@ def terminate(
                 Deed(provider_payment_id=payment, verb=Verb.CANCEL, actor=ACTOR, reason=TERMINATED)
                 for payment in failed
             ],
+            touched=failed,
         )
 
     return Command(
@@ -136,13 +138,16 @@ def record(
     money_came_in: bool = False,
     delivery: Delivery | None = None,
     origin: str = "",
+    also_failed: Collection[str] = (),
 ) -> Command:
     """What the outcome of attempt `number` comes to, if nobody has recorded it before; else nothing, and the answer
     says so. Only that money came in is never passed over, however late it is heard of.
 
-    `payment` and `subscription` are rows as they were when the attempt began.
+    `payment` and `subscription` are rows as they were when the attempt began. Raises FailuresChanged when other
+    payments of the subscription are not tried any more because of it, and `also_failed` does not name them.
     """
     merchant_id, payment_id = payment["merchant_id"], payment["id"]
+    names = {payment_id, *also_failed}
     this = _by_id(ScheduledPaymentRow, merchant_id, payment_id)
     agreed = _by_id(SubscriptionRow, merchant_id, subscription["id"])
     method = subscription["payment_method_id"]
@@ -169,13 +174,16 @@ def record(
             time_zone=time_zone,
             ladder=ladder,
         )
-        return effect_of(known, now)
+        effect = effect_of(known, now)
+        if not set(effect.touched) <= names:
+            raise FailuresChanged("other payments of the subscription have failed that are given up with this one")
+        return effect
 
     return Command(
         merchant_id=merchant_id,
         time_zone=time_zone,
         provider=PROVIDER,
-        provider_payment_ids=[payment_id],
+        provider_payment_ids=sorted(names),
         origin=origin,
         delivery=delivery,
         lookups=lookups,

@@ -74,7 +74,7 @@ class ScheduledPaymentRow(Base):
         sa.Index(
             None,
             "merchant_id",
-            "next_attempt_at",
+            "wake_at",
             postgresql_where=sa.text("status = 'failed'"),
             sqlite_where=sa.text("status = 'failed'"),
         ),
@@ -100,12 +100,16 @@ class ScheduledPaymentRow(Base):
     """Attempts whose outcome is known."""
     first_failed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     next_attempt_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    """None while one is being made, and when none is planned."""
+    """None while one is being made, and when none is planned. Of a payment that has failed, `wake_at` is when the next
+    is made, unless somebody has decided about the payment."""
     rule: Mapped[str | None] = mapped_column(sa.String(32))
     reason: Mapped[str | None] = mapped_column(sa.Text)
     """Why then, or why not at all; None before anything has gone wrong."""
     wake_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    """When a worker looks at it next: to charge it, or to find out what became of an attempt that nobody told of."""
+    """When a worker looks at it next: to charge it, to find out what became of an attempt that nobody told of, or
+    whether a decision still holds that keeps it from being charged."""
+    requested_by: Mapped[str | None] = mapped_column(sa.Text)
+    """Who asked for the next attempt, or for the one in flight; None: the schedule did."""
     attempt_in_flight: Mapped[int | None] = mapped_column(sa.Integer)
     """The number of the attempt that has begun and has no outcome yet. It is looked up before it is charged again."""
     gateway_id: Mapped[int | None] = mapped_column(sa.Integer)

@@ -32,9 +32,13 @@ ENDED: Final[Mapping[str, str]] = {"terminated": TERMINATED, "failed": NEVER_BEG
 
 _LOOK_AGAIN_FIRST: Final = timedelta(seconds=5)
 LOOK_AGAIN_LAST: Final = timedelta(minutes=10)
-_TAKEN_BACK: Final = (Status.INVOICED, Status.DEBT_COLLECTION)
 _DECIDED: Final = timedelta(days=1)
 """How often it is looked at whether such a decision still holds: it may be taken back."""
+_ONCE_TAKEN_BACK: Final[Mapping[str, str]] = {
+    Status.INVOICED: "it fell due while it was invoiced, and is tried now that this has been taken back",
+    Status.DEBT_COLLECTION: "it fell due while in debt collection, and is tried now that this has been taken back",
+}
+"""Why it is tried when it is looked at next; nobody is told while the decision holds."""
 _OUTCOMES: Final = {
     ChargeOutcome.SUCCEEDED: Outcome.SUCCEEDED,
     ChargeOutcome.DECLINED: Outcome.FAILED,
@@ -67,6 +71,15 @@ class Told:
     """Declined, or Error where the payment method was not asked."""
 
 
+def reason_to_leave(subscription: Mapping[str, Any], payment: Mapping[str, Any]) -> str | None:
+    """Why a payment is not charged any more, because its subscription has ended; None where it is.
+
+    What somebody asked for is charged, unless the subscription was terminated.
+    """
+    status = subscription["status"]
+    return None if status != "terminated" and payment["requested_by"] is not None else ENDED.get(status)
+
+
 def unknown_outcome(known: Known, why: str, now: datetime) -> Effect:
     """The attempt is looked up again: soon at first, and then less and less often."""
     changes = {
@@ -74,7 +87,14 @@ def unknown_outcome(known: Known, why: str, now: datetime) -> Effect:
         "wake_at": now + look_again_after(known.payment["lookups"]),
         "reason": why,
     }
-    return Effect({}, inserts=_following(known, now), updates=[_change(known, changes, now)], keeps_delivery=False)
+    return Effect(
+        {},
+        inserts=_following(known, now),
+        updates=[_change(known, changes, now)],
+        keeps_delivery=False,
+        # what is shown changes with the first time, or with the words
+        touched=[] if known.payment["lookups"] and known.payment["reason"] == why else [known.payment["id"]],
+    )
 
 
 def look_again_after(lookups: int) -> timedelta:
@@ -87,14 +107,14 @@ def pending(known: Known, told: Told, now: datetime) -> Effect:
     effect = unknown_outcome(known, "the gateway has accepted it and does not know the outcome yet", now)
     if any(held.sequence == told.number for held in known.attempts):
         return effect
-    return Effect({}, [_event(known, told, None, {}, now)], effect.inserts, effect.updates)
+    return Effect({}, [_event(known, told, None, {}, now)], effect.inserts, effect.updates, touched=effect.touched)
 
 
 def succeeded(known: Known, told: Told, now: datetime) -> Effect:
     """The payment is paid, whatever became of the subscription meanwhile."""
     number = max(told.number, known.payment["attempt_count"])
     changes = _settled(number) | {"status": "paid", "rule": None, "reason": None}
-    updates = [_change(known, changes, now), *_completion(known, "paid", now)]
+    updates = [_change(known, changes, now), *_completion(known, "paid", now), *_late_completion(known, now)]
     return Effect({}, [_event(known, told, None, {}, now)], _following(known, now), updates)
 
 
@@ -105,10 +125,11 @@ def failed(known: Known, told: Told, now: datetime) -> Effect:
     first_failed_at = known.payment["first_failed_at"] or failed_at
     changes = _settled(told.number) | {"status": "failed", "first_failed_at": first_failed_at}
     inserts: list[tuple[type[Base], Row]] = _blocking(known, reading, told.charged.decline, now)
-    ended = ENDED.get(known.subscription["status"])
-    if ended is not None:
-        event = _event(known, told, reading, {"why": ended}, now)
+    if known.subscription["status"] in ENDED:
         closing, deeds = _closing(known)
+        if not deeds and _requested_by(known, told) is not None:
+            closing["reason"] = f"{reading.because}; nothing more is planned, because {closing['reason']}"
+        event = _event(known, told, reading, {"why": closing["reason"]}, now)
         return Effect({}, [event], inserts, [_change(known, changes | closing, now)], deeds)
     decision = _decision(known, told, reading, failed_at, first_failed_at, now)
     at = decision.at if isinstance(decision, Retry) else None
@@ -120,7 +141,10 @@ def failed(known: Known, told: Told, now: datetime) -> Effect:
     }
     event = _event(known, told, reading, told_of_it, now)
     if isinstance(decision, Stop) and _never_began(known):
-        return Effect({}, [event], inserts, [_change(known, changes, now), *_ending(known, now)])
+        ending = _ending(known, now)
+        return Effect(
+            {}, [event], inserts, [_change(known, changes, now), *ending], touched=_failures_among(known, ending)
+        )
     updates = [_change(known, changes, now)]
     if isinstance(decision, Stop):
         updates += _completion(known, "failed", now)
@@ -138,8 +162,15 @@ def postponed(known: Known, why: str, now: datetime) -> Effect:
         "wake_at": at,
         "rule": Rule.POSTPONED.value,
         "reason": why,
+        "requested_by": known.payment["requested_by"],
     }
-    return Effect({}, inserts=_following(known, now), updates=[_change(known, changes, now)], keeps_delivery=False)
+    return Effect(
+        {},
+        inserts=_following(known, now),
+        updates=[_change(known, changes, now)],
+        keeps_delivery=False,
+        touched=[known.payment["id"]],
+    )
 
 
 def withheld(known: Known, why: str, now: datetime, decided: str | None = None) -> Effect:
@@ -154,11 +185,14 @@ def withheld(known: Known, why: str, now: datetime, decided: str | None = None) 
     if known.subscription["status"] in ENDED:
         closing, deeds = _closing(known)
         changes |= closing
-    elif decided in _TAKEN_BACK:
-        return Effect({}, updates=[_change(known, changes | {"wake_at": now + _DECIDED}, now)], keeps_delivery=False)
+    elif decided is not None and decided in _ONCE_TAKEN_BACK:
+        changes |= {"reason": _ONCE_TAKEN_BACK[decided], "wake_at": now + _DECIDED}
+        # nothing else is shown than the last time, if it was left alone then
+        touched = [] if known.payment["reason"] == changes["reason"] else [known.payment["id"]]
+        return Effect({}, updates=[_change(known, changes, now)], keeps_delivery=False, touched=touched)
     becomes = "paid" if decided == Status.PAID else "failed"
     updates = [_change(known, changes, now), *_completion(known, becomes, now)]
-    return Effect({}, updates=updates, deeds=deeds, keeps_delivery=False)
+    return Effect({}, updates=updates, deeds=deeds, keeps_delivery=False, touched=[known.payment["id"]])
 
 
 def _decision(
@@ -174,13 +208,25 @@ def _decision(
         reading,
         failed_at=failed_at,
         first_failed_at=first_failed_at,
-        retries=told.number - 1,
+        retries=told.number - 1 - _requested_tries(known, told),
         ladder=known.ladder,
         zone=ZoneInfo(known.time_zone),
         now=now,
         blocked_by=blocked_by,
         card_tries=[*_earlier(known, told), failed_at],
     )
+
+
+def _requested_tries(known: Known, told: Told) -> int:
+    """How many of the attempts so far somebody asked for, this one included."""
+    earlier = sum("requested_by" in held.details for held in known.attempts if held.sequence < told.number)
+    return earlier + (_requested_by(known, told) is not None)
+
+
+def _requested_by(known: Known, told: Told) -> str | None:
+    """Who asked for this attempt; None: the schedule did."""
+    by: str | None = known.payment["requested_by"]
+    return by if known.payment["attempt_in_flight"] == told.number else None
 
 
 def _closing(known: Known) -> tuple[Row, Sequence[Deed]]:
@@ -195,7 +241,14 @@ def _closing(known: Known) -> tuple[Row, Sequence[Deed]]:
 
 def _idle() -> Row:
     """What holds of a payment at which nothing is being tried, before anything else is planned."""
-    return {"attempt_in_flight": None, "gateway_id": None, "lookups": 0, "next_attempt_at": None, "wake_at": None}
+    return {
+        "attempt_in_flight": None,
+        "gateway_id": None,
+        "lookups": 0,
+        "next_attempt_at": None,
+        "wake_at": None,
+        "requested_by": None,
+    }
 
 
 def _settled(number: int) -> Row:
@@ -260,6 +313,12 @@ def _never_began(known: Known) -> bool:
     )
 
 
+def _failures_among(known: Known, updates: Sequence[tuple[type[Base], Row]]) -> list[str]:
+    """The other payments that have failed, of those that are changed."""
+    changed = {row["id"] for model, row in updates if model is ScheduledPaymentRow}
+    return [other["id"] for other in _others(known) if other["status"] == "failed" and other["id"] in changed]
+
+
 def _others(known: Known) -> list[Mapping[str, Any]]:
     """The other payments of the subscription."""
     return [sibling for sibling in known.siblings if sibling["id"] != known.payment["id"]]
@@ -283,11 +342,12 @@ def _ending(known: Known, now: datetime) -> list[tuple[type[Base], Row]]:
             "wake_at": None,
             "rule": None,
             "reason": NEVER_BEGAN,
+            "requested_by": None,
             "updated_at": now,
         }
         if sibling["status"] == "scheduled":
             updates.append(_row_change(ScheduledPaymentRow, sibling, dropped | {"status": "cancelled"}))
-        elif sibling["status"] == "failed" and sibling["next_attempt_at"] is not None:
+        elif sibling["status"] == "failed" and sibling["wake_at"] is not None:
             updates.append(_row_change(ScheduledPaymentRow, sibling, dropped))
     return updates
 
@@ -303,6 +363,17 @@ def _completion(known: Known, becomes: str, now: datetime) -> list[tuple[type[Ba
     is_any_paid = becomes == "paid" or any(other["status"] == "paid" for other in others)
     status = "completed" if is_any_paid else "failed"
     return [_row_change(SubscriptionRow, subscription, {"status": status, "ended_at": now})]
+
+
+def _late_completion(known: Known, now: datetime) -> list[tuple[type[Base], Row]]:
+    """A subscription that had failed, because none of its payments was paid, is complete when one is paid after all;
+    where payments were dropped when it failed, it stays as it is."""
+    subscription = known.subscription
+    if subscription["number_of_payments"] is None or subscription["status"] != "failed":
+        return []
+    if any(_is_open(other) or other["status"] == "cancelled" for other in _others(known)):
+        return []
+    return [_row_change(SubscriptionRow, subscription, {"status": "completed", "ended_at": now})]
 
 
 def _happened_at(known: Known, told: Told, now: datetime) -> datetime:
@@ -327,10 +398,14 @@ def _event(known: Known, told: Told, reading: Reading | None, decided: Row, now:
         "status": told.status.text,
         "transaction_id": charged.provider_transaction_id,
         "subscription_payment": payment["number"],
+        "requested_by": _requested_by(known, told),
         **decided,
     }
     if is_failure and reading is not None:
         details |= {"mapping": MAPPING_VERSION, "is_known": reading.is_known, "because": reading.because}
+        details["network"] = reading.network
+        if reading.wait is not None:
+            details["not_before"] = (_happened_at(known, told, now) + reading.wait).isoformat()
     return AttemptReported(
         provider_payment_id=payment["id"],
         provider_attempt_id=attempt_id(payment["id"], told.number),

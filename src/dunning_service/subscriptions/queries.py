@@ -15,6 +15,7 @@ from dunning_service.errors import NotFound
 from dunning_service.ledger.fields import folded
 from dunning_service.ledger.fold import current_attempts
 from dunning_service.ledger.models import AttemptRow, PaymentRow
+from dunning_service.ledger.status import Status
 from dunning_service.money import Money
 from dunning_service.providers import Outcome
 from dunning_service.recovery.policy import Rule
@@ -175,6 +176,12 @@ async def failed_payment_ids(connection: AsyncConnection, merchant_id: int, subs
     )
 
 
+async def payment_method_of(connection: AsyncConnection, merchant_id: int, subscription_id: str) -> str:
+    """What a subscription's payments are charged to, which never changes. Raises NotFound."""
+    method: str = (await _row_of(connection, merchant_id, subscription_id))["payment_method_id"]
+    return method
+
+
 def _every_column() -> sa.Select[*tuple[Any, ...]]:
     return sa.select(*_SUBSCRIPTIONS)
 
@@ -219,15 +226,40 @@ async def _sums(connection: AsyncConnection, merchant_id: int, ids: Sequence[str
             sa.func.sum(sa.case((is_paid, _PAYMENTS.amount_minor), else_=0)),
             sa.func.sum(sa.case((is_paid, 1), else_=0)),
             sa.func.max(_PAYMENTS.due_at),
-            sa.func.min(_PAYMENTS.next_attempt_at),
+            # those that have failed are asked for apart
+            sa.func.min(sa.case((_PAYMENTS.status == "scheduled", _PAYMENTS.next_attempt_at))),
         )
         .where(_PAYMENTS.merchant_id == merchant_id, _PAYMENTS.subscription_id.in_(ids))
         .group_by(_PAYMENTS.subscription_id)
     )
+    retries = await _next_retries(connection, merchant_id, ids)
     return {
-        found: Sums(int(minor), int(count), last_due_at, next_attempt_at)
-        for found, minor, count, last_due_at, next_attempt_at in await connection.execute(statement)
+        found: Sums(int(minor), int(count), last_due_at, _earlier(next_due_at, retries.get(found)))
+        for found, minor, count, last_due_at, next_due_at in await connection.execute(statement)
     }
+
+
+async def _next_retries(connection: AsyncConnection, merchant_id: int, ids: Sequence[str]) -> Mapping[str, datetime]:
+    """When a payment of each subscription that has failed is tried again; not one about which somebody has decided."""
+    statement = (
+        sa.select(_PAYMENTS.subscription_id, sa.func.min(_PAYMENTS.wake_at))
+        .where(
+            _PAYMENTS.merchant_id == merchant_id,
+            _PAYMENTS.subscription_id.in_(ids),
+            _PAYMENTS.status == "failed",
+            _PAYMENTS.wake_at.is_not(None),
+            _RECORDED.merchant_id == _PAYMENTS.merchant_id,
+            _RECORDED.provider == PROVIDER,
+            _RECORDED.provider_payment_id == _PAYMENTS.id,
+            _RECORDED.status == Status.FAILED.value,
+        )
+        .group_by(_PAYMENTS.subscription_id)
+    )
+    return {row[0]: row[1] for row in await connection.execute(statement)}
+
+
+def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:
+    return min((at for at in (one, other) if at is not None), default=None)
 
 
 async def _last_paid(connection: AsyncConnection, merchant_id: int, ids: Sequence[str]) -> Mapping[str, datetime]:

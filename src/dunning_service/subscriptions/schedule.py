@@ -95,6 +95,7 @@ def payment_row(subscription: Mapping[str, Any], number: int, time_zone: str, no
         "rule": None,
         "reason": None,
         "wake_at": falls_due,
+        "requested_by": None,
         "attempt_in_flight": None,
         "gateway_id": None,
         "lookups": 0,

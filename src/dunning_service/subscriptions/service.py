@@ -1,11 +1,11 @@
-"""What can be done with a subscription from outside: create it, and terminate it. What falls due is `recovery`'s."""
+"""What can be done with a subscription from outside: create it, terminate it, have a payment of it tried again."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
@@ -17,10 +17,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from dunning_service.errors import ConfigurationError, FailuresChanged, NoUsableGateway, Unavailable
 from dunning_service.gateways.registry import Chosen
 from dunning_service.ledger.answers import find_answer
-from dunning_service.ledger.work import CommandDone, IdempotencyKey
+from dunning_service.ledger.deciding import as_recorded
+from dunning_service.ledger.work import CommandDone, DecisionRecorded, IdempotencyKey
 from dunning_service.merchants.directory import MerchantView, Principal
 from dunning_service.providers import Delivery, kept_headers
-from dunning_service.subscriptions import commands, queries
+from dunning_service.subscriptions import commands, queries, retrying
 from dunning_service.subscriptions.answers import PayNowView
 from dunning_service.subscriptions.parameters import MerchantTerms, read_new_subscription
 from dunning_service.subscriptions.pricing import rate_from_units
@@ -116,6 +117,38 @@ async def terminate_subscription(
         except FailuresChanged:
             if tries == _TRIES:
                 raise
+
+
+async def retry_payment(
+    services: Services,
+    principal: Principal,
+    *,
+    payment_id: str,
+    subscription_id: str,
+    reason: str | None,
+    idempotency_key: IdempotencyKey | None,
+) -> DecisionRecorded:
+    """Has a payment that has failed tried again at once, by a worker.
+
+    Raises NotFound, ActionDoesNotApply, or IdempotencyKeyReused.
+    """
+    merchant = principal.merchant
+    async with services.database.read() as connection:
+        method = await queries.payment_method_of(connection, merchant.id, subscription_id)
+    command = retrying.retry(
+        retrying.Asked(
+            merchant_id=merchant.id,
+            time_zone=merchant.time_zone,
+            payment_id=payment_id,
+            subscription_id=subscription_id,
+            payment_method_id=method,
+            actor=principal.token_name,
+            reason=reason,
+            idempotency_key=idempotency_key,
+        )
+    )
+    done = await services.writer.execute(command)
+    return replace(as_recorded(dict(done.answer)), is_replay=done.answered_before is not None)
 
 
 async def _gateway_of(services: Services, merchant: MerchantView) -> Chosen:

@@ -61,6 +61,7 @@ def test_success_pays_the_payment_and_plans_nothing_for_it() -> None:
         "lookups": 0,
         "next_attempt_at": None,
         "wake_at": None,
+        "requested_by": None,
         "rule": None,
         "reason": None,
         "updated_at": now,
@@ -85,7 +86,7 @@ def test_a_company_stands_in_for_a_customer_without_a_name() -> None:
 
 @pytest.mark.parametrize("status", ["terminated", "failed"])
 def test_success_counts_after_the_subscription_has_ended(status: str) -> None:
-    known = a_known(status=status, number_of_payments=1)
+    known = a_known(others=[a_sibling(2, "cancelled")], status=status, number_of_payments=2)
 
     effect = succeeded(known, PAID, START)
 

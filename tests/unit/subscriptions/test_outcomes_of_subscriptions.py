@@ -174,6 +174,7 @@ def test_first_payment_that_fails_for_good_fails_the_subscription_and_drops_the_
             "wake_at": None,
             "rule": None,
             "reason": NEVER_BEGAN,
+            "requested_by": None,
             "updated_at": now,
         }
     assert inserted(effect, ScheduledPaymentRow) == []
@@ -261,6 +262,7 @@ def test_attempt_that_was_withheld_leaves_no_trace_but_the_reason() -> None:
         "lookups": 0,
         "next_attempt_at": None,
         "wake_at": None,
+        "requested_by": None,
         "rule": None,
         "reason": "somebody has decided",
         "updated_at": START,

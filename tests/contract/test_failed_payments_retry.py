@@ -1,0 +1,491 @@
+"""Somebody asks for another try of a payment that this service charges."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from contract._payments import a_failed_payment, act
+from contract._subscriptions import (
+    FIRST_RETRY,
+    TOMORROW,
+    Reluctant,
+    charges,
+    created,
+    get,
+    send,
+    use_gateway,
+    use_sandbox,
+    work,
+)
+from dunning_service.failed_payments.schemas import ActionAnswer, FailedPaymentDetail
+from dunning_service.gateways import Charged, ChargeOutcome, NotSent
+from dunning_service.gateways.sandbox import DECLINED, FAILS_TWICE_THEN_PAYS
+from dunning_service.ledger.check import differences
+from dunning_service.ledger.models import PaymentRow
+from dunning_service.providers import Category
+from dunning_service.subscriptions.models import SubscriptionRow
+from running import NOON, RunningService
+
+PATH = "/api/v1/failed-payments"
+NO_MONEY = DECLINED[Category.INSUFFICIENT_FUNDS]
+STOLEN = DECLINED[Category.LOST_STOLEN]
+EXPIRED = DECLINED[Category.EXPIRED_CARD]
+
+
+class Scripted(Reluctant):
+    """A gateway that answers one thing after the other."""
+
+    def __init__(self, *answers: Charged) -> None:
+        super().__init__()
+        self.answers = list(answers)
+
+    async def charge(self, key: str, request: Any) -> Charged:
+        if not self.answers:
+            raise NotSent("the gateway is out of reach")
+        self.charged += 1
+        return self.answers.pop(0)
+
+
+PAID = Charged(outcome=ChargeOutcome.SUCCEEDED, provider_transaction_id="t1")
+
+
+def declined(code: str, **fields: Any) -> Charged:
+    return Charged(outcome=ChargeOutcome.DECLINED, provider="stripe", code=code, **fields)
+
+
+async def ask(
+    service: RunningService, number: str, *, token: str | None = None, key: str | None = None, **body: Any
+) -> Any:
+    headers = {"Authorization": f"Bearer {token or service.token}"} | ({} if key is None else {"Idempotency-Key": key})
+    return await service.client.post(f"{PATH}/{number}/actions", headers=headers, json={"action": "retry", **body})
+
+
+async def asked(service: RunningService, number: str, **how: Any) -> dict[str, Any]:
+    response = await ask(service, number, **how)
+    assert response.status_code == 200, response.text
+    ActionAnswer.model_validate_json(response.content)
+    body: dict[str, Any] = response.json()
+    return body
+
+
+async def refused(service: RunningService, number: str) -> str:
+    """Why not, in words."""
+    response = await ask(service, number)
+    assert (response.status_code, response.headers["content-type"]) == (409, "application/problem+json"), response.text
+    body = response.json()
+    assert body["code"] == "action_does_not_apply"
+    words: str = body["detail"]
+    return words
+
+
+async def read(service: RunningService, number: str) -> dict[str, Any]:
+    response = await service.client.get(f"{PATH}/{number}", headers=service.auth)
+    assert response.status_code == 200, response.text
+    FailedPaymentDetail.model_validate_json(response.content)
+    body: dict[str, Any] = response.json()
+    return body
+
+
+async def changed_since(service: RunningService, at: Any) -> list[str]:
+    query = {"updated_since": at.isoformat(), "sort": "updated_at"}
+    response = await service.client.get(PATH, params=query, headers=service.auth)
+    assert response.status_code == 200, response.text
+    return [item["id"] for item in response.json()["data"]]
+
+
+async def a_failure_of_ours(service: RunningService, method: Any = NO_MONEY, **changes: Any) -> str:
+    subscription = (await created(service, paymentMethodId=method, **changes))["id"]
+    return await failure_of(service, subscription)
+
+
+async def failure_of(service: RunningService, subscription: str) -> str:
+    response = await service.client.get(f"{PATH}?subscription={subscription}", headers=service.auth)
+    (item,) = response.json()["data"]
+    number: str = item["id"]
+    return number
+
+
+def require_sound(service: RunningService) -> None:
+    with service.database.read_blocking() as connection:
+        assert list(differences(connection)) == []
+
+
+async def test_payment_that_waits_for_somebody_is_tried_at_once(service: RunningService) -> None:
+    use_gateway(service, Scripted(declined("expired_card"), PAID))
+    number = await a_failure_of_ours(service, numberOfPayments=1)
+    assert (await read(service, number))["next_attempt_rule"] == "customer_action"
+    service.clock.advance(timedelta(hours=2))
+
+    answer = await asked(service, number, reason="the customer has a new expiry date")
+
+    assert answer == {
+        "id": number,
+        "status": "failed",
+        "action": {
+            "id": 1,
+            "action": "retry",
+            "actor": "test",
+            "reason": "the customer has a new expiry date",
+            "decided_at": "2026-11-21T14:00:00Z",
+        },
+    }
+    planned = await read(service, number)
+    assert (planned["next_attempt_at"], planned["next_attempt_rule"], planned["updated_at"]) == (
+        "2026-11-21T14:00:00Z",
+        "requested",
+        "2026-11-21T14:00:00Z",
+    )
+    assert planned["next_attempt_reason"] == "test asked for it: the customer has a new expiry date"
+    listed = await service.client.get(f"{PATH}?next_attempt=planned&next_attempt_rule=requested", headers=service.auth)
+    assert [item["id"] for item in listed.json()["data"]] == [number]
+
+    assert await work(service) == 1
+    paid = await read(service, number)
+    assert (paid["status"], paid["attempt_count"], paid["next_attempt_at"]) == ("paid", 2, None)
+    assert [(entry["type"], entry.get("requested_by"), entry.get("action")) for entry in paid["timeline"]] == [
+        ("attempt", None, None),
+        ("attempt", "test", None),
+        ("action", None, "retry"),
+    ]
+    assert (await get(service, f"/{paid['subscription']}"))["status"] == "Completed"
+    require_sound(service)
+
+
+async def test_many_who_ask_at_once_get_one_attempt(seller: RunningService) -> None:
+    number = await a_failure_of_ours(seller, EXPIRED)
+    made = await charges(seller)
+
+    answers = await asyncio.gather(*(ask(seller, number) for _ in range(10)))
+
+    assert sorted(answer.status_code for answer in answers) == [200] + [409] * 9
+    assert await work(seller) == 1
+    assert await charges(seller) == made + 1
+    detail = await read(seller, number)
+    assert detail["attempt_count"] == 2
+    assert sum(entry["type"] == "action" for entry in detail["timeline"]) == 1
+
+
+async def test_key_is_answered_as_the_first_time_also_after_the_attempt(seller: RunningService) -> None:
+    number, other = await a_failure_of_ours(seller, EXPIRED), await a_failure_of_ours(seller, EXPIRED)
+    first = await ask(seller, number, key="k-1", reason="new card")
+    await work(seller)
+    seller.clock.advance(timedelta(hours=1))
+
+    again = await ask(seller, number, key="k-1", reason="new card")
+
+    assert (first.status_code, again.status_code, again.content) == (200, 200, first.content)
+    assert "idempotent-replayed" not in first.headers
+    assert again.headers["idempotent-replayed"] == "true"
+    assert await work(seller) == 0
+    for response in (
+        await ask(seller, other, key="k-1", reason="new card"),
+        await ask(seller, number, key="k-1"),
+        await seller.client.post(
+            f"{PATH}/{number}/actions",
+            headers={**seller.auth, "Idempotency-Key": "k-1"},
+            json={"action": "invoice", "reason": "new card"},
+        ),
+    ):
+        assert (response.status_code, response.json()["code"]) == (422, "idempotency_key_reused")
+    # a refusal is not kept: the same may apply later
+    await act(seller, other, "invoice")
+    assert (await ask(seller, other, key="k-2")).status_code == 409
+    await act(seller, other, "reopen")
+    assert (await ask(seller, other, key="k-2")).status_code == 200
+
+
+async def test_planned_attempt_is_brought_forward_and_the_ladder_goes_on_from_there(seller: RunningService) -> None:
+    number = await a_failure_of_ours(seller, FAILS_TWICE_THEN_PAYS)
+    assert (await read(seller, number))["next_attempt_at"] == "2026-11-22T08:00:00Z"
+
+    await asked(seller, number)
+    assert await work(seller) == 1
+
+    detail = await read(seller, number)
+    assert (detail["next_attempt_at"], detail["next_attempt_rule"]) == ("2026-11-22T08:00:00Z", "ladder")
+    assert "retry 1 of 4" in detail["next_attempt_reason"]
+    await work(seller, FIRST_RETRY)
+    assert (await read(seller, number))["status"] == "paid"
+
+
+async def test_payment_that_was_given_up_is_tried_once_more(seller: RunningService) -> None:
+    subscription = (await created(seller, paymentMethodId=NO_MONEY, paymentFrequencyUnit=3, numberOfPayments=None))[
+        "id"
+    ]
+    number = await failure_of(seller, subscription)
+    for day in (22, 24, 26, 28):
+        await work(seller, FIRST_RETRY.replace(day=day))
+    assert (await read(seller, number))["next_attempt_rule"] == "ladder_used_up"
+    assert (await get(seller, f"/{subscription}"))["status"] == "Failed"
+    seller.clock.advance(timedelta(hours=1))
+
+    await asked(seller, number)
+    assert await work(seller) == 1
+
+    detail = await read(seller, number)
+    assert (detail["attempt_count"], detail["next_attempt_at"]) == (6, None)
+    assert "nothing more is planned, because the first payment never succeeded" in detail["next_attempt_reason"]
+    read_again = await get(seller, f"/{subscription}")
+    assert (read_again["status"], read_again["nextPaymentDate"]) == ("Failed", None)
+    require_sound(seller)
+
+
+@pytest.mark.parametrize(
+    ("count", "status", "payments"),
+    [(1, "Completed", ["Paid"]), (2, "Failed", ["Paid", "Cancelled"]), (None, "Failed", ["Paid"])],
+)
+async def test_paid_retry_collects_that_payment_and_charges_no_other(
+    service: RunningService, count: int | None, status: str, payments: list[str]
+) -> None:
+    # two tries in all for a code that nobody knows
+    use_gateway(service, Scripted(declined("never_heard_of"), declined("never_heard_of"), PAID))
+    subscription = (await created(service, numberOfPayments=count))["id"]
+    await work(service, FIRST_RETRY)
+    number = await failure_of(service, subscription)
+    assert (await get(service, f"/{subscription}"))["status"] == "Failed"
+
+    await asked(service, number)
+    assert await work(service) == 1
+
+    found = await get(service, f"/{subscription}")
+    assert (found["status"], found["successfulPaymentsCount"]) == (status, 1)
+    shown = [payment["status"] for payment in await get(service, f"/{subscription}/payments")]
+    assert shown[: len(payments)] == payments
+    assert await work(service, NOON + timedelta(days=400)) == 0
+    require_sound(service)
+
+
+async def test_payment_of_another_system_is_not_tried_here(seller: RunningService) -> None:
+    number = await a_failed_payment(seller)
+    words = await refused(seller, number)
+    assert "maple" in words
+    assert "only the system that charges it can try it again" in words
+    assert [entry["type"] for entry in (await read(seller, number))["timeline"]] == ["attempt"]
+
+
+async def test_somebody_who_decided_otherwise_has_to_reopen_it_first(seller: RunningService) -> None:
+    for action, status in (
+        ("invoice", "invoiced"),
+        ("send_to_collection", "debt_collection"),
+        ("mark_paid", "paid"),
+        ("cancel", "cancelled"),
+    ):
+        number = await a_failure_of_ours(seller, EXPIRED)
+        await act(seller, number, action)
+        assert await refused(seller, number) == f"retry does not apply to this payment: it is {status}; reopen it first"
+        await act(seller, number, "reopen")
+        await asked(seller, number)
+
+
+async def test_it_says_why_there_is_nothing_to_try(service: RunningService) -> None:
+    use_gateway(service, Scripted(declined("stolen_card"), declined("expired_card"), PAID))
+    stolen = await a_failure_of_ours(service)
+    assert "forbids this payment method for ever: the card is reported lost or stolen" in await refused(service, stolen)
+    assert "(stripe stolen_card)" in await refused(service, stolen)
+
+    expired = await a_failure_of_ours(service, DECLINED[Category.EXPIRED_CARD])
+    await asked(service, expired)
+    assert "a worker tries it as soon as it can: test asked for it" in await refused(service, expired)
+    await work(service)
+    assert (await refused(service, expired)).endswith("it is paid")
+
+
+async def test_attempt_that_is_being_made_is_not_made_twice(service: RunningService) -> None:
+    use_gateway(service, Scripted(declined("insufficient_funds")))
+    number = await a_failure_of_ours(service)
+    gateway = Reluctant()
+    use_gateway(service, gateway)
+    working = asyncio.create_task(work(service, FIRST_RETRY))
+    await gateway.is_asked.wait()
+
+    assert (await refused(service, number)).endswith("an attempt is being made just now")
+
+    gateway.may_answer.set()
+    await working
+    assert gateway.charged == 1
+
+
+async def test_terminated_subscription_is_charged_no_more(seller: RunningService) -> None:
+    number = await a_failure_of_ours(seller, EXPIRED)
+    await send(seller, "POST", f"/{(await read(seller, number))['subscription']}/terminate")
+    assert "the subscription was terminated" in await refused(seller, number)
+    await act(seller, number, "reopen")
+    assert "the subscription was terminated" in await refused(seller, number)
+
+
+async def test_termination_drops_what_was_asked_for(seller: RunningService) -> None:
+    number = await a_failure_of_ours(seller, EXPIRED)
+    await asked(seller, number)
+    made = await charges(seller)
+
+    await send(seller, "POST", f"/{(await read(seller, number))['subscription']}/terminate")
+
+    assert await work(seller, NOON + timedelta(days=99)) == 0
+    assert await charges(seller) == made
+    detail = await read(seller, number)
+    assert [entry.get("action") for entry in detail["timeline"]] == [None, "retry", "cancel"]
+
+
+async def test_decision_after_it_was_asked_for_holds(seller: RunningService) -> None:
+    number = await a_failure_of_ours(seller, EXPIRED)
+    await asked(seller, number)
+    await act(seller, number, "cancel")
+    made = await charges(seller)
+
+    await work(seller)
+
+    assert await charges(seller) == made
+    assert (await read(seller, number))["status"] == "cancelled"
+    await act(seller, number, "reopen")
+    await asked(seller, number)
+    assert await work(seller) == 1
+    assert await charges(seller) == made + 1
+
+
+async def test_what_the_network_asks_to_wait_is_not_cut_short(service: RunningService) -> None:
+    use_gateway(service, Scripted(declined("insufficient_funds", network="mastercard", network_advice="27")))
+    number = await a_failure_of_ours(service)
+    assert "the card network asks to wait until 2026-11-25 12:00 UTC" in await refused(service, number)
+
+
+async def test_gateway_that_was_missing_is_tried_at_once_when_it_is_back(service: RunningService) -> None:
+    use_gateway(service, Scripted(declined("insufficient_funds")))
+    number = await a_failure_of_ours(service)
+    for _ in range(4):
+        await work(service, service.clock() + timedelta(days=1))
+    use_gateway(service, Scripted(PAID))
+    assert (await read(service, number))["next_attempt_rule"] == "merchant_fix"
+
+    await asked(service, number)
+    assert await work(service) == 1
+    assert (await read(service, number))["status"] == "paid"
+
+
+async def test_another_merchant_cannot_ask_and_reading_is_not_enough(seller: RunningService) -> None:
+    number = await a_failure_of_ours(seller, EXPIRED)
+    other = await seller.add_merchant("Other", "NOK", "UTC")
+    use_sandbox(seller, other)
+    assert (await ask(seller, number, token=await seller.add_token(other))).status_code == 404
+    assert (
+        await ask(seller, number, token=await seller.add_token(seller.merchant, scopes=("read",)))
+    ).status_code == 403
+    for unknown in ("ODR0", "ODR999999999", "1"):
+        assert (await ask(seller, unknown)).status_code == 404
+    assert await work(seller) == 0
+
+
+async def test_subscription_shows_its_next_payment_as_it_will_be(seller: RunningService) -> None:
+    subscription = (await created(seller, paymentMethodId=NO_MONEY, numberOfPayments=2))["id"]
+    number = await failure_of(seller, subscription)
+    second = "2026-12-21T12:00:00Z"
+
+    async def next_payment() -> Any:
+        return (await get(seller, f"/{subscription}"))["nextPaymentDate"]
+
+    assert await next_payment() == "2026-11-22T08:00:00Z"
+    await act(seller, number, "invoice")
+    assert await next_payment() == second
+    await act(seller, number, "reopen")
+    assert await next_payment() == "2026-11-22T08:00:00Z"
+    await asked(seller, number)
+    assert await next_payment() == "2026-11-21T12:00:00Z"
+    for action in ("mark_paid", "reopen", "cancel"):
+        await act(seller, number, action)
+        assert await next_payment() == ("2026-11-21T12:00:00Z" if action == "reopen" else second)
+
+
+async def test_payment_that_was_reopened_says_when_it_is_tried(seller: RunningService) -> None:
+    subscription = (await created(seller, paymentMethodId=FAILS_TWICE_THEN_PAYS, numberOfPayments=2))["id"]
+    number = await failure_of(seller, subscription)
+    await act(seller, number, "invoice")
+    await work(seller, FIRST_RETRY)  # looked at, and left alone
+    assert (await read(seller, number))["next_attempt_at"] is None
+
+    await act(seller, number, "reopen")
+
+    detail = await read(seller, number)
+    assert detail["next_attempt_at"] == "2026-11-23T08:00:00Z"
+    assert detail["next_attempt_reason"].startswith("it fell due while it was invoiced")
+    for query in ("next_attempt=planned", "next_attempt_since=2026-11-23T08:00:00Z"):
+        listed = await service_list(seller, query)
+        assert [item["id"] for item in listed] == [number]
+    assert (await get(seller, f"/{subscription}"))["nextPaymentDate"] == "2026-11-23T08:00:00Z"
+    assert await work(seller, FIRST_RETRY + timedelta(days=1)) == 1
+    assert (await read(seller, number))["attempt_count"] == 2
+
+
+async def service_list(service: RunningService, query: str) -> list[dict[str, Any]]:
+    response = await service.client.get(f"{PATH}?{query}", headers=service.auth)
+    assert response.status_code == 200, response.text
+    found: list[dict[str, Any]] = response.json()["data"]
+    return found
+
+
+# Polling
+
+
+async def test_whoever_polls_sees_that_an_attempt_was_postponed(service: RunningService) -> None:
+    use_gateway(service, Scripted(declined("insufficient_funds")))
+    number = await a_failure_of_ours(service)
+    await work(service, FIRST_RETRY)
+    assert await changed_since(service, FIRST_RETRY) == [number]
+
+
+async def test_whoever_polls_sees_that_an_attempt_was_left_alone(seller: RunningService) -> None:
+    number = await a_failure_of_ours(seller)
+    await act(seller, number, "invoice")
+    await work(seller, FIRST_RETRY)
+    assert await changed_since(seller, FIRST_RETRY) == [number]
+    day_after = FIRST_RETRY + timedelta(days=1)
+    await work(seller, day_after)  # it is still invoiced, so nothing has changed
+    assert await changed_since(seller, day_after) == []
+
+
+async def test_whoever_polls_sees_that_retries_were_dropped_with_the_subscription(service: RunningService) -> None:
+    """The second payment is on its ladder when the first is given up."""
+    use_gateway(
+        service,
+        Scripted(
+            declined("insufficient_funds"),
+            declined("insufficient_funds"),
+            declined("stolen_card"),
+        ),
+    )
+    subscription = (await created(service, paymentFrequencyUnit=1, paymentFrequency=1, numberOfPayments=3))["id"]
+    first = await failure_of(service, subscription)
+    service.clock.now = TOMORROW
+    await act(service, first, "invoice")
+    await work(service, TOMORROW)
+    await act(service, first, "reopen")
+    service.clock.advance(timedelta(hours=1))
+    await asked(service, first)
+    at = service.clock()
+    await work(service)
+
+    items = {item["id"]: item for item in await service_list(service, "")}
+    (second,) = items.keys() - {first}
+    assert (await get(service, f"/{subscription}"))["status"] == "Failed"
+    assert (items[second]["next_attempt_at"], items[second]["next_attempt_reason"]) == (
+        None,
+        "the first payment never succeeded",
+    )
+    assert sorted(await changed_since(service, at)) == sorted([first, second])
+    require_sound(service)
+
+
+async def test_nothing_changes_for_payments_that_are_in_no_list(seller: RunningService) -> None:
+    """A subscription that is created, and whose payments go well, leaves what has failed alone."""
+    number = await a_failure_of_ours(seller)
+    at = NOON + timedelta(hours=1)
+    seller.clock.now = at
+    await created(seller)
+    assert await changed_since(seller, at) == []
+    with seller.database.write() as connection:
+        ended = sa.select(SubscriptionRow.id).where(SubscriptionRow.ended_at.is_not(None))
+        assert connection.execute(ended).all() == []
+        assert connection.scalar(sa.select(PaymentRow.updated_at).where(PaymentRow.id == int(number[3:]))) == NOON
