@@ -6,6 +6,7 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
+import httpx
 import pytest
 import sqlalchemy as sa
 
@@ -22,6 +23,7 @@ from contract._subscriptions import (
     use_sandbox,
     work,
 )
+from dunning_service.app import create_app
 from dunning_service.failed_payments.schemas import ActionAnswer, FailedPaymentDetail
 from dunning_service.gateways import Charged, ChargeOutcome, NotSent
 from dunning_service.gateways.sandbox import DECLINED, FAILS_TWICE_THEN_PAYS
@@ -168,6 +170,28 @@ async def test_many_who_ask_at_once_get_one_attempt(seller: RunningService) -> N
     detail = await read(seller, number)
     assert detail["attempt_count"] == 2
     assert sum(entry["type"] == "action" for entry in detail["timeline"]) == 1
+
+
+async def test_many_who_ask_in_two_processes_at_once_get_one_attempt(seller: RunningService) -> None:
+    number = await a_failure_of_ours(seller, EXPIRED)
+    made = await charges(seller)
+    app = create_app(seller.settings, seller.clock)
+    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://test") as client,
+    ):
+        other = RunningService(app, client, seller.clock, seller.settings)
+        other.merchant, other.token = seller.merchant, seller.token
+
+        answers = await asyncio.gather(*(ask(one, number) for one in (seller, other) * 5))
+        made_by = await asyncio.gather(work(seller), work(other))
+
+    assert sorted(answer.status_code for answer in answers) == [200] + [409] * 9
+    assert sum(made_by) == 1
+    assert await charges(seller) == made + 1
+    assert (await read(seller, number))["attempt_count"] == 2
+    require_sound(seller)
 
 
 async def test_key_is_answered_as_the_first_time_also_after_the_attempt(seller: RunningService) -> None:
