@@ -1,4 +1,4 @@
-"""`dunning ledger`: whether the ledger adds up."""
+"""`dunning ledger`: whether the ledger adds up, and its counts."""
 
 from __future__ import annotations
 
@@ -39,6 +39,29 @@ def check(merchant: OnlyMerchant = None, as_json: AsJson = False) -> None:
         say(f"{differing} in the ledger of {merchants}" if total else f"the ledger of {merchants} adds up")
     if total:
         raise typer.Exit(1)
+
+
+@app.command("recount")
+def recount(merchant: OnlyMerchant = None, as_json: AsJson = False) -> None:
+    """Count again what an older version wrote while it ran beside this one; for the end of an upgrade."""
+    from dunning_service.ledger.counting import recount_day, uncounted_days
+
+    days: dict[str, int] = {}
+    with opened_database() as (_, database):
+        with database.read_blocking() as connection:
+            wanted = list_merchants(connection) if merchant is None else [merchant_named(connection, merchant)]
+            found = {one: list(connection.scalars(uncounted_days(one.id))) for one in wanted}
+        for one, uncounted in found.items():
+            for day in uncounted:
+                with database.write() as connection:  # one transaction for each day: nobody waits for long
+                    recount_day(connection, one.id, day)
+            days[one.name] = len(uncounted)
+    if as_json:
+        print_json({"days": days})
+    else:
+        total = sum(days.values())
+        counted = "1 day was" if total == 1 else f"{total} days were"
+        say(f"{counted} counted again" if total else "there was nothing to count again")
 
 
 async def _checked(database: Database, merchant: str | None) -> dict[str, list[str]]:

@@ -7,22 +7,23 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Row, Select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dunning_service.failed_payments.counted import CountedPayments, Place
+from dunning_service.failed_payments.groups import Group, grouped
 from dunning_service.failed_payments.phones import phone_candidates
 from dunning_service.failed_payments.public_number import payment_id_of
 from dunning_service.failed_payments.schedules import NextAttempt, is_planned, is_ruled_by
 from dunning_service.failed_payments.sorting import Ordering, Position, Sort, ordering
 from dunning_service.failed_payments.unindexed import unindexed
 from dunning_service.ledger.fields import folded
-from dunning_service.ledger.models import DailyCountRow, PaymentRow
+from dunning_service.ledger.models import PaymentRow
 
 _PAYMENTS = PaymentRow.__table__.c
-_COUNTS = DailyCountRow.__table__.c
 
 AnyRow = Row[*tuple[Any, ...]]
 """A row whose columns are read by name."""
@@ -55,16 +56,6 @@ LISTED = (
     _PAYMENTS.updated_at,
 )
 """The columns that a listed payment is shown with."""
-
-
-class Group(NamedTuple):
-    """What the failed payments of one status in one currency (None: unknown) add up to."""
-
-    status: str
-    currency: str | None
-    payments: int
-    amount_minor: int
-    without_amount: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,25 +103,33 @@ class FailedPaymentsQuery:
 
     async def total(self, connection: AsyncConnection) -> int:
         """How many payments match."""
-        if self._is_counted_by_day:
-            statement = sa.select(sa.func.coalesce(sa.func.sum(_COUNTS.payments), 0)).where(*self._count_conditions())
-        else:
-            statement = sa.select(sa.func.count()).select_from(PaymentRow.__table__).where(*self._conditions())
+        if (counted := self._counted) is not None:
+            return await counted.total(connection)
+        statement = sa.select(sa.func.count()).select_from(PaymentRow.__table__).where(*self._conditions())
         return int((await connection.execute(statement)).scalar_one())
 
     async def numbered_page(self, connection: AsyncConnection, *, offset: int, limit: int) -> Sequence[AnyRow]:
         """`limit` rows after the first `offset`, newest order first.
 
-        Where counts per day can tell on which day the page begins, only that day's rows are walked over.
+        Where the counts can tell where the page begins, few of the rows before it are walked over.
         """
         statement = self._ordered(Sort.NEWEST_ORDER)
-        if offset and self._is_counted_by_day:
-            day, before = await self._day_of(connection, offset)
-            if day is None:
-                return ()
-            statement = statement.where(_PAYMENTS.order_on <= day)
-            offset -= before
-        return (await connection.execute(statement.offset(offset).limit(limit))).all()
+        if not offset or (counted := self._counted) is None:
+            return (await connection.execute(statement.offset(offset).limit(limit))).all()
+        place = await counted.place_of(connection, offset)
+        if place is None:
+            return ()
+        rows: list[AnyRow] = []
+        for part in (self._from_place(place), _PAYMENTS.order_on < place.order_on):
+            if len(rows) < limit:
+                rows += (await connection.execute(statement.where(part).limit(limit - len(rows)))).all()
+        return rows
+
+    def _from_place(self, place: Place) -> ColumnElement[bool]:
+        """The rest of the day on which the page begins. The rows before it are walked over in the index alone."""
+        conditions = (*self._conditions(), _PAYMENTS.order_on == place.order_on, _PAYMENTS.id >= place.payment_id)
+        first = sa.select(_PAYMENTS.id).where(*conditions).order_by(_PAYMENTS.id).offset(place.skip).limit(1)
+        return sa.and_(_PAYMENTS.order_on == place.order_on, _PAYMENTS.id >= first.scalar_subquery())
 
     async def rows_after(
         self, connection: AsyncConnection, *, sort: Sort, position: Position | None, limit: int
@@ -147,13 +146,14 @@ class FailedPaymentsQuery:
 
     async def groups(self, connection: AsyncConnection) -> Sequence[Group]:
         """Count and amount of what matches, by status and currency; in the order of both, unknown currency last."""
+        if (counted := self._counted) is not None and (groups := await counted.groups(connection)) is not None:
+            return groups
         amount = _PAYMENTS.amount_minor
         statement = (
             sa.select(
                 _PAYMENTS.status,
                 _PAYMENTS.currency,
                 sa.func.count(),
-                # halves, because SQLite refuses a sum beyond 64 bits
                 sa.func.coalesce(sa.func.sum(amount.op(">>")(sa.literal_column("32"))), 0),
                 sa.func.coalesce(sa.func.sum(amount.op("&")(sa.literal_column("4294967295"))), 0),
                 sa.func.count() - sa.func.count(amount),
@@ -161,11 +161,7 @@ class FailedPaymentsQuery:
             .where(*self._conditions())
             .group_by(_PAYMENTS.status, _PAYMENTS.currency)
         )
-        groups = [
-            Group(status, currency, payments, (int(high) << 32) + int(low), without_amount)
-            for status, currency, payments, high, low, without_amount in await connection.execute(statement)
-        ]
-        return sorted(groups, key=lambda group: (group.status, group.currency is None, group.currency or ""))
+        return grouped(tuple(row) for row in await connection.execute(statement))
 
     def _ordered(self, sort: Sort) -> Select[*tuple[Any, ...]]:
         return sa.select(*LISTED).where(*self._conditions()).order_by(*self._ordering(sort).clauses())
@@ -242,40 +238,12 @@ class FailedPaymentsQuery:
         return found
 
     @property
-    def _is_counted_by_day(self) -> bool:
-        """True when the counts per day and status answer it: no other filter is set."""
-        return self == FailedPaymentsQuery(
+    def _counted(self) -> CountedPayments | None:
+        """What the counts tell of the matching payments; None when a filter is set that they do not know."""
+        counted = CountedPayments(
             merchant_id=self.merchant_id, statuses=self.statuses, order_from=self.order_from, order_to=self.order_to
         )
-
-    def _count_conditions(self) -> list[ColumnElement[bool]]:
-        found: list[ColumnElement[bool]] = [_COUNTS.merchant_id == self.merchant_id]
-        if self.statuses:
-            found.append(_is_one_of(_COUNTS.status, self.statuses))
-        if self.order_from is not None:
-            found.append(_COUNTS.order_on >= self.order_from)
-        if self.order_to is not None:
-            found.append(_COUNTS.order_on <= self.order_to)
-        return found
-
-    async def _day_of(self, connection: AsyncConnection, offset: int) -> tuple[date | None, int]:
-        """The day of the row after the first `offset`, and how many of those lie on newer days."""
-        on_day = sa.func.sum(_COUNTS.payments)
-        up_to = sa.func.sum(on_day).over(order_by=_COUNTS.order_on.desc())
-        days = (
-            sa.select(_COUNTS.order_on, on_day.label("on_day"), up_to.label("up_to"))
-            .where(*self._count_conditions())
-            .group_by(_COUNTS.order_on)
-            .subquery()
-        )
-        statement = (
-            sa.select(days.c.order_on, days.c.up_to - days.c.on_day)
-            .where(days.c.up_to > offset)
-            .order_by(days.c.order_on.desc())
-            .limit(1)
-        )
-        found = (await connection.execute(statement)).one_or_none()
-        return (None, 0) if found is None else (found[0], int(found[1]))
+        return counted if self == FailedPaymentsQuery(**asdict(counted)) else None
 
 
 def _is_one_of(column: ColumnElement[Any], values: Sequence[str] | set[str] | frozenset[str]) -> ColumnElement[bool]:

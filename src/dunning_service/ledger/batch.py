@@ -16,17 +16,16 @@ from dunning_service.ledger.book import (
     Payment,
     Row,
     attempt_of,
-    count_changes,
     payment_columns,
     statement_digest,
 )
 from dunning_service.ledger.bulk import bulk_for
+from dunning_service.ledger.counting import count_changes
 from dunning_service.ledger.deciding import as_json, as_recorded, require_effect
 from dunning_service.ledger.fold import Action, Attempt, Receipt, current_attempts
 from dunning_service.ledger.models import (
     ActionRow,
     AttemptRow,
-    DailyCountRow,
     DeliveryRow,
     IdempotencyRow,
     PaymentRow,
@@ -322,8 +321,9 @@ class Batch:
             self._update(model, rows)
         self._forget_old_answers()
         self._insert(IdempotencyRow, self._answers.new)
-        counts: sa.Table = DailyCountRow.__table__  # type: ignore[assignment]
-        bulk_for(self._connection).add(self._connection, counts, "payments", count_changes(changed, self._shard))
+        for model, rows in count_changes(changed, self._shard):  # last: others wait for these rows
+            counts: Any = model.__table__
+            bulk_for(self._connection).add(self._connection, counts, rows)
 
     def _insert(self, model: Any, rows: Sequence[Row]) -> None:
         bulk_for(self._connection).insert(self._connection, model.__table__, rows)

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -46,6 +46,15 @@ _DEFAULTS: dict[type, tuple[tuple[str, Any], ...]] = {
 }
 
 
+class Counted(NamedTuple):
+    """What the counts go by."""
+
+    status: str
+    order_on: date | None
+    currency: str | None
+    amount_minor: int | None
+
+
 @dataclass(slots=True)
 class Payment:
     """One payment with all its facts, and what they fold to."""
@@ -53,8 +62,8 @@ class Payment:
     key: PaymentKey
     id: int
     time_zone: str
-    held: tuple[str, date | None] | None = None
-    """(status, order_on) as the database has them; None for a new payment."""
+    held: Counted | None = None
+    """As the database has it; None for a new payment."""
     attempts: dict[tuple[str, bytes], Attempt] = field(default_factory=dict)
     actions: list[Action] = field(default_factory=list)
     receipt: Receipt | None = None
@@ -98,6 +107,12 @@ class Payment:
         if self._folded is None:
             self._folded = self.folded_with(self.receipt)
         return self._folded
+
+    @property
+    def counted(self) -> Counted:
+        """As the counts are to have it."""
+        folded = self.folded
+        return Counted(folded.status, folded.order_on, folded.currency, folded.amount_minor)
 
     def folded_with(self, receipt: Receipt | None, *, action: Action | None = None) -> FoldedPayment:
         """As it would stand with another receipt, or with one more action."""
@@ -266,19 +281,3 @@ def payment_columns(payment: Payment, now: datetime) -> Row:
     row |= payment.folded._asdict()
     row["updated_at"] = now
     return row
-
-
-def count_changes(payments: Sequence[Payment], shard: int) -> list[Row]:
-    """By how much each daily count moves, in the order of their keys."""
-    deltas: dict[tuple[int, date, str], int] = defaultdict(int)
-    for payment in payments:
-        merchant_id = payment.key[0]
-        if payment.held is not None and payment.held[1] is not None:
-            deltas[merchant_id, payment.held[1], payment.held[0]] -= 1
-        if payment.folded.order_on is not None:
-            deltas[merchant_id, payment.folded.order_on, payment.folded.status] += 1
-    return [
-        {"merchant_id": merchant_id, "order_on": order_on, "status": status, "shard": shard, "payments": delta}
-        for (merchant_id, order_on, status), delta in sorted(deltas.items())
-        if delta
-    ]

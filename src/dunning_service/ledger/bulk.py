@@ -54,9 +54,21 @@ class Bulk(Protocol):
         """Sets the columns of each row but its primary key, by its primary key."""
         ...
 
-    def add(self, connection: Connection, table: sa.Table, column: str, rows: Sequence[Row]) -> None:
-        """Adds `column` to what the row of the same primary key holds, which begins at 0."""
+    def add(self, connection: Connection, table: sa.Table, rows: Sequence[Row]) -> None:
+        """Adds what is beside the primary key to what the row of that key holds, which begins at 0."""
         ...
+
+
+@cache
+def adding(table: sa.Table) -> str:
+    """What makes an INSERT into a table of counts add to the rows that are there."""
+    keys = ", ".join(key.name for key in table.primary_key)
+    sums = ", ".join(
+        f"{column.name} = {table.name}.{column.name} + excluded.{column.name}"
+        for column in table.c
+        if not column.primary_key
+    )
+    return f"ON CONFLICT ({keys}) DO UPDATE SET {sums}"
 
 
 def bulk_for(connection: Connection) -> Bulk:
@@ -98,9 +110,9 @@ class _Postgres:
         if rows:
             self._run(connection, _postgres_update(table, tuple(rows[0])), rows)
 
-    def add(self, connection: Connection, table: sa.Table, column: str, rows: Sequence[Row]) -> None:
+    def add(self, connection: Connection, table: sa.Table, rows: Sequence[Row]) -> None:
         if rows:
-            self._run(connection, _postgres_add(table, column, tuple(rows[0])), rows)
+            self._run(connection, _postgres_add(table, tuple(rows[0])), rows)
 
     def _run(self, connection: Connection, statement: str, rows: Sequence[Row]) -> sa.CursorResult[Any]:
         return connection.exec_driver_sql(statement, {"rows": orjson.dumps(rows, default=_hex).decode()})
@@ -151,12 +163,9 @@ def _postgres_update(table: sa.Table, columns: tuple[str, ...]) -> str:
 
 
 @cache
-def _postgres_add(table: sa.Table, column: str, columns: tuple[str, ...]) -> str:
+def _postgres_add(table: sa.Table, columns: tuple[str, ...]) -> str:
     keys = ", ".join(key.name for key in table.primary_key)
-    return (
-        f"{_postgres_insert(table, columns)} ORDER BY {keys} "
-        f"ON CONFLICT ({keys}) DO UPDATE SET {column} = {table.name}.{column} + excluded.{column}"
-    )
+    return f"{_postgres_insert(table, columns)} ORDER BY {keys} {adding(table)}"
 
 
 class _Sqlite:
@@ -202,14 +211,10 @@ class _Sqlite:
             statement = f"UPDATE {table.name} SET {changes} WHERE {matches}"  # noqa: S608
             connection.exec_driver_sql(statement, _bound(table, (*changed, *keys), rows))
 
-    def add(self, connection: Connection, table: sa.Table, column: str, rows: Sequence[Row]) -> None:
+    def add(self, connection: Connection, table: sa.Table, rows: Sequence[Row]) -> None:
         if rows:
             columns = tuple(rows[0])
-            keys = ", ".join(key.name for key in table.primary_key)
-            statement = (
-                f"{_sqlite_insert(table, columns, 1)} "
-                f"ON CONFLICT ({keys}) DO UPDATE SET {column} = {column} + excluded.{column}"
-            )
+            statement = f"{_sqlite_insert(table, columns, 1)} {adding(table)}"
             connection.exec_driver_sql(statement, _bound(table, columns, rows))
 
 

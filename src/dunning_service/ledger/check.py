@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,8 +10,17 @@ from sqlalchemy.engine import Connection
 
 from dunning_service.ledger.book import Book
 from dunning_service.ledger.bulk import Row
+from dunning_service.ledger.counting import COUNTS, CountRow, keys_of, measures_of, miscounts, uncounted_days
 from dunning_service.ledger.fold import FoldedPayment
-from dunning_service.ledger.models import AttemptRow, DailyCountRow, PaymentRow, RefundRow
+from dunning_service.ledger.models import (
+    BLOCK_BITS,
+    AttemptRow,
+    BlockCountRow,
+    DailyAmountRow,
+    DailyCountRow,
+    PaymentRow,
+    RefundRow,
+)
 from dunning_service.ledger.reading import payers_named, read_open_failures, read_payments, read_receipts, select_by
 from dunning_service.merchants.models import Merchant
 
@@ -108,28 +117,26 @@ def _refunds(connection: Connection, merchant_id: int) -> Iterator[str]:
 
 
 def _counts(connection: Connection, merchant_id: int) -> Iterator[str]:
-    table = DailyCountRow
-    kept = _by_day(
-        connection.execute(
-            sa.select(table.order_on, table.status, sa.func.sum(table.payments))
-            .where(table.merchant_id == merchant_id)
-            .group_by(table.order_on, table.status)
-        )
-    )
-    counted = _by_day(
-        connection.execute(
-            sa.select(PaymentRow.order_on, PaymentRow.status, sa.func.count())
-            .where(PaymentRow.merchant_id == merchant_id, PaymentRow.order_on.is_not(None))
-            .group_by(PaymentRow.order_on, PaymentRow.status)
-        )
-    )
-    for day, status in sorted(kept.keys() | counted.keys()):
-        if kept.get((day, status), 0) != counted.get((day, status), 0):
-            yield (
-                f"{status} payments of {day} are counted as {kept.get((day, status), 0)}, "
-                f"but there are {counted.get((day, status), 0)}"
-            )
+    """Counts that are not what counting gives; of a day whose finer counts are not used, the daily ones only."""
+    unused = set(connection.scalars(uncounted_days(merchant_id)))
+    for model in COUNTS:
+        at = len(keys_of(model))
+        for found in connection.execute(miscounts(model, merchant_id)):
+            if model is DailyCountRow or found.order_on not in unused:
+                middle = at + len(measures_of(model))
+                yield _miscount(model, found, found[at:middle], found[middle:])
 
 
-def _by_day(rows: Any) -> dict[tuple[Any, str], int]:
-    return {(day, status): int(count) for day, status, count in rows if count}
+def _miscount(model: CountRow, found: Any, kept: Sequence[Any], there: Sequence[Any]) -> str:
+    what = f"{found.status} payments of {found.order_on}"
+    if model is BlockCountRow:
+        what += f" numbered from ODR{found.block << BLOCK_BITS} on"
+    if model is not DailyAmountRow:
+        return f"{what} are counted as {kept[0]}, but there are {there[0]}"
+    what += f" in {found.currency or 'an unknown currency'}"
+    return f"{what} are counted as {_told(kept)}, but there are {_told(there)}"
+
+
+def _told(measures: Sequence[Any]) -> str:
+    payments, high, low, without_amount = (int(measure) for measure in measures)
+    return f"{payments} worth {(high << 32) + low}, {without_amount} of them without an amount"

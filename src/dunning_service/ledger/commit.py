@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from dunning_service.db import Database
 from dunning_service.errors import DunningError, Unavailable, UnreadableNotice
 from dunning_service.ledger.batch import Batch, Result
+from dunning_service.ledger.models import FIRST_SHARD
 from dunning_service.ledger.numbers import PaymentNumbers
 from dunning_service.ledger.reading import LocksMissing
 from dunning_service.ledger.work import Command, Notice, Work
@@ -41,7 +42,8 @@ class Committer:
         self._database = database
         self._numbers = PaymentNumbers(database)
         # counts are kept in shards, so that processes do not queue for the same rows
-        self._shard = 0 if database.is_sqlite else int.from_bytes(os.urandom(2), "big") % _SHARDS
+        drawn = 0 if database.is_sqlite else int.from_bytes(os.urandom(2), "big") % _SHARDS
+        self._shard = FIRST_SHARD + drawn
 
     def commit(self, works: Sequence[Work], now: datetime) -> list[Result]:
         """A result for each work once all of them are committed; what cannot be recorded is an error among the results.

@@ -1,7 +1,7 @@
 """Tables of the ledger.
 
-Facts (attempts, actions, receipts, raw bodies) are only ever inserted. `payments` and `daily_counts` are derived from
-them, in the same transaction, so that lists and totals are one index away; `dunning ledger check` derives them again.
+Facts (attempts, actions, receipts, raw bodies) are only ever inserted. `payments` and the counts are derived from them,
+in the same transaction, so that lists and totals are one index away; `dunning ledger check` derives them again.
 The merchant's id leads every key, so that the tables can be partitioned by merchant. It has no foreign key here: one
 would lock the merchant's row once for every notice, and two processes would queue for it. Nor has an attempt's payment:
 the writer, the only one who inserts either, does so in one transaction, and PostgreSQL would look it up for each again.
@@ -240,6 +240,14 @@ class RefundRow(Base):
     """The sender's own fields."""
 
 
+FIRST_SHARD = 32
+"""Shards below it belong to versions of this service that kept daily counts only. A day and status that has one may
+have changed without the finer counts, so these are not used for it until it has been counted again."""
+
+BLOCK_BITS = 13
+"""Payments whose numbers differ in these lowest bits only are of one block: 8,192 numbers."""
+
+
 class DailyCountRow(Base):
     """How many failed payments of one status have their order date on one day, in shards.
 
@@ -255,6 +263,40 @@ class DailyCountRow(Base):
     status: Mapped[str] = mapped_column(sa.String(16), primary_key=True)
     shard: Mapped[int] = mapped_column(sa.Integer, primary_key=True)
     payments: Mapped[int] = mapped_column(_BIG)
+
+
+class BlockCountRow(Base):
+    """The same within a day, by block of payment numbers: where a page begins on a day that has very many."""
+
+    __tablename__ = "block_counts"
+    __table_args__ = (_one_of("status", Status),)
+
+    merchant_id: Mapped[int] = mapped_column(sa.Integer, primary_key=True)
+    order_on: Mapped[date] = mapped_column(sa.Date, primary_key=True)
+    status: Mapped[str] = mapped_column(sa.String(16), primary_key=True)
+    block: Mapped[int] = mapped_column(_BIG, primary_key=True)
+    """The payment's number without its lowest bits: see BLOCK_BITS."""
+    shard: Mapped[int] = mapped_column(sa.Integer, primary_key=True)
+    payments: Mapped[int] = mapped_column(_BIG)
+
+
+class DailyAmountRow(Base):
+    """What the failed payments of one day and status add up to in one currency."""
+
+    __tablename__ = "daily_amounts"
+    __table_args__ = (_one_of("status", Status),)
+
+    merchant_id: Mapped[int] = mapped_column(sa.Integer, primary_key=True)
+    order_on: Mapped[date] = mapped_column(sa.Date, primary_key=True)
+    status: Mapped[str] = mapped_column(sa.String(16), primary_key=True)
+    currency: Mapped[str] = mapped_column(sa.String(3), primary_key=True)
+    """Empty: unknown."""
+    shard: Mapped[int] = mapped_column(sa.Integer, primary_key=True)
+    payments: Mapped[int] = mapped_column(_BIG)
+    amount_high: Mapped[int] = mapped_column(_BIG)
+    """The sum of the amounts' upper halves (a half is 32 bits), because the sum of whole ones may be beyond 64."""
+    amount_low: Mapped[int] = mapped_column(_BIG)
+    without_amount: Mapped[int] = mapped_column(_BIG)
 
 
 class IdempotencyRow(Base):

@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection
 
 from dunning_service.db import Base
 from dunning_service.ledger.answers import Answers
-from dunning_service.ledger.book import Book, DeliveryRecord, PayerKey, Payment, PaymentKey, ReceiptKey
+from dunning_service.ledger.book import Book, Counted, DeliveryRecord, PayerKey, Payment, PaymentKey, ReceiptKey
 from dunning_service.ledger.bulk import Row, bulk_for
 from dunning_service.ledger.fold import Action, Attempt, Receipt
 from dunning_service.ledger.models import ActionRow, AttemptRow, DeliveryRow, IdempotencyRow, PaymentRow, ReceiptRow
@@ -207,7 +207,8 @@ def read_payments(connection: Connection, book: Book, rows: Iterable[Row], zones
         identity = (row["merchant_id"], row["id"])
         if identity not in book.by_id:
             key = (row["merchant_id"], row["provider"], row["provider_payment_id"])
-            book.add(Payment(key, row["id"], zones[row["merchant_id"]], held=(row["status"], row["order_on"])))
+            held = Counted(row["status"], row["order_on"], row["currency"], row["amount_minor"])
+            book.add(Payment(key, row["id"], zones[row["merchant_id"]], held=held))
             added.add(identity)
     for attempt in select_by(connection, AttemptRow, ("merchant_id", "payment_id"), added):
         book.by_id[attempt["merchant_id"], attempt["payment_id"]].hold(Attempt(*(attempt[f] for f in Attempt._fields)))

@@ -1,0 +1,84 @@
+"""Counts within a day, by block of payment numbers, and amounts by day and currency.
+
+A process of the version before goes on with the daily counts alone, in shards below 32. What is there is moved to the
+shards from 32 on and counted by block and currency now, so whatever has a lower shard later was changed by such a
+process: the finer counts of those days are not used before `dunning ledger recount`.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0004"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+_STATUSES = "status IN ('failed', 'invoiced', 'debt_collection', 'paid', 'cancelled')"
+
+
+def upgrade() -> None:
+    op.create_table(
+        "block_counts",
+        sa.Column("merchant_id", sa.Integer(), nullable=False),
+        sa.Column("order_on", sa.Date(), nullable=False),
+        sa.Column("status", sa.String(length=16), nullable=False),
+        sa.Column("block", sa.BigInteger(), nullable=False),
+        sa.Column("shard", sa.Integer(), nullable=False),
+        sa.Column("payments", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint(_STATUSES, name=op.f("ck_block_counts_status_known")),
+        sa.PrimaryKeyConstraint("merchant_id", "order_on", "status", "block", "shard", name=op.f("pk_block_counts")),
+    )
+    op.create_table(
+        "daily_amounts",
+        sa.Column("merchant_id", sa.Integer(), nullable=False),
+        sa.Column("order_on", sa.Date(), nullable=False),
+        sa.Column("status", sa.String(length=16), nullable=False),
+        sa.Column("currency", sa.String(length=3), nullable=False),
+        sa.Column("shard", sa.Integer(), nullable=False),
+        sa.Column("payments", sa.BigInteger(), nullable=False),
+        sa.Column("amount_high", sa.BigInteger(), nullable=False),
+        sa.Column("amount_low", sa.BigInteger(), nullable=False),
+        sa.Column("without_amount", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint(_STATUSES, name=op.f("ck_daily_amounts_status_known")),
+        sa.PrimaryKeyConstraint(
+            "merchant_id", "order_on", "status", "currency", "shard", name=op.f("pk_daily_amounts")
+        ),
+    )
+    if op.get_context().dialect.name == "postgresql":
+        # processes of the version before wait, each at its next count, until this is committed: so the payments that
+        # are counted below are those that the daily counts have
+        op.execute("LOCK TABLE daily_counts IN SHARE ROW EXCLUSIVE MODE")
+    op.execute(
+        """
+        INSERT INTO daily_counts (merchant_id, order_on, status, shard, payments)
+        SELECT merchant_id, order_on, status, shard + 32, payments FROM daily_counts WHERE shard < 32
+        ON CONFLICT (merchant_id, order_on, status, shard) DO UPDATE
+        SET payments = daily_counts.payments + excluded.payments
+        """
+    )
+    op.execute("DELETE FROM daily_counts WHERE shard < 32")
+    op.execute(
+        """
+        INSERT INTO block_counts (merchant_id, order_on, status, block, shard, payments)
+        SELECT merchant_id, order_on, status, id >> 13, 32, count(*)
+        FROM payments WHERE order_on IS NOT NULL GROUP BY merchant_id, order_on, status, id >> 13
+        """
+    )
+    op.execute(
+        """
+        INSERT INTO daily_amounts
+            (merchant_id, order_on, status, currency, shard, payments, amount_high, amount_low, without_amount)
+        SELECT merchant_id, order_on, status, coalesce(currency, ''), 32, count(*),
+            coalesce(sum(amount_minor >> 32), 0), coalesce(sum(amount_minor & 4294967295), 0),
+            count(*) - count(amount_minor)
+        FROM payments WHERE order_on IS NOT NULL GROUP BY merchant_id, order_on, status, coalesce(currency, '')
+        """
+    )
+
+
+def downgrade() -> None:
+    # the daily counts stay: the version before adds up all shards
+    op.drop_table("daily_amounts")
+    op.drop_table("block_counts")

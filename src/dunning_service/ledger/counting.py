@@ -1,0 +1,212 @@
+"""The counts that totals and page numbers come from: how they move with each batch, and what they should be."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from datetime import date
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import ColumnElement, Select
+from sqlalchemy.engine import Connection
+
+from dunning_service.ledger.book import Payment, Row
+from dunning_service.ledger.bulk import bulk_for
+from dunning_service.ledger.models import (
+    BLOCK_BITS,
+    FIRST_SHARD,
+    BlockCountRow,
+    DailyAmountRow,
+    DailyCountRow,
+    PaymentRow,
+)
+
+CountRow = type[DailyCountRow] | type[BlockCountRow] | type[DailyAmountRow]
+
+COUNTS: tuple[CountRow, ...] = (DailyCountRow, BlockCountRow, DailyAmountRow)
+"""The tables of counts, in the order in which every transaction changes them."""
+
+_LOW = 0xFFFF_FFFF
+_PAYMENTS = PaymentRow.__table__.c
+
+
+def count_changes(payments: Sequence[Payment], shard: int) -> Iterator[tuple[CountRow, list[Row]]]:
+    """By how much the counts move, table by table, in the order of their keys."""
+    daily: dict[tuple[int, date, str], int] = defaultdict(int)
+    blocks: dict[tuple[int, date, str, int], int] = defaultdict(int)
+    amounts: dict[tuple[int, date, str, str], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+    for payment in payments:
+        before, after = payment.held, payment.counted
+        if before == after:
+            continue
+        for sign, counted in ((-1, before), (1, after)):
+            if counted is None or counted.order_on is None:
+                continue
+            key = (payment.key[0], counted.order_on, counted.status)
+            daily[key] += sign
+            blocks[*key, payment.id >> BLOCK_BITS] += sign
+            sums = amounts[*key, counted.currency or ""]
+            sums[0] += sign
+            if counted.amount_minor is None:
+                sums[3] += sign
+            else:
+                sums[1] += sign * (counted.amount_minor >> 32)
+                sums[2] += sign * (counted.amount_minor & _LOW)
+    yield (
+        DailyCountRow,
+        [
+            {"merchant_id": merchant_id, "order_on": order_on, "status": status, "shard": shard, "payments": moved}
+            for (merchant_id, order_on, status), moved in sorted(daily.items())
+            if moved
+        ],
+    )
+    yield (
+        BlockCountRow,
+        [
+            {
+                "merchant_id": merchant_id,
+                "order_on": order_on,
+                "status": status,
+                "block": block,
+                "shard": shard,
+                "payments": moved,
+            }
+            for (merchant_id, order_on, status, block), moved in sorted(blocks.items())
+            if moved
+        ],
+    )
+    yield (
+        DailyAmountRow,
+        [
+            {
+                "merchant_id": merchant_id,
+                "order_on": order_on,
+                "status": status,
+                "currency": currency,
+                "shard": shard,
+                "payments": sums[0],
+                "amount_high": sums[1],
+                "amount_low": sums[2],
+                "without_amount": sums[3],
+            }
+            for (merchant_id, order_on, status, currency), sums in sorted(amounts.items())
+            if any(sums)
+        ],
+    )
+
+
+def keys_of(model: CountRow) -> list[str]:
+    """What a count is of, without the merchant and the shard."""
+    table: Any = model.__table__
+    return [column.name for column in table.primary_key if column.name not in ("merchant_id", "shard")]
+
+
+def measures_of(model: CountRow) -> list[str]:
+    """What is counted or added up."""
+    table: Any = model.__table__
+    return [column.name for column in table.c if not column.primary_key]
+
+
+def uncounted_days(merchant_id: int) -> Select[*tuple[Any, ...]]:
+    """The days that a version without the finer counts may have changed: those of a day are not used, or compared,
+    before `recount_day` has been there."""
+    table = DailyCountRow
+    return (
+        sa.select(table.order_on)
+        .where(table.merchant_id == merchant_id, table.shard < FIRST_SHARD)
+        .group_by(table.order_on)
+        .order_by(table.order_on)
+    )
+
+
+def miscounts(model: CountRow, merchant_id: int, order_on: date | None = None) -> Select[*tuple[Any, ...]]:
+    """The counts of a merchant, or of one of its days, that are not what counting the payments gives.
+
+    The columns: those of `keys_of`, then for each of `measures_of` what is kept, then for each what there is. It is one
+    statement, so both are of one moment.
+    """
+    names = measures_of(model)
+    both = sa.union_all(_kept(model, merchant_id, order_on), _counted(model, merchant_id, order_on)).subquery()
+    keys = [both.c[name] for name in keys_of(model)]
+    kept = [sa.func.sum(both.c[name]) for name in names]
+    there = [sa.func.sum(both.c[f"{name}_there"]) for name in names]
+    return (
+        sa.select(*keys, *kept, *there)
+        .group_by(*keys)
+        .having(sa.or_(*(one != other for one, other in zip(kept, there, strict=True))))
+        .order_by(*keys)
+    )
+
+
+def _kept(model: CountRow, merchant_id: int, order_on: date | None) -> Select[*tuple[Any, ...]]:
+    table: Any = model.__table__
+    names = measures_of(model)
+    statement = sa.select(
+        *(table.c[name] for name in keys_of(model)),
+        *(table.c[name] for name in names),
+        *(sa.literal_column("0").label(f"{name}_there") for name in names),
+    ).where(table.c.merchant_id == merchant_id)
+    return statement if order_on is None else statement.where(table.c.order_on == order_on)
+
+
+def _counted(model: CountRow, merchant_id: int, order_on: date | None) -> Select[*tuple[Any, ...]]:
+    """By counting the payments."""
+    amount = _PAYMENTS.amount_minor
+    columns: dict[str, ColumnElement[Any]] = {
+        "order_on": _PAYMENTS.order_on,
+        "status": _PAYMENTS.status,
+        "block": _PAYMENTS.id.op(">>")(sa.literal_column(str(BLOCK_BITS))),
+        "currency": sa.func.coalesce(_PAYMENTS.currency, sa.literal_column("''")),
+        "payments": sa.func.count(),
+        "amount_high": sa.func.coalesce(sa.func.sum(amount.op(">>")(sa.literal_column("32"))), 0),
+        "amount_low": sa.func.coalesce(sa.func.sum(amount.op("&")(sa.literal_column(str(_LOW)))), 0),
+        "without_amount": sa.func.count() - sa.func.count(amount),
+    }
+    keys, names = keys_of(model), measures_of(model)
+    statement = (
+        sa.select(
+            *(columns[name].label(name) for name in keys),
+            *(sa.literal_column("0").label(name) for name in names),
+            *(columns[name].label(f"{name}_there") for name in names),
+        )
+        .where(_PAYMENTS.merchant_id == merchant_id, _PAYMENTS.order_on.is_not(None))
+        .group_by(*(columns[name] for name in keys))
+    )
+    return statement if order_on is None else statement.where(_PAYMENTS.order_on == order_on)
+
+
+def recount_day(connection: Connection, merchant_id: int, order_on: date) -> None:
+    """Puts the counts of one day right, while others write; `connection` is in READ COMMITTED, as writers are.
+
+    What an older version has written becomes ours first: one that is about to write more waits, or begins a row that
+    the next recount finds. Then what is missing is added as any batch would add it, so what others add meanwhile stays.
+    """
+    _take_over(connection, merchant_id, order_on)
+    for model in COUNTS:
+        keys, names = keys_of(model), measures_of(model)
+        rows = [
+            {"merchant_id": merchant_id, "shard": FIRST_SHARD}
+            | dict(zip(keys, found, strict=False))
+            | {name: int(found[at + len(names)]) - int(found[at]) for at, name in enumerate(names, len(keys))}
+            for found in connection.execute(miscounts(model, merchant_id, order_on))
+        ]
+        table: Any = model.__table__
+        bulk_for(connection).add(connection, table, rows)
+
+
+def _take_over(connection: Connection, merchant_id: int, order_on: date) -> None:
+    table: Any = DailyCountRow.__table__
+    taken = connection.execute(
+        sa.delete(table)
+        .where(table.c.merchant_id == merchant_id, table.c.order_on == order_on, table.c.shard < FIRST_SHARD)
+        .returning(table.c.status, table.c.payments)
+    ).all()
+    sums: dict[str, int] = defaultdict(int)
+    for status, payments in taken:
+        sums[status] += payments
+    rows = [
+        {"merchant_id": merchant_id, "order_on": order_on, "status": status, "shard": FIRST_SHARD, "payments": payments}
+        for status, payments in sorted(sums.items())
+    ]
+    bulk_for(connection).add(connection, table, rows)
