@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import random
+import subprocess
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -11,10 +13,19 @@ import sqlalchemy as sa
 
 from building import NOON, a_decision, a_failure, a_notice, a_receipt, a_success, in_batches
 from dunning_service.ledger.check import differences
-from dunning_service.ledger.models import AttemptRow, PaymentRow, RefundRow
+from dunning_service.ledger.models import (
+    FIRST_SHARD,
+    AttemptRow,
+    BlockCountRow,
+    DailyAmountRow,
+    DailyCountRow,
+    PaymentRow,
+    RefundRow,
+)
 from dunning_service.ledger.status import Verb
 from dunning_service.merchants.models import Merchant
 from ledgers import Ledger
+from serving import DUNNING, environment
 
 PAYER = "7:cus_7"
 
@@ -100,6 +111,14 @@ TAMPERED = [
     ("UPDATE attempts SET outcome = 'succeeded'", "has status failed", "say paid"),
     ("UPDATE daily_counts SET payments = payments + 1 WHERE status = 'paid'", "counted as 2", "there are 1"),
     ("DELETE FROM daily_counts WHERE status = 'failed'", "counted as 0", "there are 2"),
+    ("UPDATE block_counts SET payments = 9 WHERE status = 'failed'", "are counted as 9", "there are 2"),
+    ("UPDATE block_counts SET block = 1 WHERE status = 'paid'", "from ODR8192 on are counted as 1", "there are 0"),
+    (
+        "UPDATE daily_amounts SET amount_low = amount_low + 1 WHERE status = 'failed'",
+        "in NOK are counted as 2 worth 3999, 0 of them",
+        "there are 2 worth 3998",
+    ),
+    ("UPDATE daily_amounts SET currency = ''", "in an unknown currency are counted as", "there are 0 worth 0"),
 ]
 
 
@@ -167,6 +186,38 @@ def test_it_names_what_was_refunded_and_never_paid(
     with ledger.database.write() as connection:
         connection.execute(sa.update(RefundRow).values(wrong))
     assert complaints(ledger) == [f"merchant Sweden & Co: {complaint}"]
+
+
+def test_days_that_an_older_version_wrote_are_counted_again_at_an_operators_word(
+    ledger: Ledger, merchant_id: int, database_url: str
+) -> None:
+    """Such a version keeps the daily counts only, in shards below ours."""
+    _three_failures_and_a_receipt(ledger, merchant_id)
+    with ledger.database.write() as connection:
+        connection.exec_driver_sql("UPDATE daily_counts SET shard = 3 WHERE status = 'failed'")
+        connection.exec_driver_sql("DELETE FROM block_counts WHERE status = 'failed'")
+        connection.exec_driver_sql("DELETE FROM daily_amounts WHERE status = 'failed'")
+    assert complaints(ledger) == []
+
+    assert _recounted(database_url) == {"days": {"Sweden & Co": 1}}
+
+    assert complaints(ledger) == []
+    assert {row["shard"] for row in ledger.rows(DailyCountRow, merchant_id)} == {FIRST_SHARD, ledger.committer._shard}
+    assert sum(row["payments"] for row in ledger.rows(BlockCountRow, merchant_id)) == 3
+    assert sum(row["amount_low"] for row in ledger.rows(DailyAmountRow, merchant_id)) == 3 * 1999
+    assert _recounted(database_url) == {"days": {"Sweden & Co": 0}}
+
+
+def _recounted(database_url: str) -> object:
+    done = subprocess.run(
+        [DUNNING, "ledger", "recount", "--json"],
+        env=environment(database_url=database_url),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
 
 
 def test_it_can_be_asked_about_one_merchant(ledger: Ledger, merchant_id: int) -> None:

@@ -20,7 +20,8 @@ from building import NOON, a_decision, a_failure, a_notice, a_receipt
 from databases import ROOT
 from dunning_service.db import Base, create_write_engine, database_url
 from dunning_service.ledger.check import differences
-from dunning_service.ledger.models import IdempotencyRow
+from dunning_service.ledger.counting import uncounted_days
+from dunning_service.ledger.models import BlockCountRow, IdempotencyRow, PaymentRow
 from dunning_service.ledger.status import Verb
 from dunning_service.merchants import service as merchants
 from dunning_service.merchants.directory import Scope
@@ -114,6 +115,26 @@ def test_requests_for_another_try_are_gone_before_subscriptions_were(empty_datab
         assert connection.execute(counted).all() == [("invoice", 1)]
     with pytest.raises(sa.exc.IntegrityError), engine.begin() as connection:
         connection.exec_driver_sql("UPDATE actions SET verb = 'retry'")
+    engine.dispose()
+
+
+def test_rows_of_the_version_before_are_counted_within_the_day_and_by_currency(empty_database_url: str) -> None:
+    url = empty_database_url
+    alembic(url, "upgrade", "head")
+    fill(url)
+    alembic(url, "downgrade", "0003")
+    engine = create_write_engine(parsed(url))
+    with engine.begin() as connection:  # as that version leaves them
+        connection.exec_driver_sql("UPDATE daily_counts SET shard = 5")
+
+    alembic(url, "upgrade", "head")
+
+    with engine.begin() as connection:
+        merchant_id = connection.scalar(sa.select(PaymentRow.merchant_id))
+        assert connection.execute(uncounted_days(merchant_id)).all() == []
+        assert list(differences(connection)) == []
+        (block,) = connection.execute(sa.select(BlockCountRow.status, BlockCountRow.payments)).all()
+        assert tuple(block) == ("invoiced", 1)
     engine.dispose()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -105,7 +105,7 @@ class FailedPaymentsQuery:
         """How many payments match."""
         if (counted := self._counted) is not None:
             return await counted.total(connection)
-        statement = sa.select(sa.func.count()).select_from(PaymentRow.__table__).where(*self._conditions())
+        statement = sa.select(sa.func.count()).select_from(PaymentRow.__table__).where(*self.conditions())
         return int((await connection.execute(statement)).scalar_one())
 
     async def numbered_page(self, connection: AsyncConnection, *, offset: int, limit: int) -> Sequence[AnyRow]:
@@ -113,23 +113,24 @@ class FailedPaymentsQuery:
 
         Where the counts can tell where the page begins, few of the rows before it are walked over.
         """
-        statement = self._ordered(Sort.NEWEST_ORDER)
         if not offset or (counted := self._counted) is None:
-            return (await connection.execute(statement.offset(offset).limit(limit))).all()
+            statement = self._ordered(Sort.NEWEST_ORDER).offset(offset).limit(limit)
+            return (await connection.execute(statement)).all()
         place = await counted.place_of(connection, offset)
         if place is None:
             return ()
-        rows: list[AnyRow] = []
-        for part in (self._from_place(place), _PAYMENTS.order_on < place.order_on):
-            if len(rows) < limit:
-                rows += (await connection.execute(statement.where(part).limit(limit - len(rows)))).all()
+        rows = list((await connection.execute(self._from_place(place).limit(limit))).all())
+        if len(rows) < limit:
+            beyond = replace(self, order_to=None)._ordered(Sort.NEWEST_ORDER).where(_PAYMENTS.order_on < place.order_on)
+            rows += (await connection.execute(beyond.limit(limit - len(rows)))).all()
         return rows
 
-    def _from_place(self, place: Place) -> ColumnElement[bool]:
+    def _from_place(self, place: Place) -> Select[*tuple[Any, ...]]:
         """The rest of the day on which the page begins. The rows before it are walked over in the index alone."""
-        conditions = (*self._conditions(), _PAYMENTS.order_on == place.order_on, _PAYMENTS.id >= place.payment_id)
-        first = sa.select(_PAYMENTS.id).where(*conditions).order_by(_PAYMENTS.id).offset(place.skip).limit(1)
-        return sa.and_(_PAYMENTS.order_on == place.order_on, _PAYMENTS.id >= first.scalar_subquery())
+        day = replace(self, order_from=place.order_on, order_to=place.order_on)
+        before = sa.select(_PAYMENTS.id).where(*day.conditions(), _PAYMENTS.id >= place.payment_id)
+        first = before.order_by(_PAYMENTS.id).offset(place.skip).limit(1).scalar_subquery()
+        return day._ordered(Sort.NEWEST_ORDER).where(_PAYMENTS.id >= first)
 
     async def rows_after(
         self, connection: AsyncConnection, *, sort: Sort, position: Position | None, limit: int
@@ -158,13 +159,13 @@ class FailedPaymentsQuery:
                 sa.func.coalesce(sa.func.sum(amount.op("&")(sa.literal_column("4294967295"))), 0),
                 sa.func.count() - sa.func.count(amount),
             )
-            .where(*self._conditions())
+            .where(*self.conditions())
             .group_by(_PAYMENTS.status, _PAYMENTS.currency)
         )
         return grouped(tuple(row) for row in await connection.execute(statement))
 
     def _ordered(self, sort: Sort) -> Select[*tuple[Any, ...]]:
-        return sa.select(*LISTED).where(*self._conditions()).order_by(*self._ordering(sort).clauses())
+        return sa.select(*LISTED).where(*self.conditions()).order_by(*self._ordering(sort).clauses())
 
     def _ordering(self, sort: Sort) -> Ordering:
         return ordering(sort, is_found_otherwise=self._is_about_few)
@@ -181,13 +182,17 @@ class FailedPaymentsQuery:
         is_within = self.next_attempt_since is not None or self.next_attempt_before is not None
         return is_within or self.next_attempt is NextAttempt.PLANNED
 
-    def _conditions(self) -> list[ColumnElement[bool]]:
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """What is true of a payment that matches."""
         status: ColumnElement[Any] = _PAYMENTS.status
         order_on: ColumnElement[Any] = _PAYMENTS.order_on
         updated_at: ColumnElement[Any] = _PAYMENTS.updated_at
         if self._is_about_few:
             status, order_on, updated_at = unindexed(status), unindexed(order_on), unindexed(updated_at)
-        found: list[ColumnElement[bool]] = [_PAYMENTS.merchant_id == self.merchant_id, order_on.is_not(None)]
+        found: list[ColumnElement[bool]] = [_PAYMENTS.merchant_id == self.merchant_id]
+        is_one_day = self.order_from is not None and self.order_from == self.order_to
+        # said once, because SQLite takes the index that goes on after the day for an equality only when it is alone
+        found.append(order_on == self.order_from if is_one_day else order_on.is_not(None))
         for column, values in (
             (status, self.statuses),
             (_PAYMENTS.provider, self.providers),
@@ -214,13 +219,16 @@ class FailedPaymentsQuery:
             found.append(_is_one_of(_PAYMENTS.customer_phone_key, phone_candidates(self.phone_key)))
         for column, least in (
             (_PAYMENTS.amount_minor, self.amount_min),
-            (order_on, self.order_from),
+            (order_on, None if is_one_day else self.order_from),
             (_PAYMENTS.last_failed_at, self.last_failed_since),
             (updated_at, self.updated_since),
         ):
             if least is not None:
                 found.append(column >= least)
-        for column, most in ((_PAYMENTS.amount_minor, self.amount_max), (order_on, self.order_to)):
+        for column, most in (
+            (_PAYMENTS.amount_minor, self.amount_max),
+            (order_on, None if is_one_day else self.order_to),
+        ):
             if most is not None:
                 found.append(column <= most)
         if self.last_failed_before is not None:

@@ -1,0 +1,185 @@
+"""`make bench-list`: whether the lists are as quick for very many failed payments as for 10,000, and what that costs
+those who take notices in.
+
+Everything is measured in one run: a request to a real server, the query code alone, and COUNT(*) plus OFFSET on the
+same table, the database with few rows and the one with all in turn. The answers are compared as well: exits with 1 when
+a page or a total is not what counting and skipping gives, and says which of the wanted ratios were missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+sys.path.insert(1, str(Path(__file__).parent.parent))
+
+import listing_intake
+import listing_report
+import machine
+import sqlalchemy as sa
+from listing_cases import Line, Subject, measured_cursors, measured_pages, measured_sums, numbered_cases
+from listing_loading import load
+from listing_report import Listing
+from measuring import Databases, temporary_folder
+from processes import running
+
+from databases import ROOT, PostgresDatabases, SqliteDatabases, postgres_server
+from dunning_service.db import Database, database_url
+from dunning_service.merchants.keyring import new_key
+from serving import DUNNING
+
+_ROWS = {"sqlite": 1_000_000, "postgresql": 10_000_000}
+_LABELS = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make bench-list", description="Measures the lists of failed payments.")
+    parser.add_argument("--rows", type=int, help="of the large merchant (1000000 on SQLite, 10000000 on PostgreSQL)")
+    parser.add_argument("--few", type=int, default=10_000, help="rows it is compared with (%(default)s)")
+    parser.add_argument("--database", action="append", choices=tuple(_ROWS), help="both unless given")
+    parser.add_argument("--seconds", type=float, default=2.0, help="for each figure, about (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=5, help="of taking notices in, with and without counts")
+    parser.add_argument("--batches", type=int, default=80, help="of 64 notices that each round takes in (%(default)s)")
+    parser.add_argument("--no-lists", action="store_true", help="leave out how quick the lists are")
+    parser.add_argument("--no-intake", action="store_true", help="leave out what the counts cost")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="of the JSON; in bench-results/ unless given")
+    chosen = parser.parse_args()
+    if chosen.few < 100 or (chosen.rows is not None and chosen.rows < chosen.few):
+        parser.error("--few must be 100 or more, and --rows not below it")
+    if chosen.seconds <= 0 or chosen.rounds < 1 or chosen.batches < 1:
+        parser.error("--seconds, --rounds and --batches must be above 0")
+    return chosen
+
+
+def main() -> int:
+    # a stop that is asked for must stop the servers and take the files away too
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    chosen = _arguments()
+    folder = machine.use_a_disk()
+    about = machine.describe() | {"file_system": machine.file_system(folder)}
+    measured = []
+    for name in chosen.database or _ROWS:
+        with _databases(name) as databases:
+            about |= _version(name, databases)
+            _say(f"{_LABELS[name]} in {folder} ({about['file_system'] or 'unknown'})")
+            measured.append(_measure(name, databases, chosen))
+    path: Path = chosen.out or ROOT / "bench-results" / f"list-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json"
+    listing_report.write(path, about, measured)
+    _say(f"\n{_where(about)}\n")
+    for one in measured:
+        if one.lines:
+            _say(f"{listing_report.table(one)}\n")
+    if any(one.intakes for one in measured):
+        _say(listing_report.intake_table(measured))
+    _say(f"\nWritten to {path}")
+    return _verdict(measured)
+
+
+@contextmanager
+def _databases(name: str) -> Iterator[Databases]:
+    with ExitStack() as opened:
+        if name == "sqlite":
+            yield SqliteDatabases(opened.enter_context(temporary_folder()))
+            return
+        databases = PostgresDatabases(opened.enter_context(postgres_server()))
+        opened.callback(databases.close)
+        yield databases
+
+
+def _measure(name: str, databases: Databases, chosen: argparse.Namespace) -> Listing:
+    rows = chosen.rows or _ROWS[name]
+    found = Listing(_LABELS[name], chosen.few, rows, [], [])
+    urls = [databases.create(), databases.create()]
+    try:
+        tokens = [load(url, size, _say) for url, size in zip(urls, (chosen.few, rows), strict=True)]
+        if not chosen.no_lists:
+            asyncio.run(_lists(found, urls, tokens, chosen.seconds))
+        if not chosen.no_intake:
+            # the last thing of all: without its counts a database is of no more use
+            for processes in (1,) if name == "sqlite" else (1, 2):
+                found.intakes.append(
+                    listing_intake.compared(found.database, urls[1], processes, chosen.rounds, chosen.batches)
+                )
+                _say(f"  {processes} writing: {found.intakes[-1].slower:.1%} slower with the counts")
+    finally:
+        for url in urls:
+            databases.drop(url)
+    return found
+
+
+async def _lists(found: Listing, urls: list[str], tokens: list[str], seconds: float) -> None:
+    async with AsyncExitStack() as opened:
+        subjects = []
+        for url, token, rows in zip(urls, tokens, (found.few, found.rows), strict=True):
+            database = Database(database_url(url))
+            opened.push_async_callback(database.close)
+            into = opened.enter_context(temporary_folder())
+            settings = {"database_url": url, "secret_key": new_key(), "port": "0"}
+            server = opened.enter_context(running([DUNNING, "serve"], into, None, settings))
+            subjects.append(Subject(database, rows, token, server.port))
+        small, full = subjects
+        for case in numbered_cases():
+            _add(found, await measured_pages(small, full, case, seconds))
+        _add(found, await measured_cursors(small, full, seconds))
+        _add(found, await measured_sums(small, full, seconds))
+
+
+def _add(found: Listing, lines: list[Line]) -> None:
+    for line in lines:
+        found.lines.append(line)
+        grown = "" if line.query_growth is None else f", query code {line.query_growth:.2f} times"
+        plain = "" if line.times_plain is None else f", COUNT + OFFSET {line.times_plain:,.0f} times as long"
+        _say(f"  {line.case} {line.page}: {line.request_ms[1]:.1f} ms, {line.growth:.2f} times{grown}{plain}")
+        for problem in line.problems:
+            _say(f"  FAIL: {problem}")
+
+
+def _version(name: str, databases: Databases) -> dict[str, object]:
+    if name == "sqlite":
+        return {}
+    url = databases.create_empty()
+    engine = sa.create_engine(database_url(url), poolclass=sa.NullPool)
+    try:
+        with engine.connect() as connection:
+            return {"postgresql": connection.exec_driver_sql("SHOW server_version").scalar_one()}
+    finally:
+        databases.drop(url)
+
+
+def _where(about: dict[str, object]) -> str:
+    """Where it was measured: goes above the tables."""
+    postgres = f", PostgreSQL {about['postgresql']}" if "postgresql" in about else ""
+    return (
+        f"Measured {str(about['measured_at'])[:10]} on {about['cores']} cores ({about['processor']}), "
+        f"{about['memory_gb']} GB, {about['file_system'] or 'an unknown file system'}, Python {about['python']}, "
+        f"SQLite {about['sqlite']}{postgres}; load before it {about['load_average_before']}."
+    )
+
+
+def _verdict(measured: list[Listing]) -> int:
+    misses = [miss for one in measured for miss in one.misses()]
+    for miss in misses:
+        _say(f"MISSED: {miss}")
+    if not misses:
+        _say("Everything that is wanted was reached.")
+    problems = sum(len(one.problems()) for one in measured)
+    if problems:
+        _say(f"FAIL: {problems} answers are not what counting and skipping gives, see above")
+        return 1
+    _say("Every page and every total is what counting and skipping gives.")
+    return 0
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,217 @@
+"""What is shown from counts is what counting gives: while others write, after status changes, beside a version that
+kept fewer counts, and after it has been counted again."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from building import NOON, a_decision, a_failure, a_notice, a_success, in_batches
+from dunning_service.errors import DunningError, NotFound
+from dunning_service.failed_payments import counted
+from dunning_service.failed_payments.queries import FailedPaymentsQuery
+from dunning_service.ledger import batch, check, counting
+from dunning_service.ledger.check import differences
+from dunning_service.ledger.counting import recount_day, uncounted_days
+from dunning_service.ledger.models import FIRST_SHARD, DailyCountRow, PaymentRow
+from dunning_service.ledger.status import Status, Verb
+from dunning_service.merchants.models import Merchant
+from dunning_service.providers import Event
+from ledgers import Ledger
+
+PER_PAGE = 3
+DAYS = [NOON.date() - timedelta(days=days) for days in range(3)]
+
+_merchants = itertools.count(1)
+
+QUERIES: list[dict[str, Any]] = [
+    {},
+    {"statuses": frozenset({Status.FAILED})},
+    {"statuses": frozenset({Status.PAID, Status.INVOICED})},
+    {"order_from": DAYS[1], "order_to": DAYS[0]},
+    {"order_from": DAYS[1], "order_to": DAYS[1]},
+    {"order_to": DAYS[1], "statuses": frozenset({Status.PAID})},
+]
+
+told = st.builds(
+    lambda payment, succeeds, days, amount, currency: (a_success if succeeds else a_failure)(
+        f"in_{payment}",
+        occurred_at=NOON - timedelta(days=days),
+        amount_minor=amount,
+        currency=currency,
+    ),
+    st.integers(1, 30),
+    st.booleans(),
+    st.integers(0, 2),
+    st.sampled_from([None, 40, 100, 2**62]),
+    st.sampled_from(["NOK", "EUR", None]),
+)
+shares = st.lists(st.lists(told, min_size=5, max_size=25), min_size=3, max_size=3)
+
+
+@pytest.fixture(autouse=True)
+def _blocks_of_four(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that few payments are many blocks; and a writer with a shard of the version before counts as that one did."""
+    for module in (counted, counting, check):
+        monkeypatch.setattr(module, "BLOCK_BITS", 2)
+    monkeypatch.setattr(
+        batch,
+        "count_changes",
+        lambda payments, shard: (
+            (model, rows)
+            for model, rows in counting.count_changes(payments, shard)
+            if shard >= FIRST_SHARD or model is DailyCountRow
+        ),
+    )
+
+
+@pytest.fixture
+def ledgers(database_url: str) -> Iterator[list[Ledger]]:
+    """Three, as three processes would have them."""
+    opened = [Ledger(database_url) for _ in range(3)]
+    yield opened
+    for ledger in opened:
+        ledger.database.write_engine.dispose()
+
+
+@settings(
+    max_examples=6,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(shares=shares, seed=st.integers(0, 2**32))
+def test_totals_pages_and_sums_are_what_counting_gives_while_others_write(
+    ledgers: list[Ledger], shares: list[list[Event]], seed: int
+) -> None:
+    merchant_id = _a_merchant(ledgers[0])
+
+    with _writing(ledgers, merchant_id, shares, seed) as is_writing:
+        asyncio.run(_require_right(ledgers[0], merchant_id, is_writing))
+
+    assert _complaints(ledgers[0], merchant_id) == []
+    assert _uncounted(ledgers[0], merchant_id) == []
+
+
+@settings(
+    max_examples=4,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(shares=shares, seed=st.integers(0, 2**32))
+def test_they_are_so_beside_a_version_that_kept_fewer_counts_and_while_its_days_are_counted_again(
+    ledgers: list[Ledger], shares: list[list[Event]], seed: int
+) -> None:
+    merchant_id = _a_merchant(ledgers[0])
+    old = ledgers[2].committer
+    old._shard = 7
+    with _writing(ledgers, merchant_id, shares, seed) as is_writing:
+        asyncio.run(_require_right(ledgers[0], merchant_id, is_writing))
+    old._shard = FIRST_SHARD + 7
+    assert _complaints(ledgers[0], merchant_id) == []
+
+    with _writing(ledgers[1:], merchant_id, shares[:2], seed + 1) as is_writing:
+        for day in _uncounted(ledgers[0], merchant_id):
+            with ledgers[0].database.write() as connection:
+                recount_day(connection, merchant_id, day)
+        asyncio.run(_require_right(ledgers[0], merchant_id, is_writing))
+
+    assert _uncounted(ledgers[0], merchant_id) == []
+    assert _complaints(ledgers[0], merchant_id) == []
+
+
+def _a_merchant(ledger: Ledger) -> int:
+    merchant = sa.insert(Merchant).values(name=f"merchant {next(_merchants)}", time_zone="UTC", created_at=NOON)
+    with ledger.database.write() as connection:
+        return int(connection.execute(merchant.returning(Merchant.id)).scalar_one())
+
+
+@contextmanager
+def _writing(
+    ledgers: Sequence[Ledger], merchant_id: int, shares: Sequence[Sequence[Event]], seed: int
+) -> Iterator[Callable[[], bool]]:
+    """Each committer records its share, and decides about payments of all of them. Yields whether one still does."""
+    gate = threading.Barrier(len(ledgers))
+
+    def write(ledger: Ledger, share: Sequence[Event], chance: random.Random) -> None:
+        gate.wait(timeout=30)
+        works = [a_notice(event, merchant_id=merchant_id) for event in share]
+        for some in in_batches(works, [chance.randint(1, 6) for _ in works]):
+            known = list(ledger.payment_ids(merchant_id).values())
+            decisions = [
+                a_decision(payment_id, chance.choice(list(Verb)), merchant_id=merchant_id, must_apply=False)
+                for payment_id in chance.sample(known, min(2, len(known)))
+            ]
+            for result in ledger.committer.commit([*some, *decisions], NOON):
+                # there is no deciding about a payment that has never failed
+                assert not isinstance(result, DunningError) or isinstance(result, NotFound), result
+
+    with ThreadPoolExecutor(len(ledgers)) as threads:
+        chances = [random.Random(seed + number) for number in range(len(ledgers))]
+        written = [threads.submit(write, *one) for one in zip(ledgers, shares, chances, strict=True)]
+        yield lambda: not all(one.done() for one in written)
+        for one in written:
+            one.result(timeout=60)
+
+
+async def _require_right(ledger: Ledger, merchant_id: int, is_writing: Callable[[], bool]) -> None:
+    """Every total, page and sum is what the payments themselves give at the same moment; to the end, and once after."""
+    is_last = False
+    while not is_last:
+        is_last = not is_writing()
+        for filters in QUERIES:
+            query = FailedPaymentsQuery(merchant_id=merchant_id, **filters)
+            async with ledger.database.read() as connection:
+                total = await query.total(connection)
+                pages = [
+                    [row.id for row in await query.numbered_page(connection, offset=offset, limit=PER_PAGE)]
+                    for offset in range(0, total + PER_PAGE, PER_PAGE)
+                ]
+                groups = await query.groups(connection)
+                there = (await connection.execute(_all(query))).all()
+            numbers = [row.id for row in there]
+            assert total == len(numbers)
+            assert pages == [numbers[at : at + PER_PAGE] for at in range(0, total + PER_PAGE, PER_PAGE)]
+            assert {(one.status, one.currency): (one.payments, one.amount_minor) for one in groups} == _summed(there)
+    await ledger.database.read_engine.dispose()
+
+
+def _all(query: FailedPaymentsQuery) -> sa.Select[*tuple[Any, ...]]:
+    """What matches, in the order of the list; said without the query's help."""
+    payment = PaymentRow
+    statement = sa.select(payment.id, payment.status, payment.currency, payment.amount_minor).where(
+        payment.merchant_id == query.merchant_id,
+        payment.order_on >= (query.order_from or date.min),
+        payment.order_on <= (query.order_to or date.max),
+        payment.status.in_(query.statuses or list(Status)),
+    )
+    return statement.order_by(payment.order_on.desc(), payment.id)
+
+
+def _summed(rows: Sequence[Any]) -> dict[tuple[str, str | None], tuple[int, int]]:
+    sums: dict[tuple[str, str | None], tuple[int, int]] = {}
+    for row in rows:
+        payments, amount = sums.get((row.status, row.currency), (0, 0))
+        sums[row.status, row.currency] = (payments + 1, amount + (row.amount_minor or 0))
+    return sums
+
+
+def _complaints(ledger: Ledger, merchant_id: int) -> list[str]:
+    with ledger.database.write() as connection:
+        return list(differences(connection, merchant_id))
+
+
+def _uncounted(ledger: Ledger, merchant_id: int) -> list[date]:
+    with ledger.database.write() as connection:
+        return list(connection.scalars(uncounted_days(merchant_id)))
