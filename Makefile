@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 ARGS ?=
 PYTEST_FLAGS ?= -n 4 --dist worksteal
 
-.PHONY: help install serve test check format bench fuzz soak clean
+.PHONY: help install serve test check format bench bench-list fuzz soak clean
 
 help:
 	@echo "make serve    run the service on an SQLite database in this folder"
@@ -17,6 +17,7 @@ help:
 	@echo "make check    formatting, lint and types"
 	@echo "make format   put the formatting right"
 	@echo "make bench    measure how many notices a second are taken in"
+	@echo "make bench-list  measure the lists with 1,000,000 rows on SQLite and 10,000,000 on PostgreSQL; ROWS=200000 for fewer"
 	@echo "make fuzz     send the running service what its own OpenAPI document and Stripe's contract allow, and what not"
 	@echo "make soak     kill workers for minutes while 5,000 payments fall due, and compare the books"
 	@echo "make install  make $(VENV) with $(BIN)/dunning"
@@ -51,6 +52,9 @@ format: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python tests/benchmarks $(ARGS)
+
+bench-list: $(STAMP)
+	$(BIN)/python tests/benchmarks/listing.py $(if $(ROWS),--rows $(ROWS)) $(ARGS)
 
 fuzz: $(STAMP)
 	$(BIN)/python tests/fuzz $(ARGS)

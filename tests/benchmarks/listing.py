@@ -44,16 +44,15 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--few", type=int, default=10_000, help="rows it is compared with (%(default)s)")
     parser.add_argument("--database", action="append", choices=tuple(_ROWS), help="both unless given")
     parser.add_argument("--seconds", type=float, default=2.0, help="for each figure, about (%(default)s)")
-    parser.add_argument("--rounds", type=int, default=5, help="of taking notices in, with and without counts")
-    parser.add_argument("--batches", type=int, default=80, help="of 64 notices that each round takes in (%(default)s)")
+    parser.add_argument("--intake-seconds", type=float, default=60.0, help="of taking notices in (%(default)s)")
     parser.add_argument("--no-lists", action="store_true", help="leave out how quick the lists are")
     parser.add_argument("--no-intake", action="store_true", help="leave out what the counts cost")
     parser.add_argument("--out", type=Path, metavar="FILE", help="of the JSON; in bench-results/ unless given")
     chosen = parser.parse_args()
     if chosen.few < 100 or (chosen.rows is not None and chosen.rows < chosen.few):
         parser.error("--few must be 100 or more, and --rows not below it")
-    if chosen.seconds <= 0 or chosen.rounds < 1 or chosen.batches < 1:
-        parser.error("--seconds, --rounds and --batches must be above 0")
+    if chosen.seconds <= 0 or chosen.intake_seconds < 2:
+        parser.error("--seconds must be above 0, and --intake-seconds not below 2")
     return chosen
 
 
@@ -103,9 +102,7 @@ def _measure(name: str, databases: Databases, chosen: argparse.Namespace) -> Lis
         if not chosen.no_intake:
             # the last thing of all: without its counts a database is of no more use
             for processes in (1,) if name == "sqlite" else (1, 2):
-                found.intakes.append(
-                    listing_intake.compared(found.database, urls[1], processes, chosen.rounds, chosen.batches)
-                )
+                found.intakes.append(listing_intake.compared(found.database, urls[1], processes, chosen.intake_seconds))
                 _say(f"  {processes} writing: {found.intakes[-1].slower:.1%} slower with the counts")
     finally:
         for url in urls:

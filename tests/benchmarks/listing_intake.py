@@ -1,19 +1,22 @@
-"""What keeping the counts costs whoever takes notices in: the same batches committed with them and without, in turn.
+"""What keeping the counts costs whoever takes notices in.
 
-As a script it is one writing process: it commits its batches from a given moment on and prints how long it took.
+As a script it is one writing process. For slices of a second in turn it keeps the counts and does not; by the
+clock, so that all processes do so at the same time, and whatever else the machine does slows both.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(1, str(Path(__file__).parent.parent))
 
@@ -28,8 +31,9 @@ from dunning_service.ledger.work import NoticeRecorded, Work
 
 _BATCH = 64
 """As many notices as 64 connections have under way."""
-_STARTING_S = 4.0
-_PATIENCE_S = 300
+_SLICE_S = 1.0
+_STARTING_S = 5.0
+_PATIENCE_S = 60.0
 
 
 @dataclass
@@ -38,88 +42,108 @@ class Intake:
 
     database: str
     processes: int
-    with_counts: float
-    without_counts: float
-    rounds: list[tuple[float, float]]
+    slices: list[tuple[float, float]]
+    """With the counts and without them, one after the other."""
+
+    @property
+    def with_counts(self) -> float:
+        return statistics.median(kept for kept, _ in self.slices)
+
+    @property
+    def without_counts(self) -> float:
+        return statistics.median(not_kept for _, not_kept in self.slices)
 
     @property
     def slower(self) -> float:
-        """By which share it is slower with the counts: the median over the rounds."""
-        return statistics.median(1 - kept / without for kept, without in self.rounds)
+        """By which share it is slower with the counts: the median over neighbouring slices."""
+        return statistics.median(1 - kept / not_kept for kept, not_kept in self.slices)
 
 
-def compared(name: str, url: str, processes: int, rounds: int, batches: int) -> Intake:
-    """Some rounds, each with the counts and without them; which comes first changes from round to round."""
-    found: list[tuple[float, float]] = []
-    for number in range(rounds):
-        first = number % 2 == 0
-        one = _rate(url, processes, batches, keeps_counts=first)
-        other = _rate(url, processes, batches, keeps_counts=not first)
-        found.append((one, other) if first else (other, one))
-    kept, without = (statistics.median(each) for each in zip(*found, strict=True))
-    return Intake(name, processes, kept, without, found)
-
-
-def as_json(found: Intake) -> dict[str, object]:
-    return asdict(found) | {"slower": round(found.slower, 4)}
-
-
-def _rate(url: str, processes: int, batches: int, *, keeps_counts: bool) -> float:
-    """Notices a second of all the processes together."""
+def compared(name: str, url: str, processes: int, seconds: float) -> Intake:
+    """Some processes write for so long; the last thing that a database is good for, because counts are missing then."""
     begins_at = time.time() + _STARTING_S
-    command = [sys.executable, __file__, url, str(batches), "with" if keeps_counts else "without", str(begins_at)]
+    command = [sys.executable, __file__, url, str(begins_at), str(seconds)]
     started = [
         subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, text=True) for _ in range(processes)
     ]
     try:
-        printed = [process.communicate(timeout=_PATIENCE_S)[0] for process in started]
+        printed = [process.communicate(timeout=seconds + _PATIENCE_S)[0] for process in started]
     finally:
         for process in started:
             process.kill()
             process.wait()
     if any(process.returncode for process in started):
         raise RuntimeError("a writing process failed; what it said is above")
-    return sum(batches * _BATCH / float(json.loads(one)["seconds"]) for one in printed)
+    rates = [sum(each) for each in zip(*(json.loads(one) for one in printed), strict=True)]
+    # pairs of the same two slices, the first of which is now the one, now the other
+    pairs = [(rates[at], rates[at + 1]) for at in range(0, len(rates) - 1, 2)]
+    in_order = [pair if at % 2 == 0 else pair[::-1] for at, pair in enumerate(pairs)]
+    return Intake(name, processes, [pair for pair in in_order if all(pair)])
 
 
-def _works(run: str, batches: int) -> list[list[Work]]:
-    """Three in four are failures of new payments, the fourth is the success of one of the batch before."""
-    made: list[list[Work]] = []
-    now = datetime.now(UTC)
-    for number in range(batches):
-        works: list[Work] = []
-        for at in range(_BATCH):
-            succeeds = number > 0 and at % 4 == 3
-            payment = f"{run}_{number - 1}_{at - 1}" if succeeds else f"{run}_{number}_{at}"
-            event = (a_success if succeeds else a_failure)(
-                payment,
-                occurred_at=now - timedelta(hours=at),
-                customer_name=f"Customer {at}",
-                customer_email=f"{run}.{at}@example.com",
-                provider_customer_id=f"cus_{run}_{at}",
-                provider_subscription_id=f"sub_{run}_{at}",
-            )
-            body = f"{run} {number} {at} ".encode() + b"x" * 600
-            works.append(a_notice(event, merchant_id=MERCHANT, body=body))
-        made.append(works)
-    return made
+def as_json(found: Intake) -> dict[str, object]:
+    return {
+        "database": found.database,
+        "processes": found.processes,
+        "with_counts": round(found.with_counts),
+        "without_counts": round(found.without_counts),
+        "slower": round(found.slower, 4),
+        "slices": [[round(rate) for rate in pair] for pair in found.slices],
+    }
 
 
-def _commit(url: str, batches: int, keeps_counts: bool, begins_at: float) -> float:
-    if not keeps_counts:
-        batch.count_changes = lambda *_: iter(())  # type: ignore[assignment]
+def _keeps_counts(number: int) -> bool:
+    """In this slice: with, without, without, with, and so on."""
+    return number % 4 in (0, 3)
+
+
+def _rates(url: str, begins_at: float, seconds: float) -> list[float]:
+    """Notices for each second of committing, slice by slice."""
+    count_changes = batch.count_changes
     database = Database(database_url(url))
     committer = Committer(database)
+    slices = int(seconds / _SLICE_S)
+    notices, took = [0] * slices, [0.0] * slices
     try:
-        warm_up, *works = _works(f"{time.time_ns():x}", batches + 1)
-        _require_recorded(committer, warm_up)
+        run = f"{time.time_ns():x}"
+        _require_recorded(committer, _works(run, 0))
         time.sleep(max(0.0, begins_at - time.time()))
-        began = time.perf_counter()
-        for one in works:
-            _require_recorded(committer, one)
-        return time.perf_counter() - began
+        for number in itertools.count(1):
+            works = _works(run, number)
+            now = int((time.time() - begins_at) / _SLICE_S)
+            if now >= slices:
+                break
+            batch.count_changes = count_changes if _keeps_counts(now) else _no_changes
+            began = time.perf_counter()
+            _require_recorded(committer, works)
+            took[now] += time.perf_counter() - began
+            notices[now] += len(works)
     finally:
         database.write_engine.dispose()
+    return [count / spent if spent else 0.0 for count, spent in zip(notices, took, strict=True)]
+
+
+def _no_changes(*_: object) -> Iterator[Any]:
+    return iter(())
+
+
+def _works(run: str, number: int) -> list[Work]:
+    """Three in four are failures of new payments, the fourth is the success of one of the batch before."""
+    works: list[Work] = []
+    now = datetime.now(UTC)
+    for at in range(_BATCH):
+        succeeds = number > 0 and at % 4 == 3
+        payment = f"{run}_{number - 1}_{at - 1}" if succeeds else f"{run}_{number}_{at}"
+        event = (a_success if succeeds else a_failure)(
+            payment,
+            occurred_at=now - timedelta(hours=at),
+            customer_name=f"Customer {at}",
+            customer_email=f"{run}.{at}@example.com",
+            provider_customer_id=f"cus_{run}_{at}",
+            provider_subscription_id=f"sub_{run}_{at}",
+        )
+        works.append(a_notice(event, merchant_id=MERCHANT, body=f"{run} {number} {at} ".encode() + b"x" * 600))
+    return works
 
 
 def _require_recorded(committer: Committer, works: Sequence[Work]) -> None:
@@ -129,6 +153,5 @@ def _require_recorded(committer: Committer, works: Sequence[Work]) -> None:
 
 
 if __name__ == "__main__":
-    _, to_url, how_many, kept, starts_at = sys.argv
-    took = _commit(to_url, int(how_many), kept == "with", float(starts_at))
-    sys.stdout.write(json.dumps({"seconds": took}) + "\n")
+    _, to_url, starts_at, lasts_s = sys.argv
+    sys.stdout.write(json.dumps(_rates(to_url, float(starts_at), float(lasts_s))) + "\n")

@@ -136,19 +136,26 @@ def _add(found: Rows, written: Written, merchant_id: int, number: int, k: int, c
     declined = ("insufficient_funds", "Your card has insufficient funds.", "insufficient_funds")
     who = (f"cus_{customer}", subscription)
     found[PaymentRow].append(
-        (merchant_id, number, "maple", payment_id, status, str(order_on), failed_at, failed_at, 2 if second else 1, 1)
-        + (amount, "NOK", amount if status == "paid" else 0, *declined, *who, name, folded, email, email, phone, phone)
-        + ("Monthly plan", null, null, "{}", came_at, came_at)
+        (
+            *(merchant_id, number, "maple", payment_id, status, str(order_on), failed_at, failed_at),
+            *(2 if second else 1, 1, amount, "NOK", amount if status == "paid" else 0),
+            *(*declined, *who, name, folded, email, email, phone, phone),
+            *("Monthly plan", null, null, "{}", came_at, came_at),
+        )
     )
     attempts = found[AttemptRow]
     attempts.append(
-        (merchant_id, number, "1", written.digest(number), 1, null, "failed", failed_at, true, failed_at, came_at, 0)
-        + (amount, "NOK", *declined, *who, name, email, phone, "Monthly plan", null, "{}")
+        (
+            *(merchant_id, number, "1", written.digest(number), 1, null, "failed", failed_at, true, failed_at),
+            *(came_at, 0, amount, "NOK", *declined, *who, name, email, phone, "Monthly plan", null, "{}"),
+        )
     )
     if second is not None:
         attempts.append(
-            (merchant_id, number, "2", written.digest(number), 1, null, second, came_at, true, came_at, came_at, 0)
-            + (amount, "NOK", *(null,) * 10, "{}")
+            (
+                *(merchant_id, number, "2", written.digest(number), 1, null, second, came_at, true, came_at),
+                *(came_at, 0, amount, "NOK", *(null,) * 10, "{}"),
+            )
         )
     if status in _VERBS:
         found[ActionRow].append((merchant_id, number, 1, _VERBS[status], "dashboard", null, came_at))

@@ -19,7 +19,7 @@ from dunning_service.failed_payments.phones import phone_candidates
 from dunning_service.failed_payments.public_number import payment_id_of
 from dunning_service.failed_payments.schedules import NextAttempt, is_planned, is_ruled_by
 from dunning_service.failed_payments.sorting import Ordering, Position, Sort, ordering
-from dunning_service.failed_payments.unindexed import unindexed
+from dunning_service.failed_payments.unindexed import unindexed, unindexed_anywhere
 from dunning_service.ledger.fields import folded
 from dunning_service.ledger.models import PaymentRow
 
@@ -168,13 +168,16 @@ class FailedPaymentsQuery:
         return sa.select(*LISTED).where(*self.conditions()).order_by(*self._ordering(sort).clauses())
 
     def _ordering(self, sort: Sort) -> Ordering:
-        return ordering(sort, is_found_otherwise=self._is_about_few)
+        return ordering(sort, hidden=self._hidden)
 
     @property
-    def _is_about_few(self) -> bool:
-        """True when an exact filter leaves few rows, so that its index is the one to use."""
-        exact = (self.subscription, self.customer, self.email, self.phone_key)
-        return any(value is not None for value in exact) or self._is_scheduled or bool(self.next_attempt_rules)
+    def _hidden(self) -> type[unindexed] | None:
+        """What hides other columns from their indexes when an exact filter leaves few rows: its index is to be used."""
+        exact = (self.subscription, self.customer, self.email)
+        is_about_few = any(value is not None for value in exact) or self._is_scheduled or bool(self.next_attempt_rules)
+        if self.phone_key is not None and not is_about_few:
+            return unindexed_anywhere  # it may be any of two hundred numbers
+        return unindexed if is_about_few else None
 
     @property
     def _is_scheduled(self) -> bool:
@@ -187,8 +190,8 @@ class FailedPaymentsQuery:
         status: ColumnElement[Any] = _PAYMENTS.status
         order_on: ColumnElement[Any] = _PAYMENTS.order_on
         updated_at: ColumnElement[Any] = _PAYMENTS.updated_at
-        if self._is_about_few:
-            status, order_on, updated_at = unindexed(status), unindexed(order_on), unindexed(updated_at)
+        if (hidden := self._hidden) is not None:
+            status, order_on, updated_at = hidden(status), hidden(order_on), hidden(updated_at)
         found: list[ColumnElement[bool]] = [_PAYMENTS.merchant_id == self.merchant_id]
         is_one_day = self.order_from is not None and self.order_from == self.order_to
         # said once, because SQLite takes the index that goes on after the day for an equality only when it is alone

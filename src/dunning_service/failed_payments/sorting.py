@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
@@ -11,7 +11,6 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement
 
-from dunning_service.failed_payments.unindexed import unindexed
 from dunning_service.ledger.models import PaymentRow
 
 _PAYMENTS = PaymentRow.__table__.c
@@ -48,13 +47,13 @@ class Ordering:
     is_descending: bool
     is_id_descending: bool
     may_be_unknown: bool = False
-    is_found_otherwise: bool = False
-    """True: another index finds the rows, and the sort's own is to be left alone."""
+    hidden: Callable[[ColumnElement[Any]], ColumnElement[Any]] | None = None
+    """Hides the column from its index where another finds the rows: see `unindexed.py`."""
 
     @property
     def column(self) -> ColumnElement[Any]:
         column = _PAYMENTS[self.name]
-        return unindexed(column) if self.is_found_otherwise else column
+        return column if self.hidden is None else self.hidden(column)
 
     def clauses(self) -> Sequence[ColumnElement[Any]]:
         """What to ORDER BY."""
@@ -89,9 +88,9 @@ _ORDERINGS = {
 }
 
 
-def ordering(sort: Sort, *, is_found_otherwise: bool = False) -> Ordering:
-    """How to sort by `sort`, with the help of its index unless another index finds the rows."""
-    return replace(_ORDERINGS[sort], is_found_otherwise=is_found_otherwise)
+def ordering(sort: Sort, *, hidden: Callable[[ColumnElement[Any]], ColumnElement[Any]] | None = None) -> Ordering:
+    """How to sort by `sort`, with the help of its index unless that is hidden because another finds the rows."""
+    return replace(_ORDERINGS[sort], hidden=hidden)
 
 
 def position_of(sort: Sort, row: Any) -> Position:
