@@ -13,7 +13,7 @@ import structlog
 import typer
 from typer.exceptions import Abort, TyperException
 
-from dunning_service.commands import events, ledger, merchant, source, token
+from dunning_service.commands import customer, events, ledger, merchant, source, token
 from dunning_service.commands.migrate import migrate
 from dunning_service.commands.opening import explained
 from dunning_service.commands.printing import say, warn
@@ -39,6 +39,7 @@ app.add_typer(merchant.app, name="merchant")
 app.add_typer(token.app, name="token")
 app.add_typer(source.app, name="source")
 app.add_typer(events.app, name="events")
+app.add_typer(customer.app, name="customer")
 app.add_typer(ledger.app, name="ledger")
 app.command("secret-key")(secret_key)
 

@@ -27,7 +27,7 @@ from dunning_service.commands.printing import print_fields, print_json, print_ta
 from dunning_service.db import Database
 from dunning_service.errors import ConfigurationError, DunningError
 from dunning_service.ledger.commit import Committer
-from dunning_service.ledger.work import DeliveryOutcome, Notice, NoticeRecorded
+from dunning_service.ledger.work import ERASED_AT, DeliveryOutcome, Notice, NoticeRecorded
 from dunning_service.merchants.directory import MerchantView
 from dunning_service.merchants.service import list_merchants, merchant_named, source_options
 
@@ -105,7 +105,7 @@ def show(
     for name, value in row.headers.items():
         say(f"{name}: {value}")
     say()
-    say(body_for_people(row.body))
+    say("(erased)" if ERASED_AT in row.headers else body_for_people(row.body))
 
 
 @app.command("replay")
@@ -228,7 +228,7 @@ def _print_replayed(replayed: list[_Replayed], pruned: int, as_json: bool) -> No
             "nothing to replay",
         )
         if pruned:
-            say(f"({pruned} more cannot be replayed: their raw bytes have been pruned)")
+            say(f"({pruned} more cannot be replayed: their raw bytes have been pruned or erased)")
     if unrecorded:
         raise typer.Exit(1)
 

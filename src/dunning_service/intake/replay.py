@@ -9,7 +9,7 @@ from dunning_service import payment_records, subscriptions
 from dunning_service.errors import ConfigurationError, InvalidInput
 from dunning_service.intake.service import read_notice
 from dunning_service.ledger.models import DeliveryRow
-from dunning_service.ledger.work import Notice
+from dunning_service.ledger.work import ERASED_AT, Notice
 from dunning_service.merchants.directory import MerchantView
 from dunning_service.providers import Delivery, Options, provider_named
 
@@ -26,6 +26,8 @@ def replayed_notice(row: DeliveryRow, merchant: MerchantView, options: Options |
     come by `now`. Raises InvalidInput when the raw bytes have been pruned and for a call that was a decision and no
     notice, and ConfigurationError when the provider is not known any more.
     """
+    if ERASED_AT in row.headers:
+        raise InvalidInput("what it said of a person was erased, so it is not read again")
     if row.body is None:
         raise InvalidInput("the raw bytes of this delivery have been pruned, so it cannot be read again")
     if row.provider in _DECIDED:

@@ -22,6 +22,7 @@ from dunning_service.ledger.book import (
 from dunning_service.ledger.bulk import bulk_for
 from dunning_service.ledger.counting import count_changes
 from dunning_service.ledger.deciding import as_json, as_recorded, require_effect
+from dunning_service.ledger.erasing import erase
 from dunning_service.ledger.fold import Action, Attempt, Receipt, current_attempts
 from dunning_service.ledger.models import (
     ActionRow,
@@ -41,6 +42,8 @@ from dunning_service.ledger.work import (
     Decision,
     DecisionRecorded,
     Deed,
+    Erasure,
+    ErasureDone,
     Held,
     Notice,
     NoticeRecorded,
@@ -52,13 +55,14 @@ from dunning_service.providers import AttemptReported, ReceiptReported
 _FORGOTTEN_AT_ONCE = 200
 """How many expired answers of a merchant a batch deletes: more than it can add."""
 
-Result = NoticeRecorded | DecisionRecorded | CommandDone | DunningError
+Result = NoticeRecorded | DecisionRecorded | CommandDone | ErasureDone | DunningError
 
 
 class Batch:
     """The works of one transaction. Used once: `run`, then the caller commits.
 
-    Raises LocksMissing when it has to begin again with more locks than the works name.
+    Raises LocksMissing when it has to begin again with more locks than the works name, and ValueError for an erasure
+    that is not alone: it would not see what the others are about to insert.
     """
 
     def __init__(
@@ -71,6 +75,8 @@ class Batch:
         now: datetime,
         also_lock: frozenset[int] = frozenset(),
     ) -> None:
+        if len(works) > 1 and any(isinstance(work, Erasure) for work in works):
+            raise ValueError("an erasure has a transaction of its own")
         self._connection = connection
         self._works = works
         self._numbers = numbers
@@ -92,6 +98,8 @@ class Batch:
     def _apply(self, work: Work) -> Result:
         if isinstance(work, Notice):
             return self._apply_notice(work)
+        if isinstance(work, Erasure):
+            return erase(self._connection, self._book, work, self._now)
         try:
             return self._apply_decision(work) if isinstance(work, Decision) else self._apply_command(work)
         except DunningError as refusal:
@@ -112,8 +120,9 @@ class Batch:
             record.is_changed = True
             if not notice.is_replay:
                 record.count(received_at)
-            # what could not be read when it first came may be readable now
-            if notice.is_replay or (record.outcome != "recorded" and notice.outcome == "recorded"):
+            # what could not be read when it first came may be readable now; what was erased is not to come back
+            is_news = notice.is_replay or (record.outcome != "recorded" and notice.outcome == "recorded")
+            if is_news and not record.is_erased:
                 record.reading += 1
                 record.outcome, record.reason = notice.outcome, notice.reason
                 self._record_events(notice, reading=record.reading)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import MISSING, dataclass, field, fields
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields, replace
 from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
 
@@ -79,6 +79,11 @@ class Payment:
         else:
             self.actions.append(facts)
 
+    def replace_attempt(self, attempt: Attempt) -> None:
+        """The same statement, said in other words."""
+        self.attempts[attempt.provider_attempt_id, attempt.digest] = attempt
+        self._change()
+
     def add_attempt(self, attempt: Attempt) -> bool:
         """False when the same statement is there already."""
         identity = (attempt.provider_attempt_id, attempt.digest)
@@ -133,6 +138,8 @@ class DeliveryRecord:
     """What to insert it from; None when the database has it."""
 
     is_changed: bool = False
+    is_erased: bool = False
+    """True: it is counted when it comes again, and not read."""
 
     def count(self, received_at: datetime) -> None:
         """It has come once more."""
@@ -190,6 +197,21 @@ class Book:
         """A revision that names another payer, whose failures need not be in the book."""
         self._revisions.setdefault((payer[0], payer[1], receipt.provider_receipt_id), []).append(receipt)
 
+    def receipts_of(self, payer: PayerKey) -> Sequence[Receipt]:
+        """The receipts that name this payer."""
+        return self._receipts.get(payer, ())
+
+    def rename_payers(self, names: Mapping[PayerKey, PayerKey]) -> None:
+        """The receipts of each payer are those of another name's. Whose payments are whose `regroup` says then."""
+        for payer, name in names.items():
+            if payer in self._receipts:
+                self._receipts[name] = [_paid_by(receipt, name) for receipt in self._receipts.pop(payer)]
+        for (merchant_id, provider, _), revisions in self._revisions.items():
+            for number, receipt in enumerate(revisions):
+                named = names.get((merchant_id, provider, receipt.payer_key))
+                if named is not None:
+                    revisions[number] = _paid_by(receipt, named)
+
     def revisions(self, key: ReceiptKey) -> Sequence[Receipt]:
         """What is known of one receipt."""
         return self._revisions.get(key, ())
@@ -229,6 +251,10 @@ class Book:
 
     def changed(self) -> Iterator[Payment]:
         return (payment for payment in self.payments.values() if payment.is_changed)
+
+
+def _paid_by(receipt: Receipt, payer: PayerKey) -> Receipt:
+    return replace(receipt, payer_key=payer[2])
 
 
 def attempt_of(

@@ -23,7 +23,7 @@ from dunning_service.ledger.fold import Action, Attempt, Receipt
 from dunning_service.ledger.models import ActionRow, AttemptRow, DeliveryRow, IdempotencyRow, PaymentRow, ReceiptRow
 from dunning_service.ledger.receipts import OPEN
 from dunning_service.ledger.shelf import Shelf
-from dunning_service.ledger.work import Command, Decision, Lookup, Notice, Work
+from dunning_service.ledger.work import ERASED_AT, Command, Decision, Erasure, Lookup, Notice, Work
 from dunning_service.providers import AttemptReported, Event
 
 
@@ -82,10 +82,12 @@ class _Reader:
         self._notices = [work for work in works if isinstance(work, Notice)]
         self._decisions = [work for work in works if isinstance(work, Decision)]
         self._commands = [work for work in works if isinstance(work, Command)]
+        self._erasures = [work for work in works if isinstance(work, Erasure)]
         delivered: list[Notice | Command] = [*self._notices, *(one for one in self._commands if one.delivery)]
         answered: list[Decision | Command] = [*self._decisions, *self._commands]
         self._zones = {work.merchant_id: work.time_zone for work in works}
         self._deliveries = {(work.merchant_id, work.digest) for work in delivered}
+        self._deliveries |= {(one.merchant_id, digest) for one in self._erasures for digest in one.deliveries}
         self._answer_keys = {
             (work.merchant_id, work.idempotency_key.key) for work in answered if work.idempotency_key is not None
         }
@@ -108,6 +110,7 @@ class _Reader:
                 self._owing.add((merchant_id, provider, event.payer_key))
             if event.payer_key is not None:
                 self._payers.add((merchant_id, provider, event.payer_key))
+        self._payers |= {(one.merchant_id, *payer) for one in self._erasures for payer in one.payers}
 
     def _events(self) -> Iterable[tuple[int, str, Event]]:
         return ((notice.merchant_id, notice.provider, event) for notice in self._notices for event in notice.events)
@@ -129,8 +132,9 @@ class _Reader:
         book = Book()
         self._read_deliveries(book)
         rows = self._select(PaymentRow, ("merchant_id", "provider", "provider_payment_id"), self._payments)
-        decided = {(decision.merchant_id, decision.payment_id) for decision in self._decisions}
-        rows += self._select(PaymentRow, ("merchant_id", "id"), decided)
+        numbered = {(decision.merchant_id, decision.payment_id) for decision in self._decisions}
+        numbered |= {(one.merchant_id, payment_id) for one in self._erasures for payment_id in one.payment_ids}
+        rows += self._select(PaymentRow, ("merchant_id", "id"), numbered)
         read_payments(self._connection, book, rows, self._zones)
         self._touched = self._payments | book.payments.keys()
         # a correction may give a payment back to any payer that one of its attempts names
@@ -152,7 +156,12 @@ class _Reader:
     def _read_deliveries(self, book: Book) -> None:
         for row in self._select(DeliveryRow, ("merchant_id", "digest"), self._deliveries):
             book.deliveries[row["merchant_id"], row["digest"]] = DeliveryRecord(
-                row["outcome"], row["reason"], row["reading"], row["times_received"], row["last_received_at"]
+                row["outcome"],
+                row["reason"],
+                row["reading"],
+                row["times_received"],
+                row["last_received_at"],
+                is_erased=ERASED_AT in row["headers"],
             )
 
     def read_shelf(self, shelf: Shelf) -> None:

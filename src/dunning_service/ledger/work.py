@@ -205,4 +205,47 @@ class CommandDone:
     """The id of the request that had this answer first; None when that is this one."""
 
 
-Work = Notice | Decision | Command
+ERASED_AT = "x-dunning-erased-at"
+"""Stands among a delivery's headers, alone, once it was erased: it is never read again, whoever sends it."""
+
+ERASED = "what it said of a person was erased"
+"""The reason of a delivery that was never recorded, and was erased."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Erasure:
+    """What some payments, receipts and deliveries say of a person, to be taken out of the ledger.
+
+    What was owed, tried, paid, decided and counted stays as it is, and so does what recognises a repeat.
+    """
+
+    merchant_id: int
+    time_zone: str
+    payment_ids: Sequence[int] = ()
+    payers: Sequence[tuple[str, str]] = ()
+    """(provider, payer_key), all that attempts at these payments name; each is called by another name from now on, so
+    `payment_ids` has every payment of theirs."""
+    deliveries: Sequence[bytes] = ()
+    """Digests; those that the payments and receipts came with are erased anyway."""
+    impersonal: Callable[[str, Mapping[str, Any]], dict[str, Any]]
+    """What stays of a provider's `details`."""
+    impersonal_answer: Callable[[Mapping[str, Any]], dict[str, Any]]
+    """What stays of an answer kept under an idempotency key."""
+
+
+@dataclass(frozen=True, slots=True)
+class ErasureDone:
+    """The erasure is committed, unless it came to nothing because it did not name all that it would touch."""
+
+    is_stale: bool = False
+    """True when a payer has got other payments, or a payment another payer, since somebody looked; look again."""
+    payments: int = 0
+    attempts: int = 0
+    receipts: int = 0
+    deliveries: int = 0
+    """Whose bytes were still there."""
+    actions: int = 0
+    answers: int = 0
+
+
+Work = Notice | Decision | Command | Erasure

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from string import ascii_letters, digits
 from typing import Any, TypedDict
@@ -136,6 +136,30 @@ class ReportedAttempt(BaseModel):
             ),
             "shipping_details": self.shipping_details,
         }
+
+
+IMPERSONAL = frozenset(
+    {
+        "record_id",
+        "number",
+        "record_created",
+        "created",
+        "initiated_at",
+        "outcome",
+        "settled_at",
+        "requested_minor",
+        "currency",
+        "customer_presence",
+        "payment_reference",
+    }
+)
+"""The fields of a ReportedAttempt that stay when a customer's data are erased."""
+
+
+def without_the_person(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """A record as a caller was told of it, with nothing left that says whose it is."""
+    personal = ("customer_details", "description", "payment_method_details", "shipping_details")
+    return {**answer, **dict.fromkeys(personal), "metadata": {}}
 
 
 def reported(details: dict[str, Any]) -> ReportedAttempt:

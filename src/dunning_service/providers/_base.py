@@ -190,6 +190,8 @@ class Provider(Protocol):
     options_model: ClassVar[type[Options]]
     kept_headers: ClassVar[frozenset[str]]
     """Headers beside Content-Type and User-Agent that `parse` needs again on replay."""
+    impersonal_details: ClassVar[frozenset[str]]
+    """Of the details of its events, those that stay when a customer's data are erased: they say nothing of a person."""
     reply: ClassVar[Reply]
 
     def verify(self, delivery: Delivery, secrets: Sequence[bytes], options: Any, now: datetime) -> None:

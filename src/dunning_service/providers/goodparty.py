@@ -46,6 +46,19 @@ ACTION_HEADER: Final = "x-dunning-action"
 REQUEST_NAMESPACE: Final = "http://schemas.datacontract.org/2004/07/PartyMusic.BusinessObject.Messages.Payment"
 
 _UNSET = datetime(1, 1, 1, tzinfo=UTC)  # DateTime.MinValue: what .NET sends for a date that was never set
+_IMPERSONAL = frozenset(
+    {
+        "InvoiceId",
+        "PaymentIntentId",
+        "AmountDue",
+        "SubscriptionId",
+        "FailedTimeStamp",
+        "AttemptCount",
+        "StatusId",
+        "PackageID",
+        "PackageExpiryDate",
+    }
+)
 _IDENTITY = ("InvoiceId", "PaymentIntentId", "UserId", "FailedTimeStamp")
 
 
@@ -147,6 +160,7 @@ class GoodParty:
     takes_webhooks: ClassVar[bool] = False
     options_model: ClassVar[type[Options]] = Options
     kept_headers: ClassVar[frozenset[str]] = frozenset({ACTION_HEADER})
+    impersonal_details: ClassVar[frozenset[str]] = _IMPERSONAL
     reply: ClassVar[Reply] = Reply(body=b'{"status":"Success","Message":{"Success":true}}')
 
     def verify(self, delivery: Delivery, secrets: Sequence[bytes], options: Options, now: datetime) -> None:

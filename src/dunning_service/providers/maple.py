@@ -142,6 +142,7 @@ class Maple:
     takes_webhooks: ClassVar[bool] = True
     options_model: ClassVar[type[Options]] = MapleOptions
     kept_headers: ClassVar[frozenset[str]] = frozenset()
+    impersonal_details: ClassVar[frozenset[str]] = frozenset(_DETAILS)
     reply: ClassVar[Reply] = Reply()
 
     def verify(self, delivery: Delivery, secrets: Sequence[bytes], options: MapleOptions, now: datetime) -> None:

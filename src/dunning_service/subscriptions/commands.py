@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-from dunning_service.errors import FailuresChanged, NotFound
+from dunning_service.errors import FailuresChanged, NotFound, RuleBroken
 from dunning_service.ledger.status import Verb
 from dunning_service.ledger.work import Command, Deed, Effect, Held, IdempotencyKey, Lookup
 from dunning_service.merchants.directory import MerchantView, Principal
@@ -20,6 +20,7 @@ from dunning_service.subscriptions.parameters import NewSubscription
 from dunning_service.subscriptions.schedule import Begun, first_payments, subscription_row
 
 NO_SUCH_SUBSCRIPTION = "there is no subscription of that id"
+FORGOTTEN = "the customer's data were erased"
 
 
 def create(
@@ -123,6 +124,50 @@ def terminate(
         delivery=delivery,
         lookups=[this, payments],
         idempotency_key=idempotency_key,
+        execute=execute,
+    )
+
+
+def forget_customer(merchant: MerchantView, subscription_id: str) -> Command:
+    """Takes the customer out of a subscription that has ended; what was agreed and scheduled stays.
+
+    It never charges again, as nobody would know whom. Raises RuleBroken for one that is not over.
+    """
+    this = _by_id(SubscriptionRow, merchant.id, subscription_id)
+    payments = _of_subscription(merchant.id, subscription_id)
+
+    def execute(held: Held, now: datetime) -> Effect:
+        if not held.rows[this]:
+            raise NotFound(NO_SUCH_SUBSCRIPTION)
+        status = held.rows[this][0]["status"]
+        if status in ("active", "paused") or any(row["attempt_in_flight"] is not None for row in held.rows[payments]):
+            raise RuleBroken(f"the subscription {subscription_id} is not over, and its customer has to be known")
+        nobody = {
+            "customer_id": str(uuid4()),
+            "payment_method_id": str(uuid4()),
+            "customer_name": None,
+            "company_name": None,
+            "names_folded": None,
+            "customer_email": None,
+            "customer_phone": None,
+        }
+        dropped = {"next_attempt_at": None, "wake_at": None, "reason": FORGOTTEN, "updated_at": now}
+        waiting = [row for row in held.rows[payments] if row["wake_at"] is not None]
+        key = {"merchant_id": merchant.id}
+        return Effect(
+            {"id": subscription_id},
+            updates=[
+                (SubscriptionRow, key | {"id": subscription_id} | nobody),
+                *((ScheduledPaymentRow, key | {"id": row["id"]} | dropped) for row in waiting),
+            ],
+            keeps_delivery=False,
+        )
+
+    return Command(
+        merchant_id=merchant.id,
+        time_zone=merchant.time_zone,
+        provider=PROVIDER,
+        lookups=[this, payments],
         execute=execute,
     )
 

@@ -1,0 +1,343 @@
+"""What the ledger holds about a person: which payments, payers, receipts, subscriptions and deliveries."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from dunning_service import payment_records, subscriptions
+from dunning_service.db import Database
+from dunning_service.erasure.person import Person, Words
+from dunning_service.errors import DunningError
+from dunning_service.ledger.fields import folded
+from dunning_service.ledger.models import AttemptRow, DeliveryRow, PaymentRow, ReceiptRow, RefundRow
+from dunning_service.providers import AttemptReported, Delivery, all_providers
+from dunning_service.subscriptions.models import ScheduledPaymentRow, SubscriptionRow
+
+_ATTEMPTS = AttemptRow.__table__.c
+_PAYMENTS = PaymentRow.__table__.c
+_RECEIPTS = ReceiptRow.__table__.c
+_REFUNDS = RefundRow.__table__.c
+_DELIVERIES = DeliveryRow.__table__.c
+_SUBSCRIPTIONS = SubscriptionRow.__table__.c
+_SCHEDULED = ScheduledPaymentRow.__table__.c
+
+_AT_ONCE = 500
+_PAGE = 500
+
+Payer = tuple[str, str]
+"""(provider, payer_key)"""
+
+
+class FoundPayment(NamedTuple):
+    provider: str
+    provider_payment_id: str
+    status: str
+
+
+@dataclass
+class Found:
+    """What is there about a person."""
+
+    payments: dict[int, FoundPayment] = field(default_factory=dict)
+    """By their numbers."""
+    payers: dict[Payer, set[int]] = field(default_factory=dict)
+    """Every payer that an attempt at them names, or that a receipt names; and the payments of each."""
+    receipts: set[tuple[str, str]] = field(default_factory=set)
+    """(provider, provider_receipt_id)"""
+    subscriptions: dict[str, str] = field(default_factory=dict)
+    """The id of each of our own, and its status."""
+    brought_by: set[bytes] = field(default_factory=set)
+    """Digests of the deliveries that these facts came with."""
+    others: set[str] = field(default_factory=set)
+    """Ids, addresses and numbers that stand beside the person's own: perhaps more names of the same person."""
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.payments or self.payers or self.subscriptions)
+
+    @property
+    def names(self) -> set[tuple[str, str]]:
+        """(provider, provider_payment_id)"""
+        return {(payment.provider, payment.provider_payment_id) for payment in self.payments.values()}
+
+    def add(self, other: Found) -> None:
+        """Takes in what was found at another time."""
+        self.payments |= other.payments
+        for payer, numbers in other.payers.items():
+            self.payers.setdefault(payer, set()).update(numbers)
+        self.receipts |= other.receipts
+        self.subscriptions |= other.subscriptions
+        self.brought_by |= other.brought_by
+        self.others |= other.others
+
+
+def find(connection: Connection, merchant_id: int, person: Person, found: Found) -> None:
+    """Puts into `found` all facts about the person, in one view of the database."""
+    if connection.dialect.name == "postgresql":  # there is no index to look these up, and it may take a while
+        connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
+        connection.execute(sa.text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+        connection.execute(sa.text("SET LOCAL enable_seqscan = on"))
+    finder = _Finder(connection, merchant_id, person, found)
+    finder.find_subscriptions()
+    finder.find_payments()
+    finder.find_what_belongs_to_them()
+
+
+class _Finder:
+    def __init__(self, connection: Connection, merchant_id: int, person: Person, found: Found) -> None:
+        self._connection = connection
+        self._merchant_id = merchant_id
+        self._person = person
+        self._found = found
+
+    def find_subscriptions(self) -> None:
+        of_person = sa.or_(
+            sa.func.lower(_SUBSCRIPTIONS.customer_id).in_([text.lower() for text in self._person.customer_ids]),
+            self._is_email(_SUBSCRIPTIONS.customer_email),
+        )
+        statement = sa.select(
+            _SUBSCRIPTIONS.id,
+            _SUBSCRIPTIONS.status,
+            _SUBSCRIPTIONS.customer_id,
+            _SUBSCRIPTIONS.customer_email,
+            _SUBSCRIPTIONS.customer_phone,
+        ).where(_SUBSCRIPTIONS.merchant_id == self._merchant_id, of_person)
+        for row in self._connection.execute(statement):
+            self._found.subscriptions[row.id] = row.status
+            self._note_others(row.customer_id, row.customer_email, row.customer_phone)
+
+    def find_payments(self) -> None:
+        """Those of which any attempt names the person, all of the same payers, and all of the subscriptions."""
+        ids = self._person.customer_ids
+        named = sa.or_(
+            _ATTEMPTS.provider_customer_id.in_(ids),
+            _ATTEMPTS.payer_key.in_(ids),
+            self._is_email(_ATTEMPTS.customer_email),
+        )
+        # what SQL folds is ASCII only; what the ledger has folded is not
+        known = (_PAYMENTS.merchant_id == self._merchant_id, _PAYMENTS.customer_email_folded.in_(self._person.emails))
+        new = {
+            *self._numbers(_ATTEMPTS.payment_id, named),
+            *self._connection.scalars(sa.select(_PAYMENTS.id).where(*known)),
+        }
+        for some in _in_parts(list(self._found.subscriptions)):
+            scheduled = sa.select(_PAYMENTS.id).where(
+                _PAYMENTS.merchant_id == self._merchant_id,
+                _PAYMENTS.provider == subscriptions.PROVIDER,
+                _PAYMENTS.provider_subscription_id.in_(some),
+            )
+            new |= set(self._connection.scalars(scheduled))
+        self._find_receipts_of(ids)
+        while new := self._take(new):
+            pass
+
+    def _numbers(self, column: Any, condition: sa.ColumnElement[bool]) -> set[int]:
+        statement = sa.select(column).where(_ATTEMPTS.merchant_id == self._merchant_id, condition).distinct()
+        return set(self._connection.scalars(statement))
+
+    def _is_email(self, column: Any) -> sa.ColumnElement[bool]:
+        return sa.or_(column.in_(self._person.emails), sa.func.lower(column).in_(self._person.emails))
+
+    def _find_receipts_of(self, customer_ids: Collection[str]) -> None:
+        """Payers that only receipts name: a payer's key ends with the customer's id."""
+        either = [
+            sa.or_(_RECEIPTS.payer_key == text, _RECEIPTS.payer_key.endswith(f":{text}", autoescape=True))
+            for text in customer_ids
+        ]
+        if not either:
+            return
+        statement = sa.select(_RECEIPTS.provider, _RECEIPTS.payer_key).distinct()
+        for row in self._connection.execute(
+            statement.where(_RECEIPTS.merchant_id == self._merchant_id, sa.or_(*either))
+        ):
+            self._found.payers.setdefault((row.provider, row.payer_key), set())
+
+    def _take(self, new: Collection[int]) -> set[int]:
+        """Takes these payments in; answers other payments of the payers whom they name."""
+        # a payer that is known already may have got another payment
+        payers = set(self._found.payers)
+        for some in _in_parts(sorted(new)):
+            statement = (
+                sa.select(
+                    _PAYMENTS.id,
+                    _PAYMENTS.provider,
+                    _PAYMENTS.provider_payment_id,
+                    _PAYMENTS.status,
+                    _ATTEMPTS.payer_key,
+                    _ATTEMPTS.provider_customer_id,
+                    _ATTEMPTS.customer_email,
+                    _ATTEMPTS.customer_phone,
+                    _ATTEMPTS.delivery_digest,
+                )
+                .join(
+                    AttemptRow,
+                    (_ATTEMPTS.merchant_id == _PAYMENTS.merchant_id) & (_ATTEMPTS.payment_id == _PAYMENTS.id),
+                )
+                .where(_PAYMENTS.merchant_id == self._merchant_id, _PAYMENTS.id.in_(some))
+            )
+            for row in self._connection.execute(statement):
+                self._found.payments[row.id] = FoundPayment(row.provider, row.provider_payment_id, row.status)
+                self._note_others(row.provider_customer_id, row.customer_email, row.customer_phone)
+                if row.delivery_digest is not None:
+                    self._found.brought_by.add(row.delivery_digest)
+                if row.payer_key is not None:
+                    payers.add((row.provider, row.payer_key))
+        others: set[int] = set()
+        for provider, key in payers:
+            joined = sa.select(_ATTEMPTS.payment_id).join(
+                PaymentRow, (_PAYMENTS.merchant_id == _ATTEMPTS.merchant_id) & (_PAYMENTS.id == _ATTEMPTS.payment_id)
+            )
+            theirs = set(
+                self._connection.scalars(
+                    joined.where(
+                        _ATTEMPTS.merchant_id == self._merchant_id,
+                        _ATTEMPTS.payer_key == key,
+                        _PAYMENTS.provider == provider,
+                    )
+                )
+            )
+            self._found.payers.setdefault((provider, key), set()).update(theirs)
+            others |= theirs
+        return others - self._found.payments.keys()
+
+    def find_what_belongs_to_them(self) -> None:
+        for provider, key in self._found.payers:
+            of_payer = (
+                _RECEIPTS.merchant_id == self._merchant_id,
+                _RECEIPTS.provider == provider,
+                _RECEIPTS.payer_key == key,
+            )
+            statement = sa.select(_RECEIPTS.provider_receipt_id, _RECEIPTS.delivery_digest).where(*of_payer)
+            for row in self._connection.execute(statement):
+                self._found.receipts.add((provider, row.provider_receipt_id))
+                if row.delivery_digest is not None:
+                    self._found.brought_by.add(row.delivery_digest)
+        records = [name for provider, name in self._found.names if provider == payment_records.PROVIDER]
+        for some in _in_parts(records):
+            refunds = sa.select(_REFUNDS.delivery_digest).where(
+                _REFUNDS.merchant_id == self._merchant_id,
+                _REFUNDS.provider == payment_records.PROVIDER,
+                _REFUNDS.provider_payment_id.in_(some),
+            )
+            self._found.brought_by |= set(self._connection.scalars(refunds))
+
+    def _note_others(self, customer_id: str | None, email: str | None, phone: str | None) -> None:
+        if customer_id and customer_id not in self._person.customer_ids:
+            self._found.others.add(customer_id)
+        if email and folded(email) not in self._person.emails:
+            self._found.others.add(email)
+        if phone:
+            self._found.others.add(phone)
+
+
+def under_way(connection: Connection, merchant_id: int, subscription_ids: Collection[str]) -> set[str]:
+    """Those of the subscriptions at which an attempt has begun and has no outcome yet."""
+    busy: set[str] = set()
+    for some in _in_parts(list(subscription_ids)):
+        statement = sa.select(_SCHEDULED.subscription_id).where(
+            _SCHEDULED.merchant_id == merchant_id,
+            _SCHEDULED.subscription_id.in_(some),
+            _SCHEDULED.attempt_in_flight.is_not(None),
+        )
+        busy |= set(connection.scalars(statement))
+    return busy
+
+
+@dataclass(frozen=True, slots=True)
+class StoredNotice:
+    """A delivery whose bytes are still there and are about the person."""
+
+    digest: bytes
+    outcome: str
+
+
+def find_deliveries(
+    database: Database, merchant_id: int, person: Person, found: Found, *, since: datetime | None = None
+) -> Iterator[StoredNotice]:
+    """Every delivery about the person that still has its bytes, or those that came since a moment.
+
+    All bytes are looked through, for a notice may have told nothing new, or may never have been understood, and then
+    no fact says that it came. Page by page, so that nobody is kept from writing.
+    """
+    search = _Search(person, found)
+    last: bytes | None = None
+    while True:
+        conditions = [_DELIVERIES.merchant_id == merchant_id, _DELIVERIES.body.is_not(None)]
+        if last is not None:
+            conditions.append(_DELIVERIES.digest > last)
+        if since is not None:
+            conditions.append(_DELIVERIES.last_received_at >= since)
+        statement = (
+            sa.select(
+                _DELIVERIES.digest,
+                _DELIVERIES.provider,
+                _DELIVERIES.origin,
+                _DELIVERIES.outcome,
+                _DELIVERIES.headers,
+                _DELIVERIES.body,
+                _DELIVERIES.received_at,
+            )
+            .where(*conditions)
+            .order_by(_DELIVERIES.digest)
+            .limit(_PAGE)
+        )
+        with database.read_blocking() as connection:
+            rows = connection.execute(statement).all()
+        for row in rows:
+            if search.is_about(row):
+                yield StoredNotice(row.digest, row.outcome)
+        if len(rows) < _PAGE:
+            return
+        last = rows[-1].digest
+
+
+class _Search:
+    def __init__(self, person: Person, found: Found) -> None:
+        self._person = person
+        self._found = found
+        self._names = found.names
+        ours = (payment_records.PROVIDER, subscriptions.PROVIDER)
+        # our own ids are long and nobody else's, so they may be looked for anywhere
+        self._ours = {name for provider, name in self._names if provider in ours} | found.subscriptions.keys()
+        self._words = Words(person.words | self._ours)
+        self._providers = all_providers()
+
+    def is_about(self, row: Any) -> bool:
+        if row.digest in self._found.brought_by or self._words.are_in(row.body):
+            return True
+        if not self._ours.isdisjoint(row.origin.split("/")):
+            return True
+        return row.provider in self._providers and self._says_so(row)
+
+    def _says_so(self, row: Any) -> bool:
+        """What the provider's adapter makes of it names the person, or one of their payments, payers or receipts."""
+        provider = self._providers[row.provider]
+        headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in row.headers.items()]
+        try:
+            events = provider.parse(Delivery(row.body, headers, row.received_at), provider.options_model())
+        except DunningError:
+            return False
+        for event in events:
+            if event.payer_key is not None and (provider.name, event.payer_key) in self._found.payers:
+                return True
+            if isinstance(event, AttemptReported):
+                if (provider.name, event.provider_payment_id) in self._names:
+                    return True
+                if event.provider_customer_id in self._person.customer_ids:
+                    return True
+                if folded(event.customer_email) in self._person.emails:
+                    return True
+            elif (provider.name, event.provider_receipt_id) in self._found.receipts:
+                return True
+        return False
+
+
+def _in_parts(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    for start in range(0, len(items), _AT_ONCE):
+        yield items[start : start + _AT_ONCE]

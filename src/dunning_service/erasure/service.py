@@ -1,0 +1,218 @@
+"""Looks for what is kept about a person, and erases it while the service runs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from dunning_service import payment_records, subscriptions
+from dunning_service.clock import Clock
+from dunning_service.db import Database
+from dunning_service.erasure.finding import Found, Payer, find, find_deliveries, under_way
+from dunning_service.erasure.person import Person
+from dunning_service.errors import DunningError, RuleBroken
+from dunning_service.ledger.commit import Committer
+from dunning_service.ledger.receipts import OPEN
+from dunning_service.ledger.work import Command, CommandDone, Erasure, ErasureDone
+from dunning_service.merchants.directory import MerchantView
+from dunning_service.payment_records.records import IMPERSONAL, without_the_person
+from dunning_service.providers import all_providers
+from dunning_service.subscriptions.commands import forget_customer
+
+_PAYMENTS_AT_ONCE = 50
+_DELIVERIES_AT_ONCE = 200
+_ROUNDS = 5
+_ENDED = ("completed", "failed", "terminated")
+_A_MOMENT = timedelta(minutes=5)
+"""A notice is stored with the time at which it came, and is committed a little later."""
+
+
+@dataclass
+class Erased:
+    """What was erased, or would be."""
+
+    payments: int = 0
+    open_payments: int = 0
+    """Of those, what nobody has paid, cancelled or written off."""
+    attempts: int = 0
+    receipts: int = 0
+    actions: int = 0
+    answers: int = 0
+    subscriptions: int = 0
+    deliveries: Counter[str] = field(default_factory=Counter)
+    """By their outcome."""
+    others: set[str] = field(default_factory=set)
+    """More names that stand beside the person's."""
+
+
+def survey(database: Database, merchant: MerchantView, person: Person) -> Erased:
+    """What would be erased. Raises RuleBroken when nothing may be, as things stand."""
+    found = _found(database, merchant, person)
+    surveyed = Erased(
+        payments=len(found.payments),
+        open_payments=_open(found),
+        receipts=len(found.receipts),
+        subscriptions=len(found.subscriptions),
+        others=found.others,
+    )
+    surveyed.deliveries.update(one.outcome for one in find_deliveries(database, merchant.id, person, found))
+    return surveyed
+
+
+def erase_person(database: Database, merchant: MerchantView, person: Person, clock: Clock) -> Erased:
+    """Erases, while the service goes on working; what comes in meanwhile is erased as well.
+
+    Raw bytes go first and facts last, so that whoever is interrupted can begin again and finds the rest. Raises
+    RuleBroken when nothing may be erased, as things stand, and Unavailable when the database does not take it.
+    """
+    began = clock()
+    eraser = _Eraser(database, merchant, clock)
+    everything = Found()
+    since: datetime | None = None
+    for _ in range(_ROUNDS):
+        found = _found(database, merchant, person)
+        everything.add(found)
+        notices = list(find_deliveries(database, merchant.id, person, everything, since=since))
+        if since is not None and found.is_empty and not notices:
+            break
+        eraser.erase_deliveries([one.digest for one in notices])
+        eraser.erased.deliveries.update(one.outcome for one in notices)
+        eraser.erase_subscriptions(found)
+        eraser.erase_facts(found)
+        since = began - _A_MOMENT
+    eraser.erased.others = everything.others
+    return eraser.erased
+
+
+class _Eraser:
+    def __init__(self, database: Database, merchant: MerchantView, clock: Clock) -> None:
+        self._committer = Committer(database)
+        self._merchant = merchant
+        self._clock = clock
+        self.erased = Erased()
+
+    def erase_deliveries(self, digests: Sequence[bytes]) -> None:
+        for some in _in_parts(digests, _DELIVERIES_AT_ONCE):
+            self._commit(self._erasure(deliveries=some))
+
+    def erase_subscriptions(self, found: Found) -> None:
+        for subscription_id in found.subscriptions:
+            done = self._commit(forget_customer(self._merchant, subscription_id))
+            assert isinstance(done, CommandDone)
+            if done.refusal is not None:
+                raise done.refusal
+            self.erased.subscriptions += 1
+
+    def erase_facts(self, found: Found) -> None:
+        """What has changed since it was found is left for the next round."""
+        for payment_ids, payers in _together(found):
+            done = self._commit(self._erasure(payment_ids=payment_ids, payers=payers))
+            assert isinstance(done, ErasureDone)
+            if done.is_stale:
+                continue
+            self.erased.payments += done.payments
+            self.erased.open_payments += sum(found.payments[number].status in OPEN for number in payment_ids)
+            self.erased.attempts += done.attempts
+            self.erased.receipts += done.receipts
+            self.erased.actions += done.actions
+            self.erased.answers += done.answers
+            if done.deliveries:
+                self.erased.deliveries["recorded"] += done.deliveries
+
+    def _erasure(self, **named: Any) -> Erasure:
+        return Erasure(
+            merchant_id=self._merchant.id,
+            time_zone=self._merchant.time_zone,
+            impersonal=impersonal,
+            impersonal_answer=impersonal_answer,
+            **named,
+        )
+
+    def _commit(self, work: Erasure | Command) -> Any:
+        (result,) = self._committer.commit([work], self._clock())
+        if isinstance(result, DunningError):
+            raise result
+        return result
+
+
+def impersonal(provider: str, details: Mapping[str, Any]) -> dict[str, Any]:
+    """Of an attempt's details, what says nothing of a person."""
+    if provider == subscriptions.PROVIDER:  # what this service decided, and the gateway's own name for the charge
+        return dict(details)
+    if provider == payment_records.PROVIDER:
+        keeps: Collection[str] = IMPERSONAL
+    else:
+        adapter = all_providers().get(provider)
+        keeps = () if adapter is None else adapter.impersonal_details
+    return {name: value for name, value in details.items() if name in keeps}
+
+
+def impersonal_answer(response: Mapping[str, Any]) -> dict[str, Any]:
+    """Of an answer to an action, or to a report of a payment record, what says nothing of a person."""
+    if "customer_details" in response:
+        return without_the_person(response)
+    return {**response, "reason": None} if "reason" in response else dict(response)
+
+
+def _found(database: Database, merchant: MerchantView, person: Person) -> Found:
+    """Raises RuleBroken where somebody still has to know who is to be charged."""
+    found = Found()
+    with database.read_blocking() as connection:
+        find(connection, merchant.id, person, found)
+        busy = under_way(connection, merchant.id, found.subscriptions)
+    for subscription_id, status in sorted(found.subscriptions.items()):
+        if status not in _ENDED:
+            raise RuleBroken(
+                f"the subscription {subscription_id} of this customer is {status} and goes on charging: terminate it "
+                f"first, with POST /sub-api/v1/subscriptions/{subscription_id}/terminate"
+            )
+        if subscription_id in busy:
+            raise RuleBroken(
+                f"a payment of the subscription {subscription_id} is being charged: try again when a worker has found "
+                "out what became of it"
+            )
+    return found
+
+
+def _open(found: Found) -> int:
+    return sum(payment.status in OPEN for payment in found.payments.values())
+
+
+def _together(found: Found) -> Iterator[tuple[Sequence[int], Sequence[Payer]]]:
+    """Payments in portions, and the payers whom they name: all that have to do with one payer are in one portion."""
+    groups = _groups(found)
+    in_groups = {number for numbers, _ in groups for number in numbers}
+    groups += [({number}, set()) for number in found.payments if number not in in_groups]
+    payments: set[int] = set()
+    payers: set[Payer] = set()
+    for numbers, theirs in groups:
+        if payments and len(payments) + len(numbers) > _PAYMENTS_AT_ONCE:
+            yield sorted(payments), sorted(payers)
+            payments, payers = set(), set()
+        payments |= numbers
+        payers |= theirs
+    if payments or payers:
+        yield sorted(payments), sorted(payers)
+
+
+def _groups(found: Found) -> list[tuple[set[int], set[Payer]]]:
+    """Payers who share a payment, because a correction gave it from one to the other, with all payments of theirs."""
+    groups: list[tuple[set[int], set[Payer]]] = []
+    for payer, numbers in found.payers.items():
+        joined: tuple[set[int], set[Payer]] = (set(numbers), {payer})
+        apart = []
+        for group in groups:
+            if group[0].isdisjoint(joined[0]):
+                apart.append(group)
+            else:
+                joined = (joined[0] | group[0], joined[1] | group[1])
+        groups = [*apart, joined]
+    return groups
+
+
+def _in_parts(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
