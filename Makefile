@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 ARGS ?=
 PYTEST_FLAGS ?= -n 4 --dist worksteal
 
-.PHONY: help install serve test check format bench bench-list fuzz soak clean
+.PHONY: help install serve test check format bench bench-list fuzz soak drill clean
 
 help:
 	@echo "make serve    run the service on an SQLite database in this folder"
@@ -20,6 +20,7 @@ help:
 	@echo "make bench-list  measure the lists with 1,000,000 rows on SQLite and 10,000,000 on PostgreSQL; ROWS=200000 for fewer"
 	@echo "make fuzz     send the running service what its own OpenAPI document and Stripe's contract allow, and what not"
 	@echo "make soak     kill workers for minutes while 5,000 payments fall due, and compare the books"
+	@echo "make drill    back up, restore, rotate, upgrade, replay and erase while notices come in, on both databases"
 	@echo "make install  make $(VENV) with $(BIN)/dunning"
 
 install: $(STAMP)
@@ -61,6 +62,9 @@ fuzz: $(STAMP)
 
 soak: $(STAMP)
 	$(BIN)/python tests/soak $(ARGS)
+
+drill: $(STAMP)
+	$(BIN)/python tests/drill $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

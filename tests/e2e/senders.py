@@ -95,7 +95,7 @@ def a_goodparty_notice(account: Account, invoice: str, **fields: Any) -> Posted:
     return Posted(invoice, LOG_FAILURE, account.auth, json.dumps(notice | fields).encode())
 
 
-def a_maple_notice(account: Account, payment: str) -> Posted:
+def a_maple_notice(account: Account, payment: str, **fields: Any) -> Posted:
     """A failed payment, as a signed webhook."""
     document = {
         "id": payment,
@@ -104,7 +104,7 @@ def a_maple_notice(account: Account, payment: str) -> Posted:
         "created_at": "2026-01-11T19:31:58Z",
         "status_message": "insufficient_funds",
     }
-    body = json.dumps({"event_type": "payment.failed", "data": document}).encode()
+    body = json.dumps({"event_type": "payment.failed", "data": document | fields}).encode()
     now = str(int(time.time()))
     signature = hmac.new(account.secret.encode(), now.encode() + b"," + body, hashlib.sha256).hexdigest()
     headers = {"X-Maple-Signature": f"t={now},v1={signature}"}
