@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Row, Select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dunning_service.failed_payments import names
 from dunning_service.failed_payments.counted import CountedPayments, Place
 from dunning_service.failed_payments.groups import Group, grouped
 from dunning_service.failed_payments.phones import phone_candidates
@@ -90,6 +91,8 @@ class FailedPaymentsQuery:
     next_attempt_rules: frozenset[str] = frozenset()
     next_attempt_since: datetime | None = None
     next_attempt_before: datetime | None = None
+    is_name_rare: bool = False
+    """True when the name is to be looked up among all names. Set by the methods below, for themselves."""
 
     @property
     def digest(self) -> str:
@@ -97,6 +100,7 @@ class FailedPaymentsQuery:
         values = {
             name: sorted(value, key=str) if isinstance(value, frozenset) else value
             for name, value in asdict(self).items()
+            if name != "is_name_rare"
         }
         text = json.dumps(values, sort_keys=True, default=lambda moment: moment.isoformat())
         return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -105,7 +109,8 @@ class FailedPaymentsQuery:
         """How many payments match."""
         if (counted := self._counted) is not None:
             return await counted.total(connection)
-        statement = sa.select(sa.func.count()).select_from(PaymentRow.__table__).where(*self.conditions())
+        conditions = (await self._prepared(connection)).conditions()
+        statement = sa.select(sa.func.count()).select_from(PaymentRow.__table__).where(*conditions)
         return int((await connection.execute(statement)).scalar_one())
 
     async def numbered_page(self, connection: AsyncConnection, *, offset: int, limit: int) -> Sequence[AnyRow]:
@@ -114,7 +119,8 @@ class FailedPaymentsQuery:
         Where the counts can tell where the page begins, few of the rows before it are walked over.
         """
         if not offset or (counted := self._counted) is None:
-            statement = self._ordered(Sort.NEWEST_ORDER).offset(offset).limit(limit)
+            prepared = await self._prepared(connection)
+            statement = prepared._ordered(Sort.NEWEST_ORDER).offset(offset).limit(limit)
             return (await connection.execute(statement)).all()
         place = await counted.place_of(connection, offset)
         if place is None:
@@ -136,11 +142,12 @@ class FailedPaymentsQuery:
         self, connection: AsyncConnection, *, sort: Sort, position: Position | None, limit: int
     ) -> Sequence[AnyRow]:
         """The first `limit` rows in this order, or those after `position`."""
-        statement = self._ordered(sort)
+        prepared = await self._prepared(connection)
+        statement = prepared._ordered(sort)
         if position is None:
             return (await connection.execute(statement.limit(limit))).all()
         rows: list[AnyRow] = []
-        for part in self._ordering(sort).beyond(position):
+        for part in prepared._ordering(sort).beyond(position):
             if len(rows) < limit:
                 rows += (await connection.execute(statement.where(part).limit(limit - len(rows)))).all()
         return rows
@@ -159,10 +166,16 @@ class FailedPaymentsQuery:
                 sa.func.coalesce(sa.func.sum(amount.op("&")(sa.literal_column("4294967295"))), 0),
                 sa.func.count() - sa.func.count(amount),
             )
-            .where(*self.conditions())
+            .where(*(await self._prepared(connection)).conditions())
             .group_by(_PAYMENTS.status, _PAYMENTS.currency)
         )
         return grouped(tuple(row) for row in await connection.execute(statement))
+
+    async def _prepared(self, connection: AsyncConnection) -> FailedPaymentsQuery:
+        """The same query, in the way that finds the name sooner."""
+        if self.name is None or self._hidden is not None or not await names.are_few(connection, self.name):
+            return self
+        return replace(self, is_name_rare=True)
 
     def _ordered(self, sort: Sort) -> Select[*tuple[Any, ...]]:
         return sa.select(*LISTED).where(*self.conditions()).order_by(*self._ordering(sort).clauses())
@@ -175,6 +188,7 @@ class FailedPaymentsQuery:
         """What hides other columns from their indexes when an exact filter leaves few rows: its index is to be used."""
         exact = (self.subscription, self.customer, self.email)
         is_about_few = any(value is not None for value in exact) or self._is_scheduled or bool(self.next_attempt_rules)
+        is_about_few = is_about_few or self.is_name_rare
         if self.phone_key is not None and not is_about_few:
             return unindexed_anywhere  # it may be any of two hundred numbers
         return unindexed if is_about_few else None
@@ -236,6 +250,8 @@ class FailedPaymentsQuery:
                 found.append(column <= most)
         if self.last_failed_before is not None:
             found.append(_PAYMENTS.last_failed_at < self.last_failed_before)
+        if self.name is not None and self.is_name_rare:
+            found.append(names.has_name_like(self.name))
         if self.name is not None:
             found.append(_PAYMENTS.customer_name_folded.contains(folded(self.name), autoescape=True))
         if self.text is not None:

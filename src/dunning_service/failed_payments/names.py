@@ -1,0 +1,50 @@
+"""Part of a customer's name, found by trigrams instead of reading every name.
+
+On SQLite the migrations keep an FTS5 table beside the payments, with triggers, so that whoever changes a name changes
+it there. On PostgreSQL an index of pg_trgm, where there is one, is the planner's own business.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import ColumnElement
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dunning_service.ledger.fields import folded
+from dunning_service.ledger.models import PaymentRow
+
+NAMES = "payment_names"
+"""The table of SQLite; those that FTS5 keeps for it begin with its name."""
+TRIGRAMS = "ix_payments_name_trigrams"
+"""The index of PostgreSQL."""
+
+_LEAST = 3
+_MOST = 2_000
+"""With more than so many, walking over the payments in their order is no slower."""
+
+_PAYMENTS = PaymentRow.__table__.c
+_NAMES = sa.table(NAMES, sa.column("rowid"), sa.column("name"))
+
+
+async def are_few(connection: AsyncConnection, part: str) -> bool:
+    """True when the table of names finds this part, and few payments by it."""
+    text = folded(part) or ""
+    if connection.dialect.name != "sqlite" or len(text) < _LEAST:
+        return False
+    has_names = sa.text("SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = :name")
+    if not (await connection.execute(has_names, {"name": NAMES})).scalar_one():
+        return False
+    some = sa.select(_NAMES.c.rowid).where(_finds(text)).limit(_MOST + 1).subquery()
+    return bool((await connection.execute(sa.select(sa.func.count()).select_from(some))).scalar_one() <= _MOST)
+
+
+def has_name_like(part: str) -> ColumnElement[bool]:
+    """True of a payment that the table of names finds by this part; some of those may have it in other letters."""
+    return _PAYMENTS.id.in_(sa.select(_NAMES.c.rowid).where(_finds(folded(part) or "")))
+
+
+def _finds(text: str) -> ColumnElement[Any]:
+    phrase = '"' + text.replace('"', '""') + '"'
+    return sa.literal_column(NAMES).op("MATCH")(phrase)
