@@ -5,11 +5,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-# ARGS="--port 9000" for serve, bench, fuzz and soak; PYTEST_FLAGS="-k name" or "-n 0" for test
+# ARGS="--port 9000" for serve, bench, overload, fuzz and soak; PYTEST_FLAGS="-k name" or "-n 0" for test
 ARGS ?=
 PYTEST_FLAGS ?= -n 4 --dist worksteal
 
-.PHONY: help install serve test check format bench bench-list fuzz soak drill clean
+.PHONY: help install serve test check format bench bench-list overload fuzz soak drill clean
 
 help:
 	@echo "make serve    run the service on an SQLite database in this folder"
@@ -18,6 +18,7 @@ help:
 	@echo "make format   put the formatting right"
 	@echo "make bench    measure how many notices a second are taken in"
 	@echo "make bench-list  measure the lists with 1,000,000 rows on SQLite and 10,000,000 on PostgreSQL; ROWS=200000 for fewer"
+	@echo "make overload ask more of the service than it can do, and see that it refuses politely and loses nothing"
 	@echo "make fuzz     send the running service what its own OpenAPI document and Stripe's contract allow, and what not"
 	@echo "make soak     kill workers for minutes while 5,000 payments fall due, and compare the books"
 	@echo "make drill    back up, restore, rotate, upgrade, replay and erase while notices come in, on both databases"
@@ -56,6 +57,9 @@ bench: $(STAMP)
 
 bench-list: $(STAMP)
 	$(BIN)/python tests/benchmarks/listing.py $(if $(ROWS),--rows $(ROWS)) $(ARGS)
+
+overload: $(STAMP)
+	$(BIN)/python tests/overload $(ARGS)
 
 fuzz: $(STAMP)
 	$(BIN)/python tests/fuzz $(ARGS)

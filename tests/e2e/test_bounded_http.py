@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import json
 import random
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -287,3 +289,23 @@ async def test_requests_on_more_connections_than_are_served_are_marked_and_the_l
     assert await one_more.answer() is None  # at once, or for its silence
     assert await surplus.answer() is None
     assert await silent.answer() is None
+
+
+@pytest.mark.parametrize(
+    ("soft", "hard", "served_then", "soft_then"),
+    [(256, 2_000, 500, 753), (256, 512, 307, 512), (1_000, 1_000, 500, 1_000)],
+)
+def test_a_process_allows_itself_the_files_that_its_connections_take(
+    soft: int, hard: int, served_then: int, soft_then: int
+) -> None:
+    program = f"""
+import resource
+resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard}))
+from dunning_service.commands.listening import server_options
+from dunning_service.settings import Settings
+served = server_options(Settings(max_connections=500))["http"].keywords["max_connections"]
+print(served, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [str(served_then), str(soft_then)]
+    assert ("DUNNING_MAX_CONNECTIONS" in done.stderr) == (served_then < 500)
