@@ -31,13 +31,14 @@ from contract._subscriptions import a_request, failed_orders, get, send, told, w
 from contract._subscriptions import post as post_subscription
 from contract._webhooks import an_event, post
 from dunning_service.erasure.person import Person
-from dunning_service.erasure.service import Erased, erase_person, survey
+from dunning_service.erasure.service import Erased, erase_person, impersonal, survey
 from dunning_service.errors import InvalidInput, RuleBroken
 from dunning_service.intake.replay import replayed_notice
 from dunning_service.ledger.commit import Committer
 from dunning_service.ledger.models import AttemptRow, DeliveryRow, PaymentRow
-from dunning_service.ledger.work import ERASED
-from running import RunningService
+from dunning_service.ledger.work import ERASED, Erasure, ErasureDone, NoticeRecorded
+from ledgers import Ledger
+from running import NOON, RunningService
 
 WHO = Person.named([KARI, KARI_AT_ARISE], [EMAIL])
 
@@ -72,20 +73,6 @@ async def test_nothing_of_the_customer_is_left_and_no_money_moves(seller: Runnin
     assert erased.answers > 0
 
 
-async def test_others_are_not_touched(seller: RunningService) -> None:
-    await a_full_ledger(seller)
-    erase(seller)
-    orders = await listed_at_goodparty(seller)
-    assert {order["InvoiceId"]: order["ArtistName"] for order in orders} == {
-        "in_1": None,
-        "in_2": None,
-        "in_ola": "Ola",
-    }
-    assert {order["InvoiceId"]: order["UserId"] for order in orders} == {"in_1": 0, "in_2": 0, "in_ola": 10}
-    assert "cus_ola" in everything(seller)
-    assert "nafees@example.com" in everything(seller)
-
-
 async def test_the_same_customer_of_another_merchant_is_not_touched(service: RunningService) -> None:
     other = await service.add_merchant("Norway & Co", "NOK")
     source, elsewhere = await service.add_source(service.merchant), await service.add_source(other)
@@ -100,7 +87,7 @@ async def test_the_same_customer_of_another_merchant_is_not_touched(service: Run
         assert list(connection.scalars(bodies)) == [a_maple_failure_of_kari()]
 
 
-async def test_what_is_erased_is_still_listed_by_every_api(seller: RunningService) -> None:
+async def test_every_api_still_lists_what_is_erased_and_others_as_they_were(seller: RunningService) -> None:
     kari = await a_full_ledger(seller)
     erase(seller)
     shown = await kari.records.retrieve(kari.record_id)
@@ -114,6 +101,15 @@ async def test_what_is_erased_is_still_listed_by_every_api(seller: RunningServic
     for payment in (await seller.client.get("/api/v1/failed-payments?limit=200", headers=seller.auth)).json()["data"]:
         one = await seller.client.get(f"/api/v1/failed-payments/{payment['id']}", headers=seller.auth)
         assert one.status_code == 200
+    orders = await listed_at_goodparty(seller)
+    assert {order["InvoiceId"]: order["ArtistName"] for order in orders} == {
+        "in_1": None,
+        "in_2": None,
+        "in_ola": "Ola",
+    }
+    assert {order["InvoiceId"]: order["UserId"] for order in orders} == {"in_1": 0, "in_2": 0, "in_ola": 10}
+    assert "cus_ola" in everything(seller)
+    assert "nafees@example.com" in everything(seller)
 
 
 async def test_a_repeat_brings_nothing_back(seller: RunningService) -> None:
@@ -184,14 +180,7 @@ async def test_a_new_notice_is_new(service: RunningService) -> None:
     assert "kari" not in everything(service)
 
 
-async def test_erasing_again_finds_nothing(seller: RunningService) -> None:
-    await a_full_ledger(seller)
-    erase(seller)
-    again = erase(seller)
-    assert again == Erased()
-
-
-async def test_a_dry_run_says_what_would_be_erased_and_erases_nothing(seller: RunningService) -> None:
+async def test_a_dry_run_counts_what_is_erased_then_and_not_again(seller: RunningService) -> None:
     await a_full_ledger(seller)
     text = everything(seller)
     surveyed = survey(seller.database, seller.merchant, Person.named([KARI], []))
@@ -207,6 +196,7 @@ async def test_a_dry_run_says_what_would_be_erased_and_erases_nothing(seller: Ru
     )
     assert whole.open_payments == erased.open_payments
     assert whole.deliveries == erased.deliveries
+    assert erase(seller) == Erased()  # there is nothing left to be found
 
 
 async def test_a_subscription_that_goes_on_charging_stands_in_the_way(seller: RunningService) -> None:
@@ -320,3 +310,18 @@ async def test_a_subscription_made_with_a_key_is_answered_as_before(seller: Runn
     again = told(await post_subscription(seller, asked, key="once"))
     assert again["id"] == first["id"]
     assert "kari" not in everything(seller)
+
+
+def test_an_erasure_has_a_transaction_of_its_own_whatever_it_is_handed_over_with(database_url: str) -> None:
+    ledger = Ledger(database_url)
+    ledger.committer.commit([a_notice(a_failure("in_1", customer_name="Kari"))], NOON)
+    (payment_id,) = ledger.payment_ids(1).values()
+    erasure = Erasure(
+        merchant_id=1, time_zone="UTC", payment_ids=[payment_id], impersonal=impersonal, impersonal_answer=dict
+    )
+    results = ledger.committer.commit([erasure, a_notice(a_failure("in_1", "2", customer_name="Kari N"))], NOON)
+    assert [type(result) for result in results] == [ErasureDone, NoticeRecorded]
+    assert ledger.payment(1)["customer_name"] == "Kari N"
+    names = sorted(str(row["customer_name"]) for row in ledger.rows(AttemptRow, 1))
+    assert names == ["Kari N", "None"]
+    ledger.database.write_engine.dispose()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -188,22 +189,22 @@ class _Finder:
                     self._found.brought_by.add(row.delivery_digest)
                 if row.payer_key is not None:
                     payers.add((row.provider, row.payer_key))
+        for payer in payers:
+            self._found.payers.setdefault(payer, set())
         others: set[int] = set()
-        for provider, key in payers:
-            joined = sa.select(_ATTEMPTS.payment_id).join(
-                PaymentRow, (_PAYMENTS.merchant_id == _ATTEMPTS.merchant_id) & (_PAYMENTS.id == _ATTEMPTS.payment_id)
-            )
-            theirs = set(
-                self._connection.scalars(
-                    joined.where(
-                        _ATTEMPTS.merchant_id == self._merchant_id,
-                        _ATTEMPTS.payer_key == key,
-                        _PAYMENTS.provider == provider,
-                    )
+        for some in _in_parts(sorted({key for _, key in payers})):
+            theirs = (
+                sa.select(_PAYMENTS.provider, _ATTEMPTS.payer_key, _ATTEMPTS.payment_id)
+                .join(
+                    PaymentRow,
+                    (_PAYMENTS.merchant_id == _ATTEMPTS.merchant_id) & (_PAYMENTS.id == _ATTEMPTS.payment_id),
                 )
+                .where(_ATTEMPTS.merchant_id == self._merchant_id, _ATTEMPTS.payer_key.in_(some))
             )
-            self._found.payers.setdefault((provider, key), set()).update(theirs)
-            others |= theirs
+            for provider, key, number in self._connection.execute(theirs):
+                if (provider, key) in payers:
+                    self._found.payers[provider, key].add(number)
+                    others.add(number)
         return others - self._found.payments.keys()
 
     def find_what_belongs_to_them(self) -> None:
@@ -266,35 +267,60 @@ def find_deliveries(
     no fact says that it came. Page by page, so that nobody is kept from writing.
     """
     search = _Search(person, found)
-    last: bytes | None = None
-    while True:
-        conditions = [_DELIVERIES.merchant_id == merchant_id, _DELIVERIES.body.is_not(None)]
-        if last is not None:
-            conditions.append(_DELIVERIES.digest > last)
-        if since is not None:
-            conditions.append(_DELIVERIES.last_received_at >= since)
-        statement = (
-            sa.select(
-                _DELIVERIES.digest,
-                _DELIVERIES.provider,
-                _DELIVERIES.origin,
-                _DELIVERIES.outcome,
-                _DELIVERIES.headers,
-                _DELIVERIES.body,
-                _DELIVERIES.received_at,
-            )
-            .where(*conditions)
-            .order_by(_DELIVERIES.digest)
-            .limit(_PAGE)
-        )
-        with database.read_blocking() as connection:
-            rows = connection.execute(statement).all()
+    pages = _pages(database, merchant_id) if since is None else _pages_since(database, merchant_id, since)
+    for rows in pages:
         for row in rows:
             if search.is_about(row):
                 yield StoredNotice(row.digest, row.outcome)
+
+
+_WITH_BYTES = sa.select(
+    _DELIVERIES.digest,
+    _DELIVERIES.provider,
+    _DELIVERIES.origin,
+    _DELIVERIES.outcome,
+    _DELIVERIES.headers,
+    _DELIVERIES.body,
+    _DELIVERIES.received_at,
+).where(_DELIVERIES.body.is_not(None))
+
+
+def _pages(database: Database, merchant_id: int) -> Iterator[Sequence[Any]]:
+    """All deliveries with bytes, in the order of the primary key."""
+    last = b""
+    while True:
+        statement = (
+            _WITH_BYTES.where(_DELIVERIES.merchant_id == merchant_id, _DELIVERIES.digest > last)
+            .order_by(_DELIVERIES.digest)
+            .limit(_PAGE)
+        )
+        with _patiently(database) as connection:
+            rows = connection.execute(statement).all()
+        yield rows
         if len(rows) < _PAGE:
             return
         last = rows[-1].digest
+
+
+def _pages_since(database: Database, merchant_id: int, since: datetime) -> Iterator[Sequence[Any]]:
+    """Those that came since a moment; there is an index for that, and the rest is not looked at."""
+    came = sa.select(_DELIVERIES.digest).where(_DELIVERIES.merchant_id == merchant_id, _DELIVERIES.received_at >= since)
+    with _patiently(database) as connection:
+        digests = connection.scalars(came).all()
+    for some in _in_parts(digests):
+        with _patiently(database) as connection:
+            yield connection.execute(
+                _WITH_BYTES.where(_DELIVERIES.merchant_id == merchant_id, _DELIVERIES.digest.in_(some))
+            ).all()
+
+
+@contextmanager
+def _patiently(database: Database) -> Iterator[Connection]:
+    """A view in which a statement may take its time: where most bytes have been pruned, a page is a long way."""
+    with database.read_blocking() as connection:
+        if not database.is_sqlite:
+            connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
+        yield connection
 
 
 class _Search:

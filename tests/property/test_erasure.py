@@ -1,0 +1,93 @@
+"""Erasing somebody in the middle of any story moves no money, and what was told before brings nobody back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import hypothesis.strategies as st
+from hypothesis import given, settings
+
+from building import NOON
+from dunning_service.erasure.person import Person
+from dunning_service.erasure.service import erase_person
+from dunning_service.ledger.check import differences
+from dunning_service.ledger.models import AttemptRow, DeliveryRow, PaymentRow, ReceiptRow
+from dunning_service.merchants import service as merchants
+from dunning_service.merchants.directory import MerchantView
+from dunning_service.providers import Event
+from ledgers import Ledger
+from property.test_ledger_promises import (
+    a_story,
+    decide,
+    decisions,
+    ledger,  # noqa: F401  (a fixture)
+    record,
+    several_examples,
+    stories,
+)
+
+PAYER = "7:cus_7"
+MONEY = (
+    "provider_payment_id",
+    "status",
+    "order_on",
+    "attempt_count",
+    "failed_attempt_count",
+    "amount_minor",
+    "currency",
+    "paid_minor",
+    "provider_receipt_id",
+    "code",
+    "category",
+)
+
+
+@settings(several_examples, max_examples=20)
+@given(story=stories, later=stories, wanted=decisions, sizes=st.lists(st.integers(1, 4), min_size=1, max_size=3))
+def test_money_stays_and_a_repeat_brings_nothing_back(
+    ledger: Ledger,  # noqa: F811
+    story: list[list[Event]],
+    later: list[list[Event]],
+    wanted: list[Any],
+    sizes: list[int],
+) -> None:
+    merchant = a_merchant(ledger)
+    notices = a_story(merchant.id, story)
+    record(ledger, notices, sizes)
+    record(ledger, decide(ledger, merchant.id, wanted), [1])
+    before = money(ledger, merchant)
+
+    erase_person(ledger.database, merchant, Person.named([PAYER], []), lambda: NOON)
+
+    assert money(ledger, merchant) == before
+    assert_nobody(ledger, merchant)
+    record(ledger, notices, sizes)
+    assert money(ledger, merchant) == before
+    assert_nobody(ledger, merchant)
+    assert complaints(ledger, merchant) == []
+
+    record(ledger, a_story(merchant.id, [told for told in later if told not in story]), sizes)
+    assert complaints(ledger, merchant) == []
+
+
+def a_merchant(ledger: Ledger) -> MerchantView:  # noqa: F811
+    with ledger.database.write() as connection:
+        name = f"merchant {ledger.new_merchant()}"
+        return merchants.add_merchant(connection, name=name, default_currency=None, time_zone="UTC", now=NOON)
+
+
+def money(ledger: Ledger, merchant: MerchantView) -> list[Any]:  # noqa: F811
+    return sorted(str([row[name] for name in MONEY]) for row in ledger.rows(PaymentRow, merchant.id))
+
+
+def assert_nobody(ledger: Ledger, merchant: MerchantView) -> None:  # noqa: F811
+    """Neither the payer, nor whoever stood beside, nor the notices that told of them."""
+    for model in (AttemptRow, PaymentRow, ReceiptRow):
+        assert all(row["payer_key"] != PAYER for row in ledger.rows(model, merchant.id))
+    for row in ledger.rows(DeliveryRow, merchant.id):
+        assert row["body"] is None or PAYER not in row["body"].decode()
+
+
+def complaints(ledger: Ledger, merchant: MerchantView) -> list[str]:  # noqa: F811
+    with ledger.database.write() as connection:
+        return list(differences(connection, merchant.id))
