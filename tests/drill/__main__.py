@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks import machine
 from drill import backing_up, erasing, replaying, rotating, upgrading
 from drill.load import PromiseBroken
-from drill.places import Kind, Place, places
+from drill.places import Kind, Place, places, postgres_version
 from drill.promises import Result, table
 
 EXERCISES: dict[str, ModuleType] = {
@@ -37,13 +37,14 @@ _LIMIT_S = 300.0
 def main() -> int:
     chosen = _arguments()
     machine.use_a_disk()
-    described = machine.describe()
+    described = machine.describe() | {"postgresql": postgres_version()}
     results = asyncio.run(_drill(chosen.only or list(EXERCISES), chosen.database or list(Kind), chosen.notices))
     broken = [f"{one.exercise}, {one.database}: {what}" for one in results for what in one.broken]
     _say("\n" + table(results))
     _say(
         f"\nMeasured {described['measured_at']}: {described['cores']} cores, {described['memory_gb']} GiB, Python "
-        f"{described['python']}, SQLite {described['sqlite']}, load before {described['load_average_before']}."
+        f"{described['python']}, SQLite {described['sqlite']}, PostgreSQL {described['postgresql']}, load before "
+        f"{described['load_average_before']}."
     )
     if chosen.json is not None:
         content = {"machine": described, "results": [asdict(one) for one in results], "broken": broken}

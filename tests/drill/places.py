@@ -232,3 +232,12 @@ def postgres_tool(name: str) -> str:
     if found is None:
         raise PromiseBroken(f"there is no {name} here: install PostgreSQL's client programs")
     return found
+
+
+def postgres_version() -> str:
+    """Of the client programs, and so of the server that comes with them."""
+    try:
+        told = subprocess.run([postgres_tool("pg_dump"), "--version"], capture_output=True, text=True, check=True)
+    except PromiseBroken:
+        return "unknown"
+    return told.stdout.split()[-1]
