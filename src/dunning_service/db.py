@@ -16,6 +16,7 @@ from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator
 
 from dunning_service.errors import ConfigurationError
+from dunning_service.silence import WatchedAsyncConnection, WatchedConnection
 
 _BUSY_TIMEOUT_MS = 5_000
 _CONNECT_TIMEOUT_S = 3
@@ -105,7 +106,7 @@ def create_write_engine(url: URL, *, pool_size: int = 1) -> Engine:
         engine = sa.create_engine(url, pool_size=pool_size, hide_parameters=True, connect_args=_sqlite_arguments())
         _prepare_sqlite(engine, begin="BEGIN IMMEDIATE")
         return engine
-    return sa.create_engine(
+    engine = sa.create_engine(
         url,
         pool_size=pool_size,
         max_overflow=0,
@@ -114,6 +115,8 @@ def create_write_engine(url: URL, *, pool_size: int = 1) -> Engine:
         isolation_level="READ COMMITTED",
         connect_args=_postgres_arguments(more_options=_FIND_BY_KEY),
     )
+    event.listen(engine, "do_connect", _connect_watched)
+    return engine
 
 
 def create_read_engine(url: URL, *, pool_size: int = 5) -> AsyncEngine:
@@ -139,8 +142,12 @@ def create_read_engine(url: URL, *, pool_size: int = 5) -> AsyncEngine:
         pool_timeout=_POOL_TIMEOUT_S,
         hide_parameters=True,
         isolation_level="REPEATABLE READ",  # a page and its total are of the same moment
-        connect_args=_postgres_arguments(),
+        connect_args=_postgres_arguments() | {"async_creator_fn": WatchedAsyncConnection.connect},
     )
+
+
+def _connect_watched(_dialect: Dialect, _record: Any, arguments: Any, options: Any) -> WatchedConnection:
+    return WatchedConnection.connect(*arguments, **options)
 
 
 def _sqlite_arguments() -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 import sqlalchemy as sa
 
@@ -71,3 +73,30 @@ def test_what_has_only_read_may_write_afterwards(database_url: str) -> None:
             assert writing.exec_driver_sql("SHOW transaction_isolation").scalar_one() == "read committed"
         writing.exec_driver_sql("DELETE FROM merchants")
     database.write_engine.dispose()
+
+
+async def test_a_statement_that_takes_long_is_not_taken_for_a_server_that_hangs(
+    postgres_databases: PostgresDatabases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dunning_service.silence._SILENT_S", 0.05)
+    database = Database(parsed(postgres_databases.create()))
+    with database.write() as connection:
+        assert connection.exec_driver_sql("SELECT 1, pg_sleep(0.5)").scalar_one() == 1
+    async with database.read() as reading:
+        assert (await reading.execute(sa.text("SELECT 1, pg_sleep(0.5)"))).scalar_one() == 1
+    await database.close()
+
+
+async def test_whoever_reads_is_not_kept_waiting_for_ever_by_a_server_that_answers_others(
+    postgres_databases: PostgresDatabases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dunning_service.silence._SILENT_S", 0.05)
+    monkeypatch.setattr("dunning_service.silence._READER_S", 0.2)
+    database = Database(parsed(postgres_databases.create()))
+    async with asyncio.timeout(5):
+        with pytest.raises(sa.exc.OperationalError):
+            async with database.read() as reading:
+                await reading.execute(sa.text("SELECT pg_sleep(20)"))
+        async with database.read() as reading:
+            assert (await reading.execute(sa.text("SELECT 1"))).scalar_one() == 1
+    await database.close()

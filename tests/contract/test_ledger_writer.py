@@ -140,6 +140,42 @@ async def test_bodies_that_exceed_the_queues_bytes_are_refused(database: Databas
     await writer.close()
 
 
+async def test_nobody_waits_for_a_database_that_takes_too_long(
+    ledger: Ledger, database: Database, monkeypatch: pytest.MonkeyPatch, logged: list[MutableMapping[str, Any]]
+) -> None:
+    monkeypatch.setattr("dunning_service.ledger.writer._PATIENCE_S", 0.2)
+    writer, observed = a_writer(database, max_batch=1)
+    with ledger.database.write() as other:
+        # SQLite's lock is held by whoever writes anything
+        other.exec_driver_sql("DELETE FROM deliveries" if database.is_sqlite else "LOCK TABLE deliveries")
+        writer.start()
+        committing = asyncio.create_task(writer.record(a_notice(a_failure("in_1"))))
+        await observed.has_begun.wait()
+        waiting = asyncio.create_task(writer.record(a_notice(a_failure("in_2"))))
+        for call in (committing, waiting):
+            async with asyncio.timeout(3):
+                with pytest.raises(Unavailable):
+                    await call
+        with pytest.raises(Unavailable):
+            await writer.record(a_notice(a_failure("in_3")))  # at once
+    assert [entry["event"] for entry in logged] == ["batch.overdue"]
+    # once the database goes on so does the writer: what was under way may be in the ledger, what had waited is not
+    async with asyncio.timeout(10):
+        await until_taken(writer, a_notice(a_failure("in_4")))
+    await writer.close()
+    assert recorded(ledger) - {"in_1"} == {"in_4"}
+
+
+async def until_taken(writer: LedgerWriter, notice: Notice) -> None:
+    """Sends it again and again."""
+    while True:
+        try:
+            await writer.record(notice)
+            return
+        except Unavailable:
+            await asyncio.sleep(0.01)
+
+
 UNKEEPABLE = {
     "an amount past 64 bits": {"amount_minor": MAX_MINOR + 1},
     "an amount far past 64 bits": {"amount_minor": 10**30},

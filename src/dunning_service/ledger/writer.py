@@ -14,6 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
+import structlog
+
 from dunning_service.clock import Clock
 from dunning_service.db import Database
 from dunning_service.errors import DunningError, Unavailable
@@ -29,6 +31,11 @@ from dunning_service.ledger.work import (
     Work,
 )
 
+log = structlog.get_logger("dunning_service.ledger")
+
+_PATIENCE_S = 10.0
+"""How long anybody waits for a batch: who posts a notice has given up by then, or soon will, and sends it again."""
+
 
 class WriterMetrics(Protocol):
     """Where the writer reports how it is doing."""
@@ -42,6 +49,12 @@ class _Waiting:
     work: Work
     bytes: int
     result: asyncio.Future[Result]
+    until: float
+    """When its turn must have come, by the loop's clock."""
+
+    def refuse(self) -> None:
+        if not self.result.done():
+            self.result.set_result(Unavailable("the database takes too long to commit it; send it again"))
 
 
 class LedgerWriter:
@@ -67,6 +80,7 @@ class LedgerWriter:
         self._pending_bytes = 0
         self._gathering = asyncio.Event()
         self._is_closing = False
+        self._is_overdue = False
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger-writer")
         self._task: asyncio.Task[None] | None = None
 
@@ -118,9 +132,12 @@ class LedgerWriter:
     async def _submit(self, work: Work, size: int) -> Result:
         if self._is_closing:
             raise Unavailable("the service is shutting down; send it again")
+        if self._is_overdue:
+            raise Unavailable("the database has not answered for a while; send it again")
         if len(self._pending) >= self._max_pending or self._pending_bytes + size > self._max_pending_bytes:
             raise Unavailable("too many notices are waiting to be committed; send it again")
-        waiting = _Waiting(work, size, asyncio.get_running_loop().create_future())
+        loop = asyncio.get_running_loop()
+        waiting = _Waiting(work, size, loop.create_future(), loop.time() + _PATIENCE_S)
         self._pending.append(waiting)
         self._pending_bytes += size
         self._gathering.set()
@@ -137,13 +154,39 @@ class LedgerWriter:
                 continue
             batch = [self._pending.popleft() for _ in range(min(len(self._pending), self._max_batch))]
             try:
-                await self._commit(batch)
+                await self._commit_in_time(batch)
             except Exception as error:  # the committer answers errors itself; this keeps callers from waiting for ever
                 for waiting in batch:
                     if not waiting.result.done():
                         waiting.result.set_exception(error)
             finally:
                 self._pending_bytes -= sum(waiting.bytes for waiting in batch)
+
+    async def _commit_in_time(self, batch: Sequence[_Waiting]) -> None:
+        """Commits what is not too old; when that takes too long, nobody waits for the end of it."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        for waiting in batch:
+            if waiting.until < now:
+                waiting.refuse()
+        timely = [waiting for waiting in batch if waiting.until >= now]
+        if not timely:
+            return
+        overdue = loop.call_later(_PATIENCE_S, self._give_up_on, timely)
+        try:
+            await self._commit(timely)
+        finally:
+            overdue.cancel()
+            self._is_overdue = False
+
+    def _give_up_on(self, batch: Sequence[_Waiting]) -> None:
+        """Whether they are committed is not known, and nothing is accepted before it is. The batch goes on."""
+        log.warning("batch.overdue", works=len(batch), waiting=len(self._pending))
+        self._is_overdue = True
+        for waiting in (*batch, *self._pending):
+            waiting.refuse()
+        self._pending_bytes -= sum(waiting.bytes for waiting in self._pending)
+        self._pending.clear()
 
     async def _commit(self, batch: Sequence[_Waiting]) -> None:
         self._metrics.queue_depth(len(self._pending))

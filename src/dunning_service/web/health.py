@@ -65,11 +65,18 @@ async def metrics(request: Request) -> Response:
 
 async def _due(found: Services) -> Due | None:
     """None when the database cannot tell now: that must not hide what is counted."""
+    # not cancelled when it takes too long: that would wait for the database to agree
+    asked = asyncio.create_task(_asked_what_is_due(found))
+    await asyncio.wait({asked}, timeout=_PATIENCE_S)
+    return asked.result() if asked.done() else None
+
+
+async def _asked_what_is_due(found: Services) -> Due | None:
     now = found.clock()
     try:
-        async with asyncio.timeout(_PATIENCE_S), found.database.read() as connection:
+        async with found.database.read() as connection:
             waiting = await connection.run_sync(backlog, now)
-    except (sa.exc.SQLAlchemyError, TimeoutError) as error:
+    except sa.exc.SQLAlchemyError as error:
         log.warning("database.unavailable", error=type(error).__name__)
         return None
     since = 0.0 if waiting.oldest is None else (now - waiting.oldest).total_seconds()
