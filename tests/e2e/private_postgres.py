@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+import psutil
+
+_PATIENCE_S = 10.0
+_POLL_S = 0.005
 
 
 class PrivatePostgres:
@@ -16,6 +22,7 @@ class PrivatePostgres:
 
     def __init__(self, server: Any) -> None:
         self._server = server
+        self._folder = Path(server.pgdata)
 
     @property
     def url(self) -> str:
@@ -31,6 +38,38 @@ class PrivatePostgres:
             bin_path=self._server.bin_path,
             user=self._server.system_user,
         )
+
+    def kill(self) -> None:
+        """SIGKILL to the server and all its processes. Returns when they are gone."""
+        processes = self._processes()
+        for process in processes:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        deadline = time.monotonic() + _PATIENCE_S
+        while any(_is_alive(process) for process in processes):
+            assert time.monotonic() < deadline, f"still there: {processes}"
+            time.sleep(_POLL_S)
+        # where nobody reaps orphans, these would make the next one believe that it is still there
+        for name in ("postmaster.pid", ".s.PGSQL.5432.lock"):
+            (self._folder / name).unlink(missing_ok=True)
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """SIGSTOP to all its processes for as long as the block runs: connections stay open, and nobody answers."""
+        processes = self._processes()
+        for process in processes:
+            process.suspend()
+        try:
+            yield
+        finally:
+            for process in reversed(processes):
+                with suppress(psutil.NoSuchProcess):
+                    process.resume()
+
+    def _processes(self) -> list[psutil.Process]:
+        """The server itself first, so that it starts no others meanwhile."""
+        server = psutil.Process(int((self._folder / "postmaster.pid").read_text("utf-8").split()[0]))
+        return [server, *server.children(recursive=True)]
 
     def start(self) -> None:
         """Starts it again, at the same address. Returns when it answers."""
@@ -51,3 +90,10 @@ def private_postgres() -> Iterator[PrivatePostgres]:
     finally:
         server.cleanup()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

@@ -13,14 +13,15 @@ from urllib.parse import urlencode
 import httpx
 
 from e2e.processes import HOST
-from e2e.senders import Account, Answer, HungUpError, Line
+from e2e.senders import Account, Answer, Line, Posted
 
 RECORDS = "/v1/payment_records"
 ATTEMPTS = "/v1/payment_attempt_records"
 REPORT = f"{RECORDS}/report_payment"
 
+FORM = "application/x-www-form-urlencoded"
+
 INITIATED_AT = 1_768_159_918
-_ANSWER_WITHIN_S = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +86,7 @@ class FormLine(Line):
 
     async def report(self, report: Report) -> Answer:
         """Raises HungUpError when no whole answer came."""
-        head = [f"POST {report.path} HTTP/1.1", f"Host: {HOST}", "Content-Type: application/x-www-form-urlencoded"]
-        head += [f"{name}: {value}" for name, value in report.headers.items()]
-        head += [f"Content-Length: {len(report.body)}", "", ""]
-        try:
-            self._writer.write("\r\n".join(head).encode() + report.body)
-            async with asyncio.timeout(_ANSWER_WITHIN_S):
-                return await self._answer()
-        except (ConnectionError, asyncio.IncompleteReadError) as error:
-            raise HungUpError from error
+        return await self.post(Posted("", report.path, report.headers, report.body, FORM))
 
 
 @asynccontextmanager

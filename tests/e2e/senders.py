@@ -8,7 +8,7 @@ import hmac
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 from dunning_service.clock import utc_now
 from dunning_service.db import Database, database_url
+from dunning_service.gateways.service import choose_sandbox
 from dunning_service.ledger.check import differences
 from dunning_service.ledger.models import PaymentRow
 from dunning_service.merchants import service as merchants
@@ -45,7 +46,7 @@ class Account:
 
 
 def open_account(url: str) -> Account:
-    """A new merchant in this database, with a token and a Maple source."""
+    """A new merchant in this database, with a token and a Maple source, who charges through the sandbox."""
     database = Database(database_url(url))
     now = utc_now()
     try:
@@ -65,6 +66,7 @@ def open_account(url: str) -> Account:
                 options={},
                 now=now,
             )
+            choose_sandbox(connection, merchant, now=now)
     finally:
         database.write_engine.dispose()
     return Account(merchant.id, token.token, source.id, source.secret)
@@ -78,6 +80,7 @@ class Posted:
     path: str
     headers: dict[str, str]
     body: bytes
+    media_type: str = "application/json"
 
 
 def a_goodparty_notice(account: Account, invoice: str, **fields: Any) -> Posted:
@@ -95,8 +98,8 @@ def a_goodparty_notice(account: Account, invoice: str, **fields: Any) -> Posted:
     return Posted(invoice, LOG_FAILURE, account.auth, json.dumps(notice | fields).encode())
 
 
-def a_maple_notice(account: Account, payment: str, **fields: Any) -> Posted:
-    """A failed payment, as a signed webhook."""
+def a_maple_notice(account: Account, payment: str, event_type: str = "payment.failed", **fields: Any) -> Posted:
+    """A payment that failed, or succeeded, as a signed webhook."""
     document = {
         "id": payment,
         "company_id": "cmp_1",
@@ -104,11 +107,12 @@ def a_maple_notice(account: Account, payment: str, **fields: Any) -> Posted:
         "created_at": "2026-01-11T19:31:58Z",
         "status_message": "insufficient_funds",
     }
-    body = json.dumps({"event_type": "payment.failed", "data": document | fields}).encode()
+    document |= fields
+    body = json.dumps({"event_type": event_type, "data": document}).encode()
     now = str(int(time.time()))
     signature = hmac.new(account.secret.encode(), now.encode() + b"," + body, hashlib.sha256).hexdigest()
     headers = {"X-Maple-Signature": f"t={now},v1={signature}"}
-    return Posted(f"cmp_1/{payment}", f"/webhooks/{account.source_id}", headers, body)
+    return Posted(f"cmp_1/{fields.get('invoice_uuid', payment)}", f"/webhooks/{account.source_id}", headers, body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,11 +139,19 @@ class Line:
 
     async def post(self, posted: Posted) -> Answer:
         """Raises HungUpError when no whole answer came."""
-        head = [f"POST {posted.path} HTTP/1.1", f"Host: {HOST}", "Content-Type: application/json"]
-        head += [f"{name}: {value}" for name, value in posted.headers.items()]
-        head += [f"Content-Length: {len(posted.body)}", "", ""]
+        headers = {"Content-Type": posted.media_type} | posted.headers
+        return await self.ask("POST", posted.path, headers, posted.body)
+
+    async def get(self, path: str, headers: dict[str, str]) -> Answer:
+        """Raises HungUpError when no whole answer came."""
+        return await self.ask("GET", path, headers)
+
+    async def ask(self, method: str, path: str, headers: dict[str, str], body: bytes = b"") -> Answer:
+        """Raises HungUpError when no whole answer came."""
+        head = [f"{method} {path} HTTP/1.1", f"Host: {HOST}", f"Content-Length: {len(body)}"]
+        head += [f"{name}: {value}" for name, value in headers.items()]
         try:
-            self._writer.write("\r\n".join(head).encode() + posted.body)
+            self._writer.write("\r\n".join([*head, "", ""]).encode() + body)
             async with asyncio.timeout(_ANSWER_WITHIN_S):
                 return await self._answer()
         except (ConnectionError, asyncio.IncompleteReadError) as error:
@@ -151,11 +163,27 @@ class Line:
         for line in head[1:-2]:
             name, _, value = line.partition(":")
             headers[name.lower()] = value.strip()
-        body = await self._reader.readexactly(int(headers["content-length"]))
+        if headers.get("transfer-encoding") == "chunked":
+            body = b"".join([chunk async for chunk in self._chunks()])
+        else:
+            body = await self._reader.readexactly(int(headers["content-length"]))
         return Answer(int(head[0].split()[1]), headers, body)
+
+    async def _chunks(self) -> AsyncIterator[bytes]:
+        while True:
+            size = int(await self._reader.readuntil(b"\r\n"), 16)
+            yield (await self._reader.readexactly(size + 2))[:size]
+            if size == 0:
+                return
 
     def close(self) -> None:
         self._writer.close()
+
+    async def closed(self) -> None:
+        """Closes it, and returns when that is done."""
+        self._writer.close()
+        with suppress(ConnectionError):
+            await self._writer.wait_closed()
 
 
 @asynccontextmanager
