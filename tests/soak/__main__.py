@@ -1,29 +1,49 @@
-"""`make soak`: thousands of payments are worked off by two workers that are killed at random, through an endpoint that
-fails at random, and the endpoint's own book is compared with the ledger.
+"""`make soak`: what may die is killed at random, for as long as you like, and the books are compared.
 
-Exits with 1 when a payment was charged twice, or not at all, or anything else is not as the book says; and it stops by
-itself. `make soak ARGS="--payments 20000 --seconds 3600 --seed 7"`.
+`workers`: thousands of payments are worked off by two workers that are killed, through an endpoint that fails at
+random, and the endpoint's own book is compared with the ledger. `kills`: notices are sent while API processes, their
+PostgreSQL, or both are killed, and the senders' book is compared with the ledger.
+
+Exits with 1 when something was lost, doubled or charged twice, or anything else is not as the book says; and it stops
+by itself. `make soak ARGS="--only workers --payments 20000 --seconds 3600 --seed 7"`,
+`make soak ARGS="--only kills --rounds 200"`.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import random
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+import kills_report
+
+from benchmarks import machine
 from databases import PostgresDatabases, postgres_server
+from e2e import killed_services, killed_workers
 from e2e.charging_book import Conduct
-from e2e.killed_workers import Plan, work_off
 
 _SHOWN = 40
+_ROUND_S = 20
+"""So long a round of kills may take, on average."""
 
 
 def main() -> int:
     chosen = _arguments()
-    plan = Plan(
+    machine.use_a_disk()
+    passed = [
+        part(chosen)
+        for name, part in (("workers", _kill_workers), ("kills", _kill_services))
+        if chosen.only in (None, name)
+    ]
+    return 0 if all(passed) else 1
+
+
+def _kill_workers(chosen: argparse.Namespace) -> bool:
+    plan = killed_workers.Plan(
         payments=chosen.payments,
         seed=chosen.seed,
         due_within_s=chosen.seconds * 0.3,
@@ -40,7 +60,7 @@ def main() -> int:
     with postgres_server() as server:
         databases = PostgresDatabases(server)
         try:
-            found = work_off(databases.create(), plan, _say)
+            found = killed_workers.work_off(databases.create(), plan, _say)
         finally:
             databases.close()
     for problem in found.problems[:_SHOWN]:
@@ -49,21 +69,54 @@ def main() -> int:
     _say(str(found))
     if found.problems:
         _say(f"FAIL: {len(found.problems)} things went wrong, see above; seed {plan.seed}")
-        return 1
+        return False
     _say("Every payment was charged as often as it should have been, and the ledger says what the book says.")
-    return 0
+    return True
+
+
+def _kill_services(chosen: argparse.Namespace) -> bool:
+    plan = killed_services.Plan(
+        rounds=chosen.rounds, seed=chosen.seed, seconds=chosen.rounds * _ROUND_S, is_careless=chosen.careless
+    )
+    _say(f"{plan.rounds} rounds of kills in at most {plan.seconds:.0f} s; seed {plan.seed}")
+    about = machine.describe()
+    found = killed_services.run(plan, _say)
+    together = kills_report.total(found)
+    for problem in together.problems[:_SHOWN]:
+        _say(f"FAIL: {problem}")
+    told = json.dumps(kills_report.as_json(found, about, plan.seed))
+    _say(f"\n{kills_report.table(found)}\n\n{told}\n")
+    if chosen.out is not None:
+        chosen.out.write_text(told + "\n", "utf-8")
+    if together.problems:
+        _say(f"FAIL: {len(together.problems)} things went wrong, see above; seed {plan.seed}")
+        return False
+    _say(f"Nothing that was acknowledged was lost, and nothing was doubled; seed {plan.seed}.")
+    return True
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="tests/soak", description="Kills workers while payments fall due.")
-    parser.add_argument("--payments", type=int, default=5_000, help="that fall due (%(default)s)")
-    parser.add_argument("--seconds", type=float, default=600.0, help="after which no payment may be left (%(default)s)")
+    parser = argparse.ArgumentParser(prog="tests/soak", description="Kills what may die, and compares the books.")
+    parser.add_argument("--only", choices=("workers", "kills"), help="one part of it; both unless given")
+    parser.add_argument("--payments", type=int, default=5_000, help="workers: that fall due (%(default)s)")
+    parser.add_argument(
+        "--seconds", type=float, default=600.0, help="workers: after which no payment may be left (%(default)s)"
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=200, help="kills: of sending, killing, sending again (%(default)s)"
+    )
+    parser.add_argument("--out", type=Path, metavar="FILE", help="kills: where the JSON is written as well")
+    parser.add_argument(
+        "--careless", action="store_true", help="kills: with a PostgreSQL that may lose commits, to see it found out"
+    )
     parser.add_argument(
         "--seed", type=int, default=random.randrange(1_000_000), help="of what goes wrong; another each time"
     )
     chosen = parser.parse_args()
     if chosen.payments < 1 or chosen.seconds < 60:
         parser.error("--payments must be above 0, and --seconds 60 or more")
+    if chosen.rounds < 5:
+        parser.error("--rounds must be 5 or more")
     return chosen
 
 
