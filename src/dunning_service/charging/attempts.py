@@ -26,7 +26,7 @@ from dunning_service.providers import Category, Delivery
 from dunning_service.recovery.declines import read_decline
 from dunning_service.recovery.ladder import Ladder, parse_ladder
 from dunning_service.subscriptions import commands, outcomes, queries
-from dunning_service.subscriptions.outcomes import Known, Told
+from dunning_service.subscriptions.attempts import Known, Told
 from dunning_service.subscriptions.states import AttemptStatus
 
 log = structlog.get_logger("dunning_service.charging")

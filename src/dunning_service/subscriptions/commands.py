@@ -14,8 +14,9 @@ from dunning_service.merchants.directory import MerchantView, Principal
 from dunning_service.providers import Delivery
 from dunning_service.recovery.ladder import Ladder
 from dunning_service.subscriptions import PROVIDER
+from dunning_service.subscriptions.attempts import Known
 from dunning_service.subscriptions.models import BlockedMethodRow, ScheduledPaymentRow, SubscriptionRow
-from dunning_service.subscriptions.outcomes import ACTOR, TERMINATED, Known
+from dunning_service.subscriptions.outcomes import ACTOR, TERMINATED
 from dunning_service.subscriptions.parameters import NewSubscription
 from dunning_service.subscriptions.schedule import Begun, first_payments, subscription_row
 

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from dunning_service.db import Base
-from dunning_service.gateways import Charged, ChargeOutcome
-from dunning_service.ledger.fold import Attempt
 from dunning_service.ledger.status import Status, Verb
 from dunning_service.ledger.work import Deed, Effect
-from dunning_service.providers import AttemptReported, Category, Outcome, filled, shortened
-from dunning_service.recovery.decline_codes import MAPPING_VERSION, RetryRule
+from dunning_service.providers import Category
+from dunning_service.recovery.decline_codes import RetryRule
 from dunning_service.recovery.declines import Decline, Reading, read_decline
-from dunning_service.recovery.ladder import Ladder
 from dunning_service.recovery.policy import WAITING, Decision, Retry, Rule, Stop, decide
+from dunning_service.subscriptions.attempts import (
+    Known,
+    Told,
+    earlier,
+    happened_at,
+    reported,
+    requested_by,
+    requested_tries,
+)
 from dunning_service.subscriptions.models import BlockedMethodRow, ScheduledPaymentRow, SubscriptionRow
-from dunning_service.subscriptions.schedule import Row, attempt_id, following_payment
+from dunning_service.subscriptions.schedule import Row, following_payment
 from dunning_service.subscriptions.states import AttemptStatus
 
 ACTOR: Final = "dunning-service"
@@ -39,36 +44,6 @@ _ONCE_TAKEN_BACK: Final[Mapping[str, str]] = {
     Status.DEBT_COLLECTION: "it fell due while in debt collection, and is tried now that this has been taken back",
 }
 """Why it is tried when it is looked at next; nobody is told while the decision holds."""
-_OUTCOMES: Final = {
-    ChargeOutcome.SUCCEEDED: Outcome.SUCCEEDED,
-    ChargeOutcome.DECLINED: Outcome.FAILED,
-    ChargeOutcome.PENDING: Outcome.PENDING,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """All that bears on an attempt when its outcome is told."""
-
-    payment: Mapping[str, Any]
-    subscription: Mapping[str, Any]
-    siblings: Sequence[Mapping[str, Any]]
-    """All payments of the subscription, this one too, where they matter; else only this one."""
-    blocked: Mapping[str, Any] | None
-    """The row of the payment method, if it may never be tried again."""
-    attempts: Sequence[Attempt]
-    time_zone: str
-    ladder: Ladder
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What was told of one attempt."""
-
-    number: int
-    charged: Charged
-    status: AttemptStatus
-    """Declined, or Error where the payment method was not asked."""
 
 
 def reason_to_leave(subscription: Mapping[str, Any], payment: Mapping[str, Any]) -> str | None:
@@ -107,7 +82,7 @@ def pending(known: Known, told: Told, now: datetime) -> Effect:
     effect = unknown_outcome(known, "the gateway has accepted it and does not know the outcome yet", now)
     if any(held.sequence == told.number for held in known.attempts):
         return effect
-    return Effect({}, [_event(known, told, None, {}, now)], effect.inserts, effect.updates, touched=effect.touched)
+    return Effect({}, [reported(known, told, None, {}, now)], effect.inserts, effect.updates, touched=effect.touched)
 
 
 def succeeded(known: Known, told: Told, now: datetime) -> Effect:
@@ -115,21 +90,21 @@ def succeeded(known: Known, told: Told, now: datetime) -> Effect:
     number = max(told.number, known.payment["attempt_count"])
     changes = _settled(number) | {"status": "paid", "rule": None, "reason": None}
     updates = [_change(known, changes, now), *_completion(known, "paid", now), *_late_completion(known, now)]
-    return Effect({}, [_event(known, told, None, {}, now)], _following(known, now), updates)
+    return Effect({}, [reported(known, told, None, {}, now)], _following(known, now), updates)
 
 
 def failed(known: Known, told: Told, now: datetime) -> Effect:
     """The payment has failed; the policy says whether it is tried again, and why or why not."""
     reading = read_decline(told.charged.decline)
-    failed_at = _happened_at(known, told, now)
+    failed_at = happened_at(known, told, now)
     first_failed_at = known.payment["first_failed_at"] or failed_at
     changes = _settled(told.number) | {"status": "failed", "first_failed_at": first_failed_at}
     inserts: list[tuple[type[Base], Row]] = _blocking(known, reading, told.charged.decline, now)
     if known.subscription["status"] in ENDED:
         closing, deeds = _closing(known)
-        if not deeds and _requested_by(known, told) is not None:
+        if not deeds and requested_by(known, told) is not None:
             closing["reason"] = f"{reading.because}; nothing more is planned, because {closing['reason']}"
-        event = _event(known, told, reading, {"why": closing["reason"]}, now)
+        event = reported(known, told, reading, {"why": closing["reason"]}, now)
         return Effect({}, [event], inserts, [_change(known, changes | closing, now)], deeds)
     decision = _decision(known, told, reading, failed_at, first_failed_at, now)
     at = decision.at if isinstance(decision, Retry) else None
@@ -139,7 +114,7 @@ def failed(known: Known, told: Told, now: datetime) -> Effect:
         "why": decision.why,
         "next_attempt_at": None if at is None else at.isoformat(),
     }
-    event = _event(known, told, reading, told_of_it, now)
+    event = reported(known, told, reading, told_of_it, now)
     if isinstance(decision, Stop) and _never_began(known):
         ending = _ending(known, now)
         return Effect(
@@ -208,25 +183,13 @@ def _decision(
         reading,
         failed_at=failed_at,
         first_failed_at=first_failed_at,
-        retries=told.number - 1 - _requested_tries(known, told),
+        retries=told.number - 1 - requested_tries(known, told),
         ladder=known.ladder,
         zone=ZoneInfo(known.time_zone),
         now=now,
         blocked_by=blocked_by,
-        card_tries=[*_earlier(known, told), failed_at],
+        card_tries=[*earlier(known, told), failed_at],
     )
-
-
-def _requested_tries(known: Known, told: Told) -> int:
-    """How many of the attempts so far somebody asked for, this one included."""
-    earlier = sum("requested_by" in held.details for held in known.attempts if held.sequence < told.number)
-    return earlier + (_requested_by(known, told) is not None)
-
-
-def _requested_by(known: Known, told: Told) -> str | None:
-    """Who asked for this attempt; None: the schedule did."""
-    by: str | None = known.payment["requested_by"]
-    return by if known.payment["attempt_in_flight"] == told.number else None
 
 
 def _closing(known: Known) -> tuple[Row, Sequence[Deed]]:
@@ -374,55 +337,3 @@ def _late_completion(known: Known, now: datetime) -> list[tuple[type[Base], Row]
     if any(_is_open(other) or other["status"] == "cancelled" for other in _others(known)):
         return []
     return [_row_change(SubscriptionRow, subscription, {"status": "completed", "ended_at": now})]
-
-
-def _happened_at(known: Known, told: Told, now: datetime) -> datetime:
-    """When the gateway says that it was, as far as its clock can be right: never after it was heard of, never before
-    the payment fell due, and in the order in which the attempts were made."""
-    stated = told.charged.occurred_at
-    happened_at = now if stated is None else min(stated, now)
-    due_at: datetime = known.payment["due_at"]
-    return max(happened_at, min(due_at, now), *_earlier(known, told))
-
-
-def _earlier(known: Known, told: Told) -> list[datetime]:
-    """When the attempts before this one were made."""
-    return [held.occurred_at for held in known.attempts if held.sequence != told.number]
-
-
-def _event(known: Known, told: Told, reading: Reading | None, decided: Row, now: datetime) -> AttemptReported:
-    """The attempt as the ledger keeps it, with what was decided after it."""
-    payment, subscription, charged = known.payment, known.subscription, told.charged
-    is_failure = charged.outcome is ChargeOutcome.DECLINED
-    details: Row = {
-        "status": told.status.text,
-        "transaction_id": charged.provider_transaction_id,
-        "subscription_payment": payment["number"],
-        "requested_by": _requested_by(known, told),
-        **decided,
-    }
-    if is_failure and reading is not None:
-        details |= {"mapping": MAPPING_VERSION, "is_known": reading.is_known, "because": reading.because}
-        details["network"] = reading.network
-        if reading.wait is not None:
-            details["not_before"] = (_happened_at(known, told, now) + reading.wait).isoformat()
-    return AttemptReported(
-        provider_payment_id=payment["id"],
-        provider_attempt_id=attempt_id(payment["id"], told.number),
-        outcome=_OUTCOMES[charged.outcome],
-        occurred_at=_happened_at(known, told, now),
-        stated_at=now,
-        sequence=told.number,
-        amount_minor=payment["amount_minor"],
-        currency=payment["currency"],
-        code=shortened(charged.code) if is_failure else None,
-        message=shortened(charged.message) if is_failure else None,
-        category=reading.category if is_failure and reading is not None else None,
-        provider_customer_id=subscription["customer_id"],
-        provider_subscription_id=subscription["id"],
-        customer_name=shortened(subscription["customer_name"]) or shortened(subscription["company_name"]),
-        customer_email=filled(subscription["customer_email"]),
-        customer_phone=filled(subscription["customer_phone"]),
-        description=f"payment {payment['number']} of the subscription",
-        details={name: value for name, value in details.items() if value is not None},
-    )

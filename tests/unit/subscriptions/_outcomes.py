@@ -13,11 +13,8 @@ from dunning_service.ledger.fold import Attempt
 from dunning_service.ledger.work import Effect
 from dunning_service.providers import AttemptReported
 from dunning_service.recovery.ladder import DEFAULT_LADDER
+from dunning_service.subscriptions.attempts import Known, Told
 from dunning_service.subscriptions.models import SubscriptionRow
-from dunning_service.subscriptions.outcomes import (
-    Known,
-    Told,
-)
 from dunning_service.subscriptions.schedule import payment_row
 from dunning_service.subscriptions.states import AttemptStatus
 

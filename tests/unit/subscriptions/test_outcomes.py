@@ -12,14 +12,9 @@ from dunning_service.providers import Category, Outcome
 from dunning_service.recovery.decline_codes import MAPPING_VERSION
 from dunning_service.recovery.declines import Decline
 from dunning_service.recovery.ladder import NO_RETRIES, DailyLadder
+from dunning_service.subscriptions.attempts import Told
 from dunning_service.subscriptions.models import BlockedMethodRow
-from dunning_service.subscriptions.outcomes import (
-    Told,
-    blocking_decline,
-    failed,
-    pending,
-    succeeded,
-)
+from dunning_service.subscriptions.outcomes import blocking_decline, failed, pending, succeeded
 from dunning_service.subscriptions.schedule import attempt_id
 from dunning_service.subscriptions.states import AttemptStatus
 from unit.subscriptions._outcomes import (

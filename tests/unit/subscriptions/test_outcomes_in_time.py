@@ -8,14 +8,8 @@ import pytest
 
 from dunning_service.gateways import Charged
 from dunning_service.providers import Outcome
-from dunning_service.subscriptions.outcomes import (
-    Told,
-    failed,
-    look_again_after,
-    pending,
-    succeeded,
-    unknown_outcome,
-)
+from dunning_service.subscriptions.attempts import Told
+from dunning_service.subscriptions.outcomes import failed, look_again_after, pending, succeeded, unknown_outcome
 from dunning_service.subscriptions.states import AttemptStatus
 from unit.subscriptions._outcomes import (
     NO_MONEY,

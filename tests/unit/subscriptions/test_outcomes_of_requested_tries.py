@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from dunning_service.gateways import ChargeOutcome
+from dunning_service.subscriptions.attempts import Known
 from dunning_service.subscriptions.outcomes import (
     NEVER_BEGAN,
     TERMINATED,
-    Known,
     failed,
     pending,
     postponed,

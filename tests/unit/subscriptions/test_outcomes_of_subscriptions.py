@@ -10,11 +10,11 @@ import pytest
 from dunning_service.gateways import ChargeOutcome
 from dunning_service.ledger.status import Verb
 from dunning_service.recovery.policy import Rule
+from dunning_service.subscriptions.attempts import Told
 from dunning_service.subscriptions.models import BlockedMethodRow, ScheduledPaymentRow
 from dunning_service.subscriptions.outcomes import (
     NEVER_BEGAN,
     TERMINATED,
-    Told,
     failed,
     pending,
     postponed,
