@@ -10,13 +10,11 @@ SMALL = Plan(
     connections=32,
     depth=8,
     seconds=1.0,
-    small_queue=16,
     slow_bodies=40,
     lingering=150,
     receive_timeout_s=1.0,
     burst=600,
     burst_connections=100,
-    burst_queue=60,
     max_connections=40,
     quiet_notices=10,
     # others work on the same cores meanwhile

@@ -86,13 +86,11 @@ def _plan(scale: float) -> Plan:
         full,
         connections=max(32, int(full.connections * scale)),
         seconds=max(2.0, full.seconds * scale),
-        small_queue=max(16, int(full.small_queue * scale)),
         slow_bodies=max(40, int(full.slow_bodies * scale)),
         lingering=int(full.lingering * scale),
         receive_timeout_s=max(2.0, full.receive_timeout_s * scale),
         burst=int(full.burst * scale),
         burst_connections=max(50, int(full.burst_connections * scale)),
-        burst_queue=max(40, int(full.burst_queue * scale)),
     )
 
 

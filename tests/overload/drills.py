@@ -36,13 +36,11 @@ class Plan:
     connections: int = 400
     depth: int = 16
     seconds: float = 12.0
-    small_queue: int = 256
     slow_bodies: int = 400
     lingering: int = 2_000
     receive_timeout_s: float = 10.0
     burst: int = 50_000
     burst_connections: int = 1_000
-    burst_queue: int = 800
     max_connections: int = 100
     quiet_notices: int = 60
     most_mb: float = MOST_MB
@@ -61,6 +59,11 @@ class Setup:
 
     def __str__(self) -> str:
         return f"{self.name}, {self.processes} process{'' if self.processes == 1 else 'es'}"
+
+
+def _too_small_for(connections: int, setup: Setup, share: int) -> int:
+    """A queue in each process that so many connections, of which it has its part, fill `share` times."""
+    return max(2, connections // (share * setup.processes))
 
 
 @dataclass
@@ -193,8 +196,9 @@ async def overload(setup: Setup, plan: Plan) -> Finding:
 
 async def overload_of_a_small_queue(setup: Setup, plan: Plan) -> Finding:
     """The same, with room for so few that most of them have to be refused."""
-    load = f"the same, but with room for {plan.small_queue:,} notices"
-    async with _scene(setup, plan, "More than can be served", load, max_pending=plan.small_queue) as scene:
+    room = _too_small_for(plan.connections, setup, 8)
+    load = f"the same, but with room for {room:,} notices"
+    async with _scene(setup, plan, "More than can be served", load, max_pending=room) as scene:
         await _under(scene, _overload(scene, plan))
         scene.finding.require(scene.finding.refused > 0, "nothing was refused, so this has shown nothing")
     return scene.finding
@@ -207,8 +211,9 @@ def _overload(scene: _Scene, plan: Plan) -> Pressure:
 async def burst(setup: Setup, plan: Plan) -> Finding:
     """A fixed number of notices at once, sent again as long as they are refused."""
     depth = -(-plan.burst // plan.burst_connections)
-    load = f"{plan.burst:,} notices at once on {plan.burst_connections:,} connections, room for {plan.burst_queue:,}"
-    async with _scene(setup, plan, "A burst", load, max_pending=plan.burst_queue) as scene:
+    room = _too_small_for(plan.burst_connections, setup, 3)
+    load = f"{plan.burst:,} notices at once on {plan.burst_connections:,} connections, room for {room:,}"
+    async with _scene(setup, plan, "A burst", load, max_pending=room) as scene:
         pressure = Pressure(Requests(scene.account), connections=plan.burst_connections, depth=depth, total=plan.burst)
         book = await _under(scene, pressure)
         missing = plan.burst - len(book.acknowledged)

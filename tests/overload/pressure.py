@@ -15,6 +15,7 @@ from e2e.senders import LOG_FAILURE, Account
 from overload.answers import Answer, next_answer, wrong_with
 
 _STALLED_S = 30.0
+_AT_MOST_S = 600.0
 _NUMBER = re.compile(r"(\d{9})(?:abc)?$")
 
 
@@ -104,6 +105,9 @@ class Pressure:
             except TimeoutError:
                 if time.perf_counter() - self._last_answer_at > _STALLED_S:
                     self.book.problems[f"nothing was answered for {_STALLED_S:.0f} s"] += 1
+                    break
+                if time.perf_counter() - began > _AT_MOST_S:
+                    self.book.problems[f"not at its end after {_AT_MOST_S:.0f} s"] += 1
                     break
         self.book.seconds = time.perf_counter() - began
         for transport, _ in opened:
