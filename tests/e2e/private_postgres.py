@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import shutil
 import tempfile
 import time
@@ -71,9 +72,15 @@ class PrivatePostgres:
         server = psutil.Process(int((self._folder / "postmaster.pid").read_text("utf-8").split()[0]))
         return [server, *server.children(recursive=True)]
 
-    def start(self) -> None:
-        """Starts it again, at the same address. Returns when it answers."""
-        self._server.ensure_postgres_running()
+    def start(self, *, largest_file: int | None = None) -> None:
+        """Starts it again, at the same address. Returns when it answers. No file of it can become larger than that."""
+        before, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        if largest_file is not None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, hard))  # handed down to what is started
+        try:
+            self._server.ensure_postgres_running()
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (before, hard))
 
 
 @contextmanager

@@ -33,6 +33,10 @@ _REFUSED = ("22", "23", "54")
 """Data exceptions, broken constraints, limits exceeded: one notice's fault, not the database's."""
 _OUT_OF_REACH = ("08", "25006", "40", "42P01", "42703", "53", "55", "57", "58")
 """No connection, read-only, contended, not migrated yet, out of resources, locked, shutting down, system error."""
+_FAILED = "XX"
+"""A fault of the database's own, such as a file that cannot become larger. It may be one notice that brings it about,
+so the others in the batch are tried without it."""
+_LATER_S = 10
 
 
 class Committer:
@@ -130,6 +134,8 @@ def _refusal(work: Work, error: Exception) -> DunningError:
     log.error("work.refused", kind=type(work).__name__, error=type(error).__name__, exc_info=error)
     if _is_about_values(error):
         return UnreadableNotice("the notice holds a value that the database cannot keep")
+    if isinstance(error, DBAPIError) and (_sqlstate(error) or "").startswith(_FAILED):
+        return Unavailable("the database failed to record it; send it again", _LATER_S)
     return DunningError("the notice could not be recorded; nothing was lost or changed")
 
 

@@ -6,6 +6,7 @@ import logging
 import re
 import sys
 import traceback
+from contextlib import suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
@@ -55,8 +56,10 @@ class _StandardOutput:
 
     def msg(self, line: bytes) -> None:
         stream = sys.stdout.buffer
-        stream.write(line)
-        stream.flush()
+        # on a full disk, or with nobody reading any more, there is nobody to tell; callers are answered all the same
+        with suppress(OSError):
+            stream.write(line)
+            stream.flush()
 
     debug = info = warning = warn = error = critical = exception = msg
 
