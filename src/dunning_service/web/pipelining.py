@@ -6,14 +6,15 @@ import asyncio
 from typing import cast
 
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from dunning_service.web.one_protocol import OneProtocol
 
 _SLICE = 2048
 """Most bytes that are parsed at once. Most requests fit in; of the shortest ones a hundred do, and each of them takes
 some kilobytes once it is parsed."""
 
 
-class PipeliningProtocol(HttpToolsProtocol):
+class PipeliningProtocol(OneProtocol):
     """uvicorn's own protocol, except that it reads no further ahead than it answers.
 
     uvicorn parses all that it has read, and reads more after each answer, however many requests are waiting already:
