@@ -156,18 +156,20 @@ class FailedPaymentsQuery:
         """Count and amount of what matches, by status and currency; in the order of both, unknown currency last."""
         if (counted := self._counted) is not None and (groups := await counted.groups(connection)) is not None:
             return groups
+        prepared = await self._prepared(connection)
+        status = _PAYMENTS.status if prepared._hidden is None else prepared._hidden(_PAYMENTS.status)
         amount = _PAYMENTS.amount_minor
         statement = (
             sa.select(
-                _PAYMENTS.status,
+                status,
                 _PAYMENTS.currency,
                 sa.func.count(),
                 sa.func.coalesce(sa.func.sum(amount.op(">>")(sa.literal_column("32"))), 0),
                 sa.func.coalesce(sa.func.sum(amount.op("&")(sa.literal_column("4294967295"))), 0),
                 sa.func.count() - sa.func.count(amount),
             )
-            .where(*(await self._prepared(connection)).conditions())
-            .group_by(_PAYMENTS.status, _PAYMENTS.currency)
+            .where(*prepared.conditions())
+            .group_by(status, _PAYMENTS.currency)
         )
         return grouped(tuple(row) for row in await connection.execute(statement))
 
