@@ -195,6 +195,7 @@ class _Rounds:
         self._account = open_account(services.url)
         self._lives: list[Life] = []
         """The merchant's."""
+        self._said: set[tuple[str, str]] = set()
 
     def run(self, until: float) -> Findings:
         began = time.monotonic()
@@ -232,18 +233,23 @@ class _Rounds:
         self._found.repeated += senders.repeated
         self._found.refused += senders.refused
         found.lost |= lost
-        self._found.lost += len(found.lost)
-        self._found.doubled += len(found.doubled)
-        self._found.wrong += len(found.wrong)
-        self._found.problems += [f"round {number}, {what} killed: {problem}" for problem in senders.problems]
-        for name, told in (("lost", found.lost), ("doubled", found.doubled), ("wrong", found.wrong)):
-            self._found.problems += [f"round {number}, {what} killed: {name}: {sentence}" for sentence in told.values()]
+        self._found.lost += self._counted("lost", found.lost, number, what)
+        self._found.doubled += self._counted("doubled", found.doubled, number, what)
+        self._found.wrong += self._counted("wrong", found.wrong, number, what)
+        self._found.problems += [f"round {number + 1}, {what} killed: {problem}" for problem in senders.problems]
         setting = self._services.setting
         self._say(
             f"{setting.database}, {setting.processes} API: round {number + 1}, {what} killed"
             f"{f' and {again} once more' if again else ''}: {len(senders.lives)} payments, "
             f"{senders.acknowledged} acknowledged, {senders.repeated} sent again"
         )
+
+    def _counted(self, kind: str, told: dict[str, str], number: int, what: Killed) -> int:
+        """How many payments there are of which that was not said in an earlier round."""
+        new = {name: sentence for name, sentence in told.items() if (kind, name) not in self._said}
+        self._said |= {(kind, name) for name in new}
+        self._found.problems += [f"round {number + 1}, {what} killed: {kind}: {one}" for one in new.values()]
+        return len(new)
 
     async def _under_load(self, senders: Senders, what: Killed, chance: random.Random) -> None:
         """New payments are told of until a while after the kill."""

@@ -27,7 +27,7 @@ from e2e import killed_services, killed_workers
 from e2e.charging_book import Conduct
 
 _SHOWN = 40
-_ROUND_S = 20
+_ROUND_S = 30
 """So long a round of kills may take, on average."""
 
 
