@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from e2e.killed_services import Killed, Plan, run
 
-PLAN = Plan(rounds=5, seed=20_261_121, seconds=120, moments_s=(0.0, 0.4))
+PLAN = Plan(rounds=5, seed=20_261_121, seconds=400, moments_s=(0.0, 0.4))
 
 
 def test_whatever_is_killed_the_ledger_says_what_the_senders_book_says() -> None:
