@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import httpx
-
-from contract._payment_records import ATTEMPTS, OUTCOMES, RECORDS, REPORT, a_payment, encoded
+from contract._payment_records import ATTEMPTS, OUTCOMES, RECORDS
 from contract._stripe_contract import CONTRACT
+from fuzz.schemathesis_runs import run, settings
+from fuzz.target import Target, seeded
 
-_TESTS = Path(__file__).parents[1]
 _FORM = "application/x-www-form-urlencoded"
-_EACH = 15
+_EACH = 8
 """How many records there are of each outcome to begin with."""
 
 _CHECKS = ("not_a_server_error", "content_type_conformance", "response_schema_conformance", "keeps_the_contract")
@@ -37,32 +34,24 @@ _KNOWN_IDS = {
 }
 """From which lists what is sent is taken, more often than not, in the calls under these addresses."""
 
+_PARTS = {"parts": [1, 999, 1999], "currencies": ["usd"]}
 
-def fuzz(
-    address: str, token: str, folder: Path, arguments: Sequence[str], *, is_captured: bool = False
-) -> subprocess.CompletedProcess[str]:
+
+def fuzz(attacked: Target, folder: Path, arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
     """Runs schemathesis over the contract, with `arguments` of its own.
 
-    The merchant of `token` gets records of every outcome first, so that not only unknown ids are asked for.
+    The merchant gets records of every outcome first, so that not only unknown ids are asked for.
     """
-    (folder / "schemathesis.toml").write_text(_settings(_seeded(address, token)), "utf-8")
+    known = seeded(attacked.server.base_url, attacked.account, _EACH)
     (folder / "contract.json").write_text(json.dumps(as_forms_can_say()), "utf-8")
-    return subprocess.run(
-        [
-            Path(sys.executable).with_name("schemathesis"),
-            "run",
-            "contract.json",
-            *("--url", address),
-            *("--header", f"Authorization: Bearer {token}"),
-            *("--checks", ",".join(_CHECKS)),
-            *("--request-timeout", "10"),
-            *arguments,
-        ],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(_TESTS), "SCHEMATHESIS_HOOKS": "fuzz.schemathesis_checks"},
-        capture_output=is_captured,
-        text=True,
-        check=False,
+    return run(
+        attacked,
+        folder,
+        "contract.json",
+        checks=_CHECKS,
+        hooks="fuzz.schemathesis_checks",
+        settings=settings({**known, **_PARTS}, _KNOWN_IDS),
+        arguments=arguments,
     )
 
 
@@ -119,29 +108,3 @@ def _tie_outcomes(schema: dict[str, Any]) -> None:
             others = dict.fromkeys(OUTCOMES.keys() - {outcome}, nothing)
             told = {"outcome": {"enum": [outcome]}, **others}
             schema["anyOf"].append({"properties": told, "required": ["outcome", outcome]})
-
-
-def _seeded(address: str, token: str) -> dict[str, list[Any]]:
-    """Ids of new records, some of each outcome and some open, and of their attempts."""
-    stories = OUTCOMES | {f"open_{outcome}": {} for outcome in OUTCOMES}  # of their own for each call that ends one
-    known: dict[str, list[Any]] = {name: [] for name in ("records", "attempts", *stories)}
-    headers = {"Authorization": f"Bearer {token}", "Content-Type": _FORM}
-    with httpx.Client(base_url=address, headers=headers, trust_env=False) as client:
-        for name, stated in list(stories.items()) * _EACH:
-            made = client.post(REPORT, content=encoded(a_payment(**stated))).raise_for_status().json()
-            known["records"].append(made["id"])
-            known["attempts"].append(made["latest_payment_attempt_record"])
-            known[name].append(made["id"])
-    return known | {"parts": [1, 999, 1999], "currencies": ["usd"]}
-
-
-def _settings(known: dict[str, list[Any]]) -> str:
-    """What schemathesis is told, as TOML."""
-    lines = []
-    for name, values in known.items():
-        lines += [f"[dictionaries.{name}]", f"values = {json.dumps(values)}"]
-    for addresses, places in _KNOWN_IDS.items():
-        pattern = addresses.replace("{", r"\{").replace("}", r"\}")
-        lines += ["[[operations]]", f"include-path-regex = '{pattern}'", "[operations.parameters]"]
-        lines += [f'"{place}" = {{ dictionary = "{name}", probability = 0.6 }}' for place, name in places.items()]
-    return "\n".join(lines)

@@ -1,0 +1,46 @@
+"""Whatever our OpenAPI document allows or forbids, a running service answers soon, and as the document says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from fuzz.conftest import BOTH
+from fuzz.own_document import fuzz
+from fuzz.tally import EXAMPLES, Tally
+from fuzz.target import Target, target
+
+DATABASE = "postgresql"
+"""Where `make test` does this: it refuses more than SQLite does."""
+
+ELSEWHERE = ("/v1/", "/webhooks/", "/api/ActionService/")
+"""What `make test` leaves to the other tests here, which know more of it: Stripe's contract, and how to sign."""
+
+
+@pytest.fixture(scope="module")
+def attacked(fuzzed_url: str, tally: Tally) -> Iterator[Target]:
+    with target(fuzzed_url, tally) as found:
+        yield found
+
+
+def operations(attacked: Target) -> list[str]:
+    """All of them, as the log calls them."""
+    paths = httpx.get(f"{attacked.server.base_url}/openapi.json", trust_env=False).json()["paths"]
+    return [f"{method.upper()} {path}" for path, methods in paths.items() for method in methods]
+
+
+def test_every_answer_and_every_story_is_as_documented(attacked: Target, tally: Tally, tmp_path: Path) -> None:
+    """In a story what one call answers is sent to the next: the id of a new subscription, a record, a cursor."""
+    phases = ["examples", "coverage", "fuzzing", "stateful"] if BOTH else ["fuzzing", "stateful"]
+    without = () if BOTH else ELSEWHERE
+    examples = EXAMPLES // 2 if BOTH else EXAMPLES
+    done = fuzz(attacked, tmp_path, phases, examples=examples, stories=max(5, examples // 10), without=without)
+    assert done.returncode == 0, done.stdout + done.stderr
+    seen = Tally().count_log(attacked.server.output)
+    for operation in operations(attacked):
+        statuses = set(seen[operation])
+        assert not [status for status in statuses if status >= "500"], (operation, statuses)
+        assert operation.partition(" ")[2].startswith(without) or statuses & {"200", "401"}, (operation, statuses)
