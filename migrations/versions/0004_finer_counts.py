@@ -2,7 +2,8 @@
 
 A process of the version before goes on with the daily counts alone, in shards below 32. What is there is moved to the
 shards from 32 on and counted by block and currency now, so whatever has a lower shard later was changed by such a
-process: the finer counts of those days are not used before `dunning ledger recount`.
+process: the finer counts of those days are not used before `dunning ledger recount`. On PostgreSQL with more than
+500,000 failed payments everything is left to that command, which counts a day at a time and keeps nobody from writing.
 """
 
 from __future__ import annotations
@@ -14,6 +15,30 @@ revision = "0004"
 down_revision = "0003"
 branch_labels = None
 depends_on = None
+
+_AT_ONCE = 500_000
+_COUNT_ALL = (
+    """
+    INSERT INTO daily_counts (merchant_id, order_on, status, shard, payments)
+    SELECT merchant_id, order_on, status, shard + 32, payments FROM daily_counts WHERE shard < 32
+    ON CONFLICT (merchant_id, order_on, status, shard) DO UPDATE
+    SET payments = daily_counts.payments + excluded.payments
+    """,
+    "DELETE FROM daily_counts WHERE shard < 32",
+    """
+    INSERT INTO block_counts (merchant_id, order_on, status, block, shard, payments)
+    SELECT merchant_id, order_on, status, id >> 13, 32, count(*)
+    FROM payments WHERE order_on IS NOT NULL GROUP BY merchant_id, order_on, status, id >> 13
+    """,
+    """
+    INSERT INTO daily_amounts
+        (merchant_id, order_on, status, currency, shard, payments, amount_high, amount_low, without_amount)
+    SELECT merchant_id, order_on, status, coalesce(currency, ''), 32, count(*),
+        coalesce(sum(amount_minor >> 32), 0), coalesce(sum(amount_minor & 4294967295), 0),
+        count(*) - count(amount_minor)
+    FROM payments WHERE order_on IS NOT NULL GROUP BY merchant_id, order_on, status, coalesce(currency, '')
+    """,
+)
 
 _STATUSES = "status IN ('failed', 'invoiced', 'debt_collection', 'paid', 'cancelled')"
 
@@ -47,35 +72,16 @@ def upgrade() -> None:
         ),
     )
     if op.get_context().dialect.name == "postgresql":
-        # processes of the version before wait, each at its next count, until this is committed: so the payments that
-        # are counted below are those that the daily counts have
-        op.execute("LOCK TABLE daily_counts IN SHARE ROW EXCLUSIVE MODE")
-    op.execute(
-        """
-        INSERT INTO daily_counts (merchant_id, order_on, status, shard, payments)
-        SELECT merchant_id, order_on, status, shard + 32, payments FROM daily_counts WHERE shard < 32
-        ON CONFLICT (merchant_id, order_on, status, shard) DO UPDATE
-        SET payments = daily_counts.payments + excluded.payments
-        """
-    )
-    op.execute("DELETE FROM daily_counts WHERE shard < 32")
-    op.execute(
-        """
-        INSERT INTO block_counts (merchant_id, order_on, status, block, shard, payments)
-        SELECT merchant_id, order_on, status, id >> 13, 32, count(*)
-        FROM payments WHERE order_on IS NOT NULL GROUP BY merchant_id, order_on, status, id >> 13
-        """
-    )
-    op.execute(
-        """
-        INSERT INTO daily_amounts
-            (merchant_id, order_on, status, currency, shard, payments, amount_high, amount_low, without_amount)
-        SELECT merchant_id, order_on, status, coalesce(currency, ''), 32, count(*),
-            coalesce(sum(amount_minor >> 32), 0), coalesce(sum(amount_minor & 4294967295), 0),
-            count(*) - count(amount_minor)
-        FROM payments WHERE order_on IS NOT NULL GROUP BY merchant_id, order_on, status, coalesce(currency, '')
-        """
-    )
+        # Processes of the version before wait, each at its next count, until this is committed: so the payments that
+        # are counted are those that the daily counts have. With millions of them that would take too long.
+        op.execute(
+            "DO $$ BEGIN LOCK TABLE daily_counts IN SHARE ROW EXCLUSIVE MODE; "  # noqa: S608
+            f"IF (SELECT coalesce(sum(payments), 0) FROM daily_counts) <= {_AT_ONCE} THEN "
+            f"{'; '.join(_COUNT_ALL)}; END IF; END $$"
+        )
+    else:
+        for statement in _COUNT_ALL:
+            op.execute(statement)
 
 
 def downgrade() -> None:

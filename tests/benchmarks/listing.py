@@ -23,7 +23,7 @@ import listing_intake
 import listing_report
 import machine
 import sqlalchemy as sa
-from listing_cases import Line, Subject, measured_cursors, measured_pages, measured_sums, numbered_cases
+from listing_cases import Line, NotAnswered, Subject, measured_cursors, measured_pages, measured_sums, numbered_cases
 from listing_loading import load
 from listing_report import Listing
 from measuring import Databases, temporary_folder
@@ -93,7 +93,7 @@ def _databases(name: str) -> Iterator[Databases]:
 
 def _measure(name: str, databases: Databases, chosen: argparse.Namespace) -> Listing:
     rows = chosen.rows or _ROWS[name]
-    found = Listing(_LABELS[name], chosen.few, rows, [], [])
+    found = Listing(_LABELS[name], chosen.few, rows)
     urls = [databases.create(), databases.create()]
     try:
         tokens = [load(url, size, _say) for url, size in zip(urls, (chosen.few, rows), strict=True)]
@@ -122,7 +122,11 @@ async def _lists(found: Listing, urls: list[str], tokens: list[str], seconds: fl
             subjects.append(Subject(database, rows, token, server.port))
         small, full = subjects
         for case in numbered_cases():
-            _add(found, await measured_pages(small, full, case, seconds))
+            try:
+                _add(found, await measured_pages(small, full, case, seconds))
+            except (NotAnswered, sa.exc.DBAPIError) as error:  # a scan that takes longer than a request may
+                found.gave_up.append(f"{case.name}: {str(error).splitlines()[0]}")
+                _say(f"  GAVE UP: {found.gave_up[-1]}")
         _add(found, await measured_cursors(small, full, seconds))
         _add(found, await measured_sums(small, full, seconds))
 

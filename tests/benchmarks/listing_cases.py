@@ -31,7 +31,12 @@ from dunning_service.ledger.status import Status
 
 FIRST, MIDDLE, LAST = "first", "middle", "last"
 _TIMEOUT_S = 120
+_KEPT_ALIVE_S = 20
 _FEWEST, _MOST = 5, 60
+
+
+class NotAnswered(Exception):
+    """The server, or the database, gave up."""
 
 
 @dataclass
@@ -43,17 +48,21 @@ class Subject:
     token: str
     port: int
     http: http.client.HTTPConnection = field(init=False)
+    idle_since: float = 0.0
 
     def __post_init__(self) -> None:
         self.http = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_TIMEOUT_S)
 
     def get(self, path: str, query: dict[str, str]) -> dict[str, Any]:
         """What the server answers."""
+        if time.monotonic() > self.idle_since + _KEPT_ALIVE_S:
+            self.http.close()  # and open another: the server hangs up on one that is idle for too long
         self.http.request("GET", f"{path}?{urlencode(query)}", headers={"Authorization": f"Bearer {self.token}"})
         answer = self.http.getresponse()
         body = answer.read()
+        self.idle_since = time.monotonic()
         if answer.status != 200:
-            raise RuntimeError(f"{path} with {query} was answered {answer.status}: {body[:500]!r}")
+            raise NotAnswered(f"{path} with {query} was answered {answer.status}: {body[:300]!r}")
         found: dict[str, Any] = json.loads(body)
         return found
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,10 @@ class Listing:
     database: str
     few: int
     rows: int
-    lines: list[Line]
-    intakes: list[Intake]
+    lines: list[Line] = field(default_factory=list)
+    intakes: list[Intake] = field(default_factory=list)
+    gave_up: list[str] = field(default_factory=list)
+    """What took longer than the service lets a request take."""
 
     def misses(self) -> Iterator[str]:
         """What is wanted and was not reached."""
@@ -38,6 +40,7 @@ class Listing:
                         yield f"{what}: {kind} takes {growth:.2f} times as long as with {self.few:,} rows"
                 if _is_too_near(line):
                     yield f"{what}: COUNT plus OFFSET takes only {line.times_plain:.1f} times as long"
+        yield from (f"{self.database}, {what}" for what in self.gave_up)
         for intake in self.intakes:
             if intake.slower > WANTED_SLOWER:
                 yield f"{self.database}, {_processes(intake.processes)}: {intake.slower:.0%} slower with the counts"
@@ -99,6 +102,7 @@ def write(path: Path, machine: dict[str, object], found: Sequence[Listing]) -> N
                 "database": one.database,
                 "few": one.few,
                 "rows": one.rows,
+                "gave_up": one.gave_up,
                 "lines": [_line(line) for line in one.lines],
                 "intake": [as_json(intake) for intake in one.intakes],
                 "misses": list(one.misses()),

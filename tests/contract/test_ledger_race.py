@@ -16,8 +16,9 @@ import structlog
 from building import NOON, a_decision, a_failure, a_notice, a_receipt, in_batches
 from databases import PostgresDatabases
 from dunning_service.errors import DunningError
+from dunning_service.ledger.bulk import bulk_for
 from dunning_service.ledger.check import differences
-from dunning_service.ledger.models import ActionRow, ReceiptRow
+from dunning_service.ledger.models import FIRST_SHARD, ActionRow, ReceiptRow
 from dunning_service.ledger.status import Verb
 from dunning_service.ledger.work import DecisionRecorded, IdempotencyKey, NoticeRecorded, Work
 from dunning_service.merchants.models import Merchant
@@ -237,3 +238,14 @@ def test_of_two_decisions_that_exclude_each_other_one_holds(ledgers: tuple[Ledge
         assert isinstance(one, DecisionRecorded) is not isinstance(other, DecisionRecorded)
     assert len(ledgers[0].rows(ActionRow, merchant_id)) == 60
     assert complaints(ledgers[0], merchant_id) == []
+
+
+def test_counts_of_two_transactions_are_in_two_shards_and_of_one_after_the_other_in_one(
+    ledgers: tuple[Ledger, Ledger],
+) -> None:
+    one, other = (ledger.database.write_engine for ledger in ledgers)
+    with one.begin() as first, other.begin() as second:
+        shards = [bulk_for(connection).free_shard(connection) for connection in (first, second)]
+    assert shards == [FIRST_SHARD, FIRST_SHARD + 1]
+    with other.begin() as third:
+        assert bulk_for(third).free_shard(third) == FIRST_SHARD

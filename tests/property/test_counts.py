@@ -23,9 +23,10 @@ from dunning_service.errors import DunningError, NotFound
 from dunning_service.failed_payments import counted
 from dunning_service.failed_payments.queries import FailedPaymentsQuery
 from dunning_service.ledger import batch, check, counting
+from dunning_service.ledger.book import Payment, Row
 from dunning_service.ledger.check import differences
-from dunning_service.ledger.counting import recount_day, uncounted_days
-from dunning_service.ledger.models import FIRST_SHARD, DailyCountRow, PaymentRow
+from dunning_service.ledger.counting import Span, recount, uncounted_days
+from dunning_service.ledger.models import DailyCountRow, PaymentRow
 from dunning_service.ledger.status import Status, Verb
 from dunning_service.merchants.models import Merchant
 from dunning_service.providers import Event
@@ -63,18 +64,22 @@ shares = st.lists(st.lists(told, min_size=5, max_size=25), min_size=3, max_size=
 
 @pytest.fixture(autouse=True)
 def _blocks_of_four(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that few payments are many blocks; and a writer with a shard of the version before counts as that one did."""
+    """So that few payments are many blocks."""
     for module in (counted, counting, check):
         monkeypatch.setattr(module, "BLOCK_BITS", 2)
-    monkeypatch.setattr(
-        batch,
-        "count_changes",
-        lambda payments, shard: (
-            (model, rows)
-            for model, rows in counting.count_changes(payments, shard)
-            if shard >= FIRST_SHARD or model is DailyCountRow
-        ),
-    )
+    monkeypatch.setattr(batch, "count_changes", _as_its_version_does)
+
+
+_VERSION = threading.local()
+
+
+def _as_its_version_does(payments: Sequence[Payment], shard: int) -> Iterator[tuple[counting.CountRow, list[Row]]]:
+    """The version before drew a shard for each process, and kept the daily counts only."""
+    for model, rows in counting.count_changes(payments, shard):
+        if not getattr(_VERSION, "is_old", False):
+            yield model, rows
+        elif model is DailyCountRow:
+            yield model, [row | {"shard": 7} for row in rows]
 
 
 @pytest.fixture
@@ -114,17 +119,14 @@ def test_they_are_so_beside_a_version_that_kept_fewer_counts_and_while_its_days_
     ledgers: list[Ledger], shares: list[list[Event]], seed: int
 ) -> None:
     merchant_id = _a_merchant(ledgers[0])
-    old = ledgers[2].committer
-    old._shard = 7
-    with _writing(ledgers, merchant_id, shares, seed) as is_writing:
+    with _writing(ledgers, merchant_id, shares, seed, old=ledgers[2]) as is_writing:
         asyncio.run(_require_right(ledgers[0], merchant_id, is_writing))
-    old._shard = FIRST_SHARD + 7
     assert _complaints(ledgers[0], merchant_id) == []
 
     with _writing(ledgers[1:], merchant_id, shares[:2], seed + 1) as is_writing:
         for day in _uncounted(ledgers[0], merchant_id):
             with ledgers[0].database.write() as connection:
-                recount_day(connection, merchant_id, day)
+                recount(connection, merchant_id, Span(day, day))
         asyncio.run(_require_right(ledgers[0], merchant_id, is_writing))
 
     assert _uncounted(ledgers[0], merchant_id) == []
@@ -139,12 +141,18 @@ def _a_merchant(ledger: Ledger) -> int:
 
 @contextmanager
 def _writing(
-    ledgers: Sequence[Ledger], merchant_id: int, shares: Sequence[Sequence[Event]], seed: int
+    ledgers: Sequence[Ledger],
+    merchant_id: int,
+    shares: Sequence[Sequence[Event]],
+    seed: int,
+    *,
+    old: Ledger | None = None,
 ) -> Iterator[Callable[[], bool]]:
     """Each committer records its share, and decides about payments of all of them. Yields whether one still does."""
     gate = threading.Barrier(len(ledgers))
 
     def write(ledger: Ledger, share: Sequence[Event], chance: random.Random) -> None:
+        _VERSION.is_old = ledger is old
         gate.wait(timeout=30)
         works = [a_notice(event, merchant_id=merchant_id) for event in share]
         for some in in_batches(works, [chance.randint(1, 6) for _ in works]):

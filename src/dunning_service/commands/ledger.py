@@ -44,17 +44,20 @@ def check(merchant: OnlyMerchant = None, as_json: AsJson = False) -> None:
 @app.command("recount")
 def recount(merchant: OnlyMerchant = None, as_json: AsJson = False) -> None:
     """Count again what an older version wrote while it ran beside this one; for the end of an upgrade."""
-    from dunning_service.ledger.counting import recount_day, uncounted_days
+    from dunning_service.ledger import counting
 
     days: dict[str, int] = {}
     with opened_database() as (_, database):
         with database.read_blocking() as connection:
             wanted = list_merchants(connection) if merchant is None else [merchant_named(connection, merchant)]
-            found = {one: list(connection.scalars(uncounted_days(one.id))) for one in wanted}
+            found = {
+                one: [(day, int(payments)) for day, payments in connection.execute(counting.uncounted_days(one.id))]
+                for one in wanted
+            }
         for one, uncounted in found.items():
-            for day in uncounted:
-                with database.write() as connection:  # one transaction for each day: nobody waits for long
-                    recount_day(connection, one.id, day)
+            for span in counting.spans_of(uncounted):
+                with database.write() as connection:  # a few days at a time: nobody waits for long
+                    counting.recount(connection, one.id, span)
             days[one.name] = len(uncounted)
     if as_json:
         print_json({"days": days})

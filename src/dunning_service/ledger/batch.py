@@ -71,7 +71,6 @@ class Batch:
         works: Sequence[Work],
         numbers: PaymentNumbers,
         *,
-        shard: int,
         now: datetime,
         also_lock: frozenset[int] = frozenset(),
     ) -> None:
@@ -80,7 +79,6 @@ class Batch:
         self._connection = connection
         self._works = works
         self._numbers = numbers
-        self._shard = shard
         self._now = now
         self._answers = Answers(now)
         self._shelf = Shelf(lookups_of(works))
@@ -330,9 +328,14 @@ class Batch:
             self._update(model, rows)
         self._forget_old_answers()
         self._insert(IdempotencyRow, self._answers.new)
-        for model, rows in count_changes(changed, self._shard):  # last: others wait for these rows
+        self._count(changed)
+
+    def _count(self, changed: Sequence[Payment]) -> None:
+        bulk = bulk_for(self._connection)
+        shard = bulk.free_shard(self._connection)
+        for model, rows in count_changes(changed, shard):
             counts: Any = model.__table__
-            bulk_for(self._connection).add(self._connection, counts, rows)
+            bulk.add(self._connection, counts, rows)
 
     def _insert(self, model: Any, rows: Sequence[Row]) -> None:
         bulk_for(self._connection).insert(self._connection, model.__table__, rows)

@@ -19,6 +19,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Connection
 
 from dunning_service.db import UtcDateTime
+from dunning_service.ledger.models import FIRST_SHARD, SHARDS
 
 Row = Mapping[str, Any]
 
@@ -31,6 +32,10 @@ class Bulk(Protocol):
 
     def lock(self, connection: Connection, keys: Collection[int]) -> None:
         """Waits until no other transaction holds any of these keys, and holds them until the end of this one."""
+        ...
+
+    def free_shard(self, connection: Connection) -> int:
+        """A shard of the counts that nobody else adds to until the end of this transaction, as far as there are any."""
         ...
 
     def select(
@@ -75,6 +80,14 @@ def bulk_for(connection: Connection) -> Bulk:
     return _POSTGRES if connection.dialect.name == "postgresql" else _SQLITE
 
 
+# Tried one after the other until one is ours. Locks with two keys of 32 bits are apart from the other ones, with one of
+# 64.
+_FREE_SHARD = (
+    f"SELECT shard FROM generate_series({FIRST_SHARD}, {FIRST_SHARD + SHARDS - 1}) AS shard "  # noqa: S608
+    f"WHERE pg_try_advisory_xact_lock({0x64756E6E}, shard) LIMIT 1"
+)
+
+
 class _Postgres:
     """One statement, one parameter."""
 
@@ -86,6 +99,10 @@ class _Postgres:
                 "SELECT pg_advisory_xact_lock(key::bigint) FROM json_array_elements_text(%(rows)s::json) AS key",
                 {"rows": orjson.dumps(sorted(keys)).decode()},
             )
+
+    def free_shard(self, connection: Connection) -> int:
+        found: int | None = connection.exec_driver_sql(_FREE_SHARD).scalar()
+        return FIRST_SHARD if found is None else found
 
     def select(
         self,
@@ -178,6 +195,9 @@ class _Sqlite:
 
     def lock(self, connection: Connection, keys: Collection[int]) -> None:
         """The transaction began with the write lock: no other is running."""
+
+    def free_shard(self, connection: Connection) -> int:
+        return FIRST_SHARD
 
     def select(
         self,

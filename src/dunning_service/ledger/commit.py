@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -14,7 +13,6 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from dunning_service.db import Database
 from dunning_service.errors import DunningError, Unavailable, UnreadableNotice
 from dunning_service.ledger.batch import Batch, Result
-from dunning_service.ledger.models import FIRST_SHARD
 from dunning_service.ledger.numbers import PaymentNumbers
 from dunning_service.ledger.reading import LocksMissing
 from dunning_service.ledger.work import Command, Notice, Work
@@ -23,7 +21,6 @@ from dunning_service.providers import AttemptReported
 log = structlog.get_logger("dunning_service.ledger")
 
 _TRIES = 5
-_SHARDS = 32
 _TRY_AGAIN = {
     "40001",  # serialization failure
     "40P01",  # deadlock
@@ -45,9 +42,6 @@ class Committer:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._numbers = PaymentNumbers(database)
-        # counts are kept in shards, so that processes do not queue for the same rows
-        drawn = 0 if database.is_sqlite else int.from_bytes(os.urandom(2), "big") % _SHARDS
-        self._shard = FIRST_SHARD + drawn
 
     def commit(self, works: Sequence[Work], now: datetime) -> list[Result]:
         """A result for each work once all of them are committed; what cannot be recorded is an error among the results.
@@ -76,9 +70,7 @@ class Committer:
             try:
                 self._numbers.reserve(sum(_payments_at_most(work) for work in works))
                 with self._database.write() as connection:
-                    results = Batch(
-                        connection, works, self._numbers, shard=self._shard, now=now, also_lock=also_lock
-                    ).run()
+                    results = Batch(connection, works, self._numbers, now=now, also_lock=also_lock).run()
                     is_prepared = True
                 return results
             except LocksMissing as missing:

@@ -244,6 +244,9 @@ FIRST_SHARD = 32
 """Shards below it belong to versions of this service that kept daily counts only. A day and status that has one may
 have changed without the finer counts, so these are not used for it until it has been counted again."""
 
+SHARDS = 32
+"""How many transactions can count at the same time without waiting for each other."""
+
 BLOCK_BITS = 13
 """Payments whose numbers differ in these lowest bits only are of one block: 8,192 numbers."""
 
@@ -251,8 +254,8 @@ BLOCK_BITS = 13
 class DailyCountRow(Base):
     """How many failed payments of one status have their order date on one day, in shards.
 
-    Each writing process adds to a shard that it drew at its start, so that two seldom queue for one row; the count is
-    the sum.
+    Each transaction adds to the first shard that no other one is adding to, so that none waits and there are no more
+    shards than processes that commit at the same time; the count is the sum.
     """
 
     __tablename__ = "daily_counts"
