@@ -383,7 +383,7 @@ async def test_gateway_that_was_missing_is_tried_at_once_when_it_is_back(service
     for _ in range(4):
         await work(service, service.clock() + timedelta(days=1))
     use_gateway(service, Scripted(PAID))
-    assert (await read(service, number))["next_attempt_rule"] == "merchant_fix"
+    assert (await read(service, number))["next_attempt_rule"] == "postponed"
 
     await asked(service, number)
     assert await work(service) == 1
