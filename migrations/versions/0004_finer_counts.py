@@ -4,6 +4,10 @@ A process of the version before goes on with the daily counts alone, in shards b
 shards from 32 on and counted by block and currency now, so whatever has a lower shard later was changed by such a
 process: the finer counts of those days are not used before `dunning ledger recount`. On PostgreSQL with more than
 500,000 failed payments everything is left to that command, which counts a day at a time and keeps nobody from writing.
+
+On PostgreSQL, where the versions may work side by side, a trigger sees to it that every change of theirs leaves such a
+shard, also one that leaves the number of payments of its day as it was. This version says of its connections that they
+count finely (`db.py`).
 """
 
 from __future__ import annotations
@@ -43,6 +47,28 @@ _COUNT_ALL = (
 _STATUSES = "status IN ('failed', 'invoiced', 'debt_collection', 'paid', 'cancelled')"
 
 
+_MARK = """
+CREATE FUNCTION mark_as_counted_by_day() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'UPDATE' AND old.order_on IS NOT NULL THEN
+        INSERT INTO daily_counts (merchant_id, order_on, status, shard, payments)
+        VALUES (old.merchant_id, old.order_on, old.status, 31, 0) ON CONFLICT DO NOTHING;
+    END IF;
+    IF new.order_on IS NOT NULL THEN
+        INSERT INTO daily_counts (merchant_id, order_on, status, shard, payments)
+        VALUES (new.merchant_id, new.order_on, new.status, 31, 0) ON CONFLICT DO NOTHING;
+    END IF;
+    RETURN NULL;
+END
+$$
+"""
+_MARKING = """
+CREATE TRIGGER mark_as_counted_by_day AFTER INSERT OR UPDATE ON payments FOR EACH ROW
+WHEN (current_setting('dunning.counts', true) IS DISTINCT FROM 'fine')
+EXECUTE FUNCTION mark_as_counted_by_day()
+"""
+
+
 def upgrade() -> None:
     op.create_table(
         "block_counts",
@@ -72,10 +98,12 @@ def upgrade() -> None:
         ),
     )
     if op.get_context().dialect.name == "postgresql":
-        # Processes of the version before wait, each at its next count, until this is committed: so the payments that
-        # are counted are those that the daily counts have. With millions of them that would take too long.
+        # With the trigger, processes of the version before wait, each at its next payment, until this is committed: so
+        # the payments that are counted are those that the daily counts have. With millions that would take too long.
+        op.execute(_MARK)
+        op.execute(_MARKING)
         op.execute(
-            "DO $$ BEGIN LOCK TABLE daily_counts IN SHARE ROW EXCLUSIVE MODE; "  # noqa: S608
+            "DO $$ BEGIN "  # noqa: S608
             f"IF (SELECT coalesce(sum(payments), 0) FROM daily_counts) <= {_AT_ONCE} THEN "
             f"{'; '.join(_COUNT_ALL)}; END IF; END $$"
         )
@@ -85,6 +113,9 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    if op.get_context().dialect.name == "postgresql":
+        op.execute("DROP TRIGGER mark_as_counted_by_day ON payments")
+        op.execute("DROP FUNCTION mark_as_counted_by_day()")
     # the daily counts stay: the version before adds up all shards
     op.drop_table("daily_amounts")
     op.drop_table("block_counts")
