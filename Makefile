@@ -19,7 +19,7 @@ help:
 	@echo "make bench    measure how many notices a second are taken in"
 	@echo "make bench-list  measure the lists with 1,000,000 rows on SQLite and 10,000,000 on PostgreSQL; ROWS=200000 for fewer"
 	@echo "make overload ask more of the service than it can do, and see that it refuses politely and loses nothing"
-	@echo "make fuzz     send the running service what its own OpenAPI document and Stripe's contract allow, and what not"
+	@echo "make fuzz     attack running services with 2,000 requests an operation, and print what came of it as a table"
 	@echo "make soak     kill workers while payments fall due, then API processes and PostgreSQL, and compare the books"
 	@echo "make drill    back up, restore, rotate, upgrade, replay and erase while notices come in, on both databases"
 	@echo "make install  make $(VENV) with $(BIN)/dunning"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from fuzz.conftest import BOTH
 from fuzz.own_document import fuzz
-from fuzz.tally import EXAMPLES, Tally
+from fuzz.tally import EXAMPLES, MANY, Tally
 from fuzz.target import Target, target
 
 DATABASE = "postgresql"
@@ -37,10 +38,16 @@ def test_every_answer_and_every_story_is_as_documented(attacked: Target, tally: 
     phases = ["examples", "coverage", "fuzzing", "stateful"] if BOTH else ["fuzzing", "stateful"]
     without = () if BOTH else ELSEWHERE
     examples = EXAMPLES // 2 if BOTH else EXAMPLES
-    done = fuzz(attacked, tmp_path, phases, examples=examples, stories=max(5, examples // 10), without=without)
+    done = fuzz(
+        attacked, tmp_path, phases, examples=examples, stories=max(5, examples // 4 if BOTH else 0), without=without
+    )
     assert done.returncode == 0, done.stdout + done.stderr
+    links = re.search(r"API Links: +(\d+) covered", done.stdout)
+    assert links is not None, done.stdout
+    assert int(links[1]) > 0, "no call was followed by another"
     seen = Tally().count_log(attacked.server.output)
     for operation in operations(attacked):
         statuses = set(seen[operation])
         assert not [status for status in statuses if status >= "500"], (operation, statuses)
-        assert operation.partition(" ")[2].startswith(without) or statuses & {"200", "401"}, (operation, statuses)
+        if examples >= MANY and operation != "POST /webhooks/{source_id}":  # who posts there has to sign
+            assert "200" in statuses, (operation, statuses)
