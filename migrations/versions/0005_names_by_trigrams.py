@@ -49,9 +49,13 @@ _ON_SQLITE = (
 def upgrade() -> None:
     if op.get_context().dialect.name == "postgresql":
         op.execute(_ON_POSTGRESQL)
-    elif _has_trigrams():
+        return
+    if _has_trigrams():
         for statement in _ON_SQLITE:
             op.execute(statement)
+    # of two indexes that seem equally good SQLite takes the one made first, and that by status has to be it
+    op.execute("DROP INDEX ix_payments_failed")
+    op.execute("CREATE INDEX ix_payments_failed ON payments (merchant_id, order_on DESC, id)")
 
 
 def _has_trigrams() -> bool:

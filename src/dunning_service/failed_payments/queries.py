@@ -26,6 +26,8 @@ from dunning_service.ledger.models import PaymentRow
 
 _PAYMENTS = PaymentRow.__table__.c
 
+_BY_DAY = (Sort.NEWEST_ORDER, Sort.OLDEST_ORDER)
+
 AnyRow = Row[*tuple[Any, ...]]
 """A row whose columns are read by name."""
 
@@ -126,7 +128,7 @@ class FailedPaymentsQuery:
         if place is None:
             return ()
         rows = list((await connection.execute(self._from_place(place).limit(limit))).all())
-        if len(rows) < limit:
+        if len(rows) < limit and place.order_on != self.order_from:
             beyond = replace(self, order_to=None)._ordered(Sort.NEWEST_ORDER).where(_PAYMENTS.order_on < place.order_on)
             rows += (await connection.execute(beyond.limit(limit - len(rows)))).all()
         return rows
@@ -143,14 +145,23 @@ class FailedPaymentsQuery:
     ) -> Sequence[AnyRow]:
         """The first `limit` rows in this order, or those after `position`."""
         prepared = await self._prepared(connection)
-        statement = prepared._ordered(sort)
         if position is None:
-            return (await connection.execute(statement.limit(limit))).all()
+            return (await connection.execute(prepared._ordered(sort).limit(limit))).all()
+        ties, *beyond = prepared._ordering(sort).beyond(position)
+        statements = [prepared._tied(sort, position)._ordered(sort).where(ties)]
+        if not (prepared._is_one_day and sort in _BY_DAY):
+            statements += [prepared._ordered(sort).where(part) for part in beyond]
         rows: list[AnyRow] = []
-        for part in prepared._ordering(sort).beyond(position):
+        for statement in statements:
             if len(rows) < limit:
-                rows += (await connection.execute(statement.where(part).limit(limit - len(rows)))).all()
+                rows += (await connection.execute(statement.limit(limit - len(rows)))).all()
         return rows
+
+    def _tied(self, sort: Sort, position: Position) -> FailedPaymentsQuery:
+        """The same query about rows that tie with a position, without the bounds that these keep anyway."""
+        if sort in _BY_DAY and isinstance(position.key, date):
+            return replace(self, order_from=position.key, order_to=position.key)
+        return replace(self, updated_since=None) if sort in (Sort.LATEST_CHANGE, Sort.EARLIEST_CHANGE) else self
 
     async def groups(self, connection: AsyncConnection) -> Sequence[Group]:
         """Count and amount of what matches, by status and currency; in the order of both, unknown currency last."""
@@ -201,6 +212,10 @@ class FailedPaymentsQuery:
         is_within = self.next_attempt_since is not None or self.next_attempt_before is not None
         return is_within or self.next_attempt is NextAttempt.PLANNED
 
+    @property
+    def _is_one_day(self) -> bool:
+        return self.order_from is not None and self.order_from == self.order_to
+
     def conditions(self) -> list[ColumnElement[bool]]:
         """What is true of a payment that matches."""
         status: ColumnElement[Any] = _PAYMENTS.status
@@ -209,9 +224,11 @@ class FailedPaymentsQuery:
         if (hidden := self._hidden) is not None:
             status, order_on, updated_at = hidden(status), hidden(order_on), hidden(updated_at)
         found: list[ColumnElement[bool]] = [_PAYMENTS.merchant_id == self.merchant_id]
-        is_one_day = self.order_from is not None and self.order_from == self.order_to
-        # said once, because SQLite takes the index that goes on after the day for an equality only when it is alone
-        found.append(order_on == self.order_from if is_one_day else order_on.is_not(None))
+        # Each bound is said once: SQLite would take one of several for its index, and the wrong one.
+        if self._is_one_day:
+            found.append(order_on == self.order_from)
+        elif self.order_from is None and self.order_to is None:
+            found.append(order_on.is_not(None))
         for column, values in (
             (status, self.statuses),
             (_PAYMENTS.provider, self.providers),
@@ -238,7 +255,7 @@ class FailedPaymentsQuery:
             found.append(_is_one_of(_PAYMENTS.customer_phone_key, phone_candidates(self.phone_key)))
         for column, least in (
             (_PAYMENTS.amount_minor, self.amount_min),
-            (order_on, None if is_one_day else self.order_from),
+            (order_on, None if self._is_one_day else self.order_from),
             (_PAYMENTS.last_failed_at, self.last_failed_since),
             (updated_at, self.updated_since),
         ):
@@ -246,7 +263,7 @@ class FailedPaymentsQuery:
                 found.append(column >= least)
         for column, most in (
             (_PAYMENTS.amount_minor, self.amount_max),
-            (order_on, None if is_one_day else self.order_to),
+            (order_on, None if self._is_one_day else self.order_to),
         ):
             if most is not None:
                 found.append(column <= most)
