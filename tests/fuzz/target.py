@@ -86,8 +86,8 @@ class Target:
 
 def _is_whole(received: bytes, *, is_head: bool) -> bool:
     """Whether the answer is there, so that nobody has to wait for the end of the connection."""
-    head, found, body = received.partition(b"\r\n\r\n")
-    if not found or head.startswith(b"HTTP/1.1 100"):
+    head, found, body = _behind_continue(received).partition(b"\r\n\r\n")
+    if not found:
         return False
     if is_head:
         return True
@@ -97,10 +97,15 @@ def _is_whole(received: bytes, *, is_head: bool) -> bool:
     return bool(lengths) and len(body) >= int(lengths[0])
 
 
-def _heard(received: bytes) -> Heard:
+def _behind_continue(received: bytes) -> bytes:
+    """The answer itself, without what only says that the body may come."""
     while received.startswith(b"HTTP/1.1 100"):
         received = received.partition(b"\r\n\r\n")[2]
-    head, found, body = received.partition(b"\r\n\r\n")
+    return received
+
+
+def _heard(received: bytes) -> Heard:
+    head, found, body = _behind_continue(received).partition(b"\r\n\r\n")
     if not found:
         return Heard(0)
     status, *lines = head.decode("latin-1").split("\r\n")
