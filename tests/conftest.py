@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from databases import PostgresDatabases, SqliteDatabases, postgres_server
+from databases import Databases, PostgresDatabases, SqliteDatabases
+from databases import postgres_databases as databases_on_postgres
 from running import RunningService, run_service
 
 
@@ -18,22 +19,20 @@ def sqlite_databases(tmp_path_factory: pytest.TempPathFactory) -> SqliteDatabase
 
 @pytest.fixture(scope="session")
 def postgres_databases() -> Iterator[PostgresDatabases]:
-    with postgres_server() as server:
-        databases = PostgresDatabases(server)
+    with databases_on_postgres() as databases:
         yield databases
-        databases.close()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def databases(request: pytest.FixtureRequest) -> SqliteDatabases | PostgresDatabases:
+def databases(request: pytest.FixtureRequest) -> Databases:
     """One kind of database after the other."""
     name = "sqlite_databases" if request.param == "sqlite" else "postgres_databases"
-    found: SqliteDatabases | PostgresDatabases = request.getfixturevalue(name)
+    found: Databases = request.getfixturevalue(name)
     return found
 
 
 @pytest.fixture
-def database_url(databases: SqliteDatabases | PostgresDatabases) -> Iterator[str]:
+def database_url(databases: Databases) -> Iterator[str]:
     """A fresh, migrated database."""
     url = databases.create()
     yield url
@@ -41,7 +40,7 @@ def database_url(databases: SqliteDatabases | PostgresDatabases) -> Iterator[str
 
 
 @pytest.fixture
-def empty_database_url(databases: SqliteDatabases | PostgresDatabases) -> Iterator[str]:
+def empty_database_url(databases: Databases) -> Iterator[str]:
     """A fresh database without a schema."""
     url = databases.create_empty()
     yield url

@@ -82,8 +82,16 @@ class PostgresDatabases:
     def drop(self, url: str) -> None:
         self._run(f'DROP DATABASE IF EXISTS "{make_url(url).database}" WITH (FORCE)')
 
+    def version(self) -> str:
+        with self._admin.connect() as connection:
+            shown: str = connection.exec_driver_sql("SHOW server_version").scalar_one()
+        return shown
+
     def close(self) -> None:
         self.drop(self._url(self._template))
+
+
+Databases = SqliteDatabases | PostgresDatabases
 
 
 @contextmanager
@@ -104,3 +112,14 @@ def postgres_server() -> Iterator[str]:
     finally:
         server.cleanup()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def postgres_databases() -> Iterator[PostgresDatabases]:
+    """Databases on a running PostgreSQL, gone at the end."""
+    with postgres_server() as server:
+        databases = PostgresDatabases(server)
+        try:
+            yield databases
+        finally:
+            databases.close()

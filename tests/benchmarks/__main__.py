@@ -12,25 +12,24 @@ import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
 sys.path.insert(1, str(Path(__file__).parent.parent))
 
 import due
-import machine
 import measuring
 import profile_report
 import report
-import sqlalchemy as sa
 import wrk
 from due import DueMeasurement
-from measuring import NOTICES, Databases, Measurement, Memory, Plan
+from measuring import NOTICES, Measurement, Memory, Plan
 from processes import Server, choose_cores, on_core
 
-from databases import ROOT, PostgresDatabases, SqliteDatabases, postgres_server
-from dunning_service.db import database_url
+import machine
+from databases import ROOT, Databases, PostgresDatabases
+from machine import say
 
 _DATABASES = ("sqlite", "postgresql")
 
@@ -80,9 +79,9 @@ def main() -> int:
     with ExitStack() as opened:
         opened.enter_context(on_core(plan.cores.others))  # with all that is started here, the database included
         about |= {"file_system": machine.file_system(folder), "fsyncs_per_s": round(machine.fsyncs_per_second(folder))}
-        found = {name: opened.enter_context(_databases(name)) for name in chosen.database or _DATABASES}
-        if "postgresql" in found:
-            about["postgresql"] = _postgres_version(found["postgresql"])
+        found = {name: opened.enter_context(measuring.databases_of(name)) for name in chosen.database or _DATABASES}
+        if isinstance(postgres := found.get("postgresql"), PostgresDatabases):
+            about["postgresql"] = postgres.version()
         _say_where(about, folder)
         wanted = chosen.notice or NOTICES
         if chosen.profile:
@@ -93,54 +92,40 @@ def main() -> int:
         memories = [] if chosen.no_memory else list(_memory(found, plan, *chosen.memory_notices))
     path: Path = chosen.out or ROOT / "bench-results" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json"
     report.write(path, about, measured, memories, worked_off)
-    _say(f"\nWritten to {path}")
+    say(f"\nWritten to {path}")
     return _verdict([*measured, *memories, *worked_off])
 
 
-@contextmanager
-def _databases(name: str) -> Iterator[Databases]:
-    if name == "sqlite":
-        with measuring.temporary_folder() as folder:
-            yield SqliteDatabases(folder)
-        return
-    with postgres_server() as server:
-        databases = PostgresDatabases(server)
-        try:
-            yield databases
-        finally:
-            databases.close()
-
-
 def _compare(found: dict[str, Databases], wanted: Sequence[str], plan: Plan) -> Iterator[Measurement]:
-    _say(f"\n{report.head()}")
+    say(f"\n{report.head()}")
     for name, databases in found.items():
         for notice in wanted:
             for measured in measuring.compared(name, databases, notice, plan):
-                _say(report.line(measured))
+                say(report.line(measured))
                 for problem in measured.problems:
-                    _say(f"  FAIL: {problem}")
+                    say(f"  FAIL: {problem}")
                 yield measured
-    _say(report.TARGETS)
+    say(report.TARGETS)
 
 
 def _due(found: dict[str, Databases], payments: int) -> Iterator[DueMeasurement]:
-    _say(f"\n{report.due_head()}")
+    say(f"\n{report.due_head()}")
     for name, databases in found.items():
         for measured in due.compared(name, databases, payments):
-            _say(report.due_line(measured))
+            say(report.due_line(measured))
             for problem in measured.problems:
-                _say(f"  FAIL: {problem}")
+                say(f"  FAIL: {problem}")
             yield measured
-    _say(report.DUE_TARGET)
+    say(report.DUE_TARGET)
 
 
 def _memory(found: dict[str, Databases], plan: Plan, few: int, many: int) -> Iterator[Memory]:
-    _say("\nResident memory of the server")
+    say("\nResident memory of the server")
     for name, databases in found.items():
         measured = measuring.memory(name, databases, few, many, plan)
-        _say(report.memory_line(measured))
+        say(report.memory_line(measured))
         for problem in measured.problems:
-            _say(f"  FAIL: {problem}")
+            say(f"  FAIL: {problem}")
         yield measured
 
 
@@ -152,48 +137,28 @@ def _profile(found: dict[str, Databases], wanted: Sequence[str], plan: Plan, cou
         for notice in wanted:
             with measuring.temporary_folder() as into:
                 taken = measuring.under_profile(databases, notice, plan, into, begin)
-                _say(f"\n{name}, {notice}: {profile_report.by_thread(into, taken)}")
-                _say(profile_report.top_functions(into, taken, count))
-                _say(profile_report.top_modules(into, taken, count))
-
-
-def _postgres_version(databases: Databases) -> str:
-    url = databases.create_empty()
-    engine = sa.create_engine(database_url(url), poolclass=sa.NullPool)
-    try:
-        with engine.connect() as connection:
-            shown: str = connection.exec_driver_sql("SHOW server_version").scalar_one()
-        return shown
-    finally:
-        databases.drop(url)
+                say(f"\n{name}, {notice}: {profile_report.by_thread(into, taken)}")
+                say(profile_report.top_functions(into, taken, count))
+                say(profile_report.top_modules(into, taken, count))
 
 
 def _say_where(about: dict[str, object], folder: Path) -> None:
-    _say(f"{about['measured_at']}, {about['cores']} cores ({about['processor']}), {about['memory_gb']} GB")
-    _say(
-        f"{about['system']}, Python {about['python']}, SQLite {about['sqlite']}"
-        + (f", PostgreSQL {about['postgresql']}" if "postgresql" in about else "")
-    )
-    _say(str(about["pinned"]))
-    _say(f"{about['fsyncs_per_s']} fsyncs of 4 KiB a second in {folder} ({about['file_system'] or 'unknown'})")
+    say(machine.sentence(about))
+    say(str(about["pinned"]))
+    say(f"{about['fsyncs_per_s']} fsyncs of 4 KiB a second in {folder}")
     if machine.is_in_memory(folder):
-        _say("NOTE: that is memory, where an fsync costs nothing; name a folder on a disk in TMPDIR")
+        say("NOTE: that is memory, where an fsync costs nothing; name a folder on a disk in TMPDIR")
     if float(str(about["load_average_before"])) > machine.BUSY:
-        _say(f"NOTE: the machine was busy before (load {about['load_average_before']}): only ratios mean something")
+        say(f"NOTE: the machine was busy before (load {about['load_average_before']}): only ratios mean something")
 
 
 def _verdict(measured: Sequence[Measurement | Memory | DueMeasurement]) -> int:
     problems = sum(len(one.problems) for one in measured)
     if problems:
-        _say(f"FAIL: {problems} things went wrong, see above")
+        say(f"FAIL: {problems} things went wrong, see above")
         return 1
-    _say("Every notice that was acknowledged is in the list, and none was refused.")
+    say("Every notice that was acknowledged is in the list, and none was refused.")
     return 0
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -12,8 +12,7 @@ import argparse
 import asyncio
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import AsyncExitStack, ExitStack, contextmanager
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,17 +20,18 @@ sys.path.insert(1, str(Path(__file__).parent.parent))
 
 import listing_intake
 import listing_report
-import machine
 import sqlalchemy as sa
 from listing_cases import Line, NotAnswered, Subject, measured_cursors, measured_pages, measured_sums, numbered_cases
 from listing_loading import load
 from listing_report import Listing
-from measuring import Databases, temporary_folder
+from measuring import databases_of, temporary_folder
 from processes import running
 
-from databases import ROOT, PostgresDatabases, SqliteDatabases, postgres_server
+import machine
+from databases import ROOT, Databases, PostgresDatabases
 from dunning_service.db import Database, database_url
 from dunning_service.merchants.keyring import new_key
+from machine import say
 from serving import DUNNING
 
 _ROWS = {"sqlite": 1_000_000, "postgresql": 10_000_000}
@@ -64,31 +64,21 @@ def main() -> int:
     about = machine.describe() | {"file_system": machine.file_system(folder)}
     measured = []
     for name in chosen.database or _ROWS:
-        with _databases(name) as databases:
-            about |= _version(name, databases)
-            _say(f"{_LABELS[name]} in {folder} ({about['file_system'] or 'unknown'})")
+        with databases_of(name) as databases:
+            if isinstance(databases, PostgresDatabases):
+                about["postgresql"] = databases.version()
+            say(f"{_LABELS[name]} in {folder} ({about['file_system'] or 'unknown'})")
             measured.append(_measure(name, databases, chosen))
     path: Path = chosen.out or ROOT / "bench-results" / f"list-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json"
     listing_report.write(path, about, measured)
-    _say(f"\n{_where(about)}\n")
+    say(f"\n{machine.sentence(about)}\n")
     for one in measured:
         if one.lines:
-            _say(f"{listing_report.table(one)}\n")
+            say(f"{listing_report.table(one)}\n")
     if any(one.intakes for one in measured):
-        _say(listing_report.intake_table(measured))
-    _say(f"\nWritten to {path}")
+        say(listing_report.intake_table(measured))
+    say(f"\nWritten to {path}")
     return _verdict(measured)
-
-
-@contextmanager
-def _databases(name: str) -> Iterator[Databases]:
-    with ExitStack() as opened:
-        if name == "sqlite":
-            yield SqliteDatabases(opened.enter_context(temporary_folder()))
-            return
-        databases = PostgresDatabases(opened.enter_context(postgres_server()))
-        opened.callback(databases.close)
-        yield databases
 
 
 def _measure(name: str, databases: Databases, chosen: argparse.Namespace) -> Listing:
@@ -96,14 +86,14 @@ def _measure(name: str, databases: Databases, chosen: argparse.Namespace) -> Lis
     found = Listing(_LABELS[name], chosen.few, rows)
     urls = [databases.create(), databases.create()]
     try:
-        tokens = [load(url, size, _say) for url, size in zip(urls, (chosen.few, rows), strict=True)]
+        tokens = [load(url, size, say) for url, size in zip(urls, (chosen.few, rows), strict=True)]
         if not chosen.no_lists:
             asyncio.run(_lists(found, urls, tokens, chosen.seconds))
         if not chosen.no_intake:
             # the last thing of all: without its counts a database is of no more use
             for processes in (1,) if name == "sqlite" else (1, 2):
                 found.intakes.append(listing_intake.compared(found.database, urls[1], processes, chosen.intake_seconds))
-                _say(f"  {processes} writing: {found.intakes[-1].slower:.1%} slower with the counts")
+                say(f"  {processes} writing: {found.intakes[-1].slower:.1%} slower with the counts")
     finally:
         for url in urls:
             databases.drop(url)
@@ -126,7 +116,7 @@ async def _lists(found: Listing, urls: list[str], tokens: list[str], seconds: fl
                 _add(found, await measured_pages(small, full, case, seconds))
             except (NotAnswered, sa.exc.DBAPIError) as error:  # a scan that takes longer than a request may
                 found.gave_up.append(f"{case.name}: {str(error).splitlines()[0]}")
-                _say(f"  GAVE UP: {found.gave_up[-1]}")
+                say(f"  GAVE UP: {found.gave_up[-1]}")
         _add(found, await measured_cursors(small, full, seconds))
         _add(found, await measured_sums(small, full, seconds))
 
@@ -136,50 +126,23 @@ def _add(found: Listing, lines: list[Line]) -> None:
         found.lines.append(line)
         grown = "" if line.query_growth is None else f", query code {line.query_growth:.2f} times"
         plain = "" if line.times_plain is None else f", COUNT + OFFSET {line.times_plain:,.0f} times as long"
-        _say(f"  {line.case} {line.page}: {line.request_ms[1]:.1f} ms, {line.growth:.2f} times{grown}{plain}")
+        say(f"  {line.case} {line.page}: {line.request_ms[1]:.1f} ms, {line.growth:.2f} times{grown}{plain}")
         for problem in line.problems:
-            _say(f"  FAIL: {problem}")
-
-
-def _version(name: str, databases: Databases) -> dict[str, object]:
-    if name == "sqlite":
-        return {}
-    url = databases.create_empty()
-    engine = sa.create_engine(database_url(url), poolclass=sa.NullPool)
-    try:
-        with engine.connect() as connection:
-            return {"postgresql": connection.exec_driver_sql("SHOW server_version").scalar_one()}
-    finally:
-        databases.drop(url)
-
-
-def _where(about: dict[str, object]) -> str:
-    """Where it was measured: goes above the tables."""
-    postgres = f", PostgreSQL {about['postgresql']}" if "postgresql" in about else ""
-    return (
-        f"Measured {str(about['measured_at'])[:10]} on {about['cores']} cores ({about['processor']}), "
-        f"{about['memory_gb']} GB, {about['file_system'] or 'an unknown file system'}, Python {about['python']}, "
-        f"SQLite {about['sqlite']}{postgres}; load before it {about['load_average_before']}."
-    )
+            say(f"  FAIL: {problem}")
 
 
 def _verdict(measured: list[Listing]) -> int:
     misses = [miss for one in measured for miss in one.misses()]
     for miss in misses:
-        _say(f"MISSED: {miss}")
+        say(f"MISSED: {miss}")
     if not misses:
-        _say("Everything that is wanted was reached.")
+        say("Everything that is wanted was reached.")
     problems = sum(len(one.problems()) for one in measured)
     if problems:
-        _say(f"FAIL: {problems} answers are not what counting and skipping gives, see above")
+        say(f"FAIL: {problems} answers are not what counting and skipping gives, see above")
         return 1
-    _say("Every page and every total is what counting and skipping gives.")
+    say("Every page and every total is what counting and skipping gives.")
     return 0
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

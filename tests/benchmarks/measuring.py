@@ -16,9 +16,7 @@ import wrk
 from load import Outcome
 from processes import Cores, Server, Service
 
-from databases import PostgresDatabases, SqliteDatabases
-
-Databases = SqliteDatabases | PostgresDatabases
+from databases import Databases, SqliteDatabases, postgres_databases
 
 NOOP = "FastAPI no-op"
 EACH = "commit per request"
@@ -142,6 +140,17 @@ def request_of_payment(notice: str, service: Service) -> notices.RequestOf:
     if notice == "maple":
         return notices.maple(service.source_path, service.source_secret)
     return notices.goodparty(service.token)
+
+
+@contextmanager
+def databases_of(name: str) -> Iterator[Databases]:
+    """`sqlite`'s or `postgresql`'s."""
+    if name == "sqlite":
+        with temporary_folder() as folder:
+            yield SqliteDatabases(folder)
+    else:
+        with postgres_databases() as databases:
+            yield databases
 
 
 @contextmanager

@@ -17,11 +17,12 @@ from types import ModuleType
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks import machine
+import machine
 from drill import backing_up, erasing, replaying, rotating, upgrading
 from drill.load import PromiseBroken
 from drill.places import Kind, Place, places, postgres_version
 from drill.promises import Result, table
+from machine import say
 
 EXERCISES: dict[str, ModuleType] = {
     "backup": backing_up,
@@ -40,20 +41,16 @@ def main() -> int:
     described = machine.describe() | {"postgresql": postgres_version()}
     results = asyncio.run(_drill(chosen.only or list(EXERCISES), chosen.database or list(Kind), chosen.notices))
     broken = [f"{one.exercise}, {one.database}: {what}" for one in results for what in one.broken]
-    _say("\n" + table(results))
-    _say(
-        f"\nMeasured {described['measured_at']}: {described['cores']} cores, {described['memory_gb']} GiB, Python "
-        f"{described['python']}, SQLite {described['sqlite']}, PostgreSQL {described['postgresql']}, load before "
-        f"{described['load_average_before']}."
-    )
+    say("\n" + table(results))
+    say(f"\n{machine.sentence(described)}")
     if chosen.json is not None:
         content = {"machine": described, "results": [asdict(one) for one in results], "broken": broken}
         chosen.json.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
-        _say(f"Written to {chosen.json}.")
+        say(f"Written to {chosen.json}.")
     for line in broken:
-        _say(f"FAIL: {line}")
+        say(f"FAIL: {line}")
     if not broken:
-        _say("Every promise held.")
+        say("Every promise held.")
     return 1 if broken else 0
 
 
@@ -62,7 +59,7 @@ async def _drill(names: Sequence[str], kinds: Sequence[Kind], notices: int) -> l
     with places(kinds) as found:
         for name in names:
             for place in found:
-                _say(f"{EXERCISES[name].NAME}, {place.kind.value} ...")
+                say(f"{EXERCISES[name].NAME}, {place.kind.value} ...")
                 results.append(await _exercised(EXERCISES[name], place, notices))
     return results
 
@@ -95,11 +92,6 @@ def _arguments() -> argparse.Namespace:
     if not 40 <= chosen.notices <= 200_000:
         parser.error("--notices must be from 40 to 200000")
     return chosen
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

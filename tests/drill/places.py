@@ -18,7 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from databases import ROOT, PostgresDatabases, SqliteDatabases, postgres_server
+from databases import ROOT, Databases, SqliteDatabases, postgres_databases
 from drill.load import PATIENCE_S, PromiseBroken
 from dunning_service.migrating import migrations_folder
 from e2e.senders import Account
@@ -192,7 +192,7 @@ class Kind(Enum):
 class Place:
     """Where the exercises on one kind of database happen."""
 
-    def __init__(self, kind: Kind, folder: Path, databases: SqliteDatabases | PostgresDatabases) -> None:
+    def __init__(self, kind: Kind, folder: Path, databases: Databases) -> None:
         self.kind = kind
         self.folder = folder
         self.databases = databases
@@ -211,12 +211,8 @@ def places(kinds: Sequence[Kind]) -> Iterator[list[Place]]:
         for kind in kinds:
             mine = folder / kind.name.lower()
             mine.mkdir()
-            databases: SqliteDatabases | PostgresDatabases
-            if kind is Kind.SQLITE:
-                databases = SqliteDatabases(mine)
-            else:
-                databases = PostgresDatabases(stack.enter_context(postgres_server()))
-                stack.callback(databases.close)
+            is_sqlite = kind is Kind.SQLITE
+            databases = SqliteDatabases(mine) if is_sqlite else stack.enter_context(postgres_databases())
             found.append(Place(kind, mine, databases))
         yield found
 

@@ -14,7 +14,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,8 +23,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import uvloop
 
-from benchmarks import machine
-from databases import ROOT, PostgresDatabases, SqliteDatabases, postgres_server
+import machine
+from databases import ROOT, SqliteDatabases, postgres_databases
+from machine import say
 from overload import drills, report
 from overload.drills import Finding, Plan, Setup
 
@@ -47,19 +48,15 @@ def main() -> int:
     _allow_files(plan)
     folder = machine.use_a_disk()
     about = machine.describe() | {"file_system": machine.file_system(folder)}
-    _say(f"Measured {about['measured_at']} on {about['cores']} cores ({about['processor']}), {about['memory_gb']} GB;")
-    _say(
-        f"Python {about['python']}, SQLite {about['sqlite']}, {about['file_system']}; "
-        f"load before {about['load_average_before']}"
-    )
-    _say("The load generator, the service and the database share the cores.\n")
-    _say(report.head())
+    say(machine.sentence(about))
+    say("The load generator, the service and the database share the cores.\n")
+    say(report.head())
     findings = []
     with ExitStack() as opened:
         for setup in _setups(opened, chosen.setup or _SETUPS):
             for name in chosen.drill or _DRILLS:
                 found = uvloop.run(_DRILLS[name](setup, plan))
-                _say(report.line(found))
+                say(report.line(found))
                 findings.append(found)
     path: Path = chosen.out or ROOT / "bench-results" / f"overload-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json"
     report.write(path, about, findings)
@@ -109,37 +106,22 @@ def _setups(opened: ExitStack, wanted: list[str]) -> Iterator[Setup]:
         with tempfile.TemporaryDirectory(prefix="dunning-overload-") as folder:
             yield Setup("SQLite", SqliteDatabases(Path(folder)))
     if {"postgresql", "postgresql-2"} & set(wanted):
-        databases = opened.enter_context(_postgres())
+        databases = opened.enter_context(postgres_databases())
         if "postgresql" in wanted:
             yield Setup("PostgreSQL", databases)
         if "postgresql-2" in wanted:
             yield Setup("PostgreSQL", databases, processes=2)
 
 
-@contextmanager
-def _postgres() -> Iterator[PostgresDatabases]:
-    with postgres_server() as server:
-        databases = PostgresDatabases(server)
-        try:
-            yield databases
-        finally:
-            databases.close()
-
-
 def _verdict(findings: list[Finding], path: Path) -> int:
     for found in findings:
         for problem in found.problems:
-            _say(f"FAIL: {found.drill}, {found.setup}: {problem}")
-    _say(f"\nWritten to {path}")
+            say(f"FAIL: {found.drill}, {found.setup}: {problem}")
+    say(f"\nWritten to {path}")
     if any(found.problems for found in findings):
         return 1
-    _say("Every notice that was acknowledged is in the ledger, once; whoever was refused was told when to come back.")
+    say("Every notice that was acknowledged is in the ledger, once; whoever was refused was told when to come back.")
     return 0
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

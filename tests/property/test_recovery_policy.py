@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from itertools import accumulate
 from zoneinfo import ZoneInfo
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from dunning_service.providers import Category
 from dunning_service.recovery.decline_codes import RetryRule, all_codes
-from dunning_service.recovery.declines import Decline, read_decline
+from dunning_service.recovery.declines import Decline, Reading, read_decline
 from dunning_service.recovery.ladder import DailyLadder, Ladder, OffsetLadder, parse_ladder
 from dunning_service.recovery.policy import FEW_TRIES, NETWORK_LIMITS, Decision, Retry, Stop, Wait, decide
 
@@ -123,16 +124,7 @@ def test_a_stop_of_the_network_beats_everything(
     stop: tuple[str, str], decline: Decline, first: datetime, retries: int, ladder: Ladder, zone: ZoneInfo
 ) -> None:
     network, advice = stop
-    told = Decline(
-        provider=decline.provider,
-        code=decline.code,
-        provider_advice=decline.provider_advice,
-        network=network,
-        network_code=decline.network_code,
-        network_advice=advice,
-        category=decline.category,
-    )
-    found = _asked(told, first, retries, ladder, zone)
+    found = _asked(replace(decline, network=network, network_advice=advice), first, retries, ladder, zone)
     assert isinstance(found, Stop)
     assert advice in found.why
 
@@ -141,17 +133,8 @@ def test_a_stop_of_the_network_beats_everything(
 def test_a_blocked_method_is_never_tried(
     decline: Decline, first: datetime, retries: int, ladder: Ladder, zone: ZoneInfo
 ) -> None:
-    found = decide(
-        read_decline(decline),
-        failed_at=first,
-        first_failed_at=first,
-        retries=retries,
-        ladder=ladder,
-        zone=zone,
-        now=first,
-        blocked_by=read_decline(Decline(provider="stripe", code="stolen_card")),
-    )
-    assert isinstance(found, Stop)
+    stolen = read_decline(Decline(provider="stripe", code="stolen_card"))
+    assert isinstance(_asked(decline, first, retries, ladder, zone, blocked_by=stolen), Stop)
 
 
 @given(st.sampled_from(CODES), st.sampled_from(["plain", "upper", "blanks"]), moments, zones)
@@ -174,7 +157,15 @@ def test_a_ladder_reads_back_from_its_text(ladder: Ladder) -> None:
     assert str(read) == str(ladder)
 
 
-def _asked(decline: Decline, first: datetime, retries: int, ladder: Ladder, zone: ZoneInfo) -> Decision:
+def _asked(
+    decline: Decline,
+    first: datetime,
+    retries: int,
+    ladder: Ladder,
+    zone: ZoneInfo,
+    *,
+    blocked_by: Reading | None = None,
+) -> Decision:
     return decide(
         read_decline(decline),
         failed_at=first,
@@ -183,4 +174,5 @@ def _asked(decline: Decline, first: datetime, retries: int, ladder: Ladder, zone
         ladder=ladder,
         zone=zone,
         now=first,
+        blocked_by=blocked_by,
     )

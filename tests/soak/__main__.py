@@ -21,10 +21,11 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import kills_report
 
-from benchmarks import machine
-from databases import PostgresDatabases, postgres_server
+import machine
+from databases import postgres_databases
 from e2e import killed_services, killed_workers
 from e2e.charging_book import Conduct
+from machine import say
 
 _SHOWN = 40
 _ROUND_S = 30
@@ -56,21 +57,17 @@ def _kill_workers(chosen: argparse.Namespace) -> bool:
         claim_s=5,
         callers=64,
     )
-    _say(f"{plan.payments} payments in at most {plan.patience_s:.0f} s; seed {plan.seed}")
-    with postgres_server() as server:
-        databases = PostgresDatabases(server)
-        try:
-            found = killed_workers.work_off(databases.create(), plan, _say)
-        finally:
-            databases.close()
+    say(f"{plan.payments} payments in at most {plan.patience_s:.0f} s; seed {plan.seed}")
+    with postgres_databases() as databases:
+        found = killed_workers.work_off(databases.create(), plan, say)
     for problem in found.problems[:_SHOWN]:
-        _say(f"FAIL: {problem}")
-    _say(", ".join(f"{conduct}: {found.conducts[conduct]}" for conduct in Conduct))
-    _say(str(found))
+        say(f"FAIL: {problem}")
+    say(", ".join(f"{conduct}: {found.conducts[conduct]}" for conduct in Conduct))
+    say(str(found))
     if found.problems:
-        _say(f"FAIL: {len(found.problems)} things went wrong, see above; seed {plan.seed}")
+        say(f"FAIL: {len(found.problems)} things went wrong, see above; seed {plan.seed}")
         return False
-    _say("Every payment was charged as often as it should have been, and the ledger says what the book says.")
+    say("Every payment was charged as often as it should have been, and the ledger says what the book says.")
     return True
 
 
@@ -78,20 +75,21 @@ def _kill_services(chosen: argparse.Namespace) -> bool:
     plan = killed_services.Plan(
         rounds=chosen.rounds, seed=chosen.seed, seconds=chosen.rounds * _ROUND_S, is_careless=chosen.careless
     )
-    _say(f"{plan.rounds} rounds of kills in at most {plan.seconds:.0f} s; seed {plan.seed}")
+    say(f"{plan.rounds} rounds of kills in at most {plan.seconds:.0f} s; seed {plan.seed}")
     about = machine.describe()
-    found = killed_services.run(plan, _say)
+    say(machine.sentence(about))
+    found = killed_services.run(plan, say)
     together = kills_report.total(found)
     for problem in together.problems[:_SHOWN]:
-        _say(f"FAIL: {problem}")
+        say(f"FAIL: {problem}")
     told = json.dumps(kills_report.as_json(found, about, plan.seed))
-    _say(f"\n{kills_report.table(found)}\n\n{told}\n")
+    say(f"\n{kills_report.table(found)}\n\n{told}\n")
     if chosen.out is not None:
         chosen.out.write_text(told + "\n", "utf-8")
     if together.problems:
-        _say(f"FAIL: {len(together.problems)} things went wrong, see above; seed {plan.seed}")
+        say(f"FAIL: {len(together.problems)} things went wrong, see above; seed {plan.seed}")
         return False
-    _say(f"Nothing that was acknowledged was lost, and nothing was doubled; seed {plan.seed}.")
+    say(f"Nothing that was acknowledged was lost, and nothing was doubled; seed {plan.seed}.")
     return True
 
 
@@ -118,11 +116,6 @@ def _arguments() -> argparse.Namespace:
     if chosen.rounds < 5:
         parser.error("--rounds must be 5 or more")
     return chosen
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

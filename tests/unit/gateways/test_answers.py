@@ -105,35 +105,32 @@ def test_whatever_else_is_said_leaves_a_charge_unknown(status: int, body: bytes)
 
 
 def test_everything_that_is_said_of_a_decline_is_kept() -> None:
+    kept_as_it_is = {
+        "provider": "stripe",
+        "code": "insufficient_funds",
+        "message": "Your card has insufficient funds.",
+        "provider_advice": "try_again_later",
+        "network": "mastercard",
+        "network_code": "51",
+        "network_advice": "25",
+    }
     charged = charge(
         200,
         said(
             "declined",
             transaction_id="ch_3PqX",
-            provider="stripe",
-            code="insufficient_funds",
-            message="Your card has insufficient funds.",
-            provider_advice="try_again_later",
-            network="mastercard",
-            network_code="51",
-            network_advice="25",
             category="insufficient_funds",
             occurred_at="2027-01-04T09:30:02+01:00",
             something="new",
+            **kept_as_it_is,
         ),
     )
     assert charged == Charged(
         outcome=ChargeOutcome.DECLINED,
         provider_transaction_id="ch_3PqX",
-        provider="stripe",
-        code="insufficient_funds",
-        message="Your card has insufficient funds.",
-        provider_advice="try_again_later",
-        network="mastercard",
-        network_code="51",
-        network_advice="25",
         category=Category.INSUFFICIENT_FUNDS,
         occurred_at=datetime(2027, 1, 4, 8, 30, 2, tzinfo=UTC),
+        **kept_as_it_is,
     )
     assert Charged.from_record(json.loads(json.dumps(charged.as_record()))) == charged
     assert read_decline(charged.decline).category is Category.INSUFFICIENT_FUNDS

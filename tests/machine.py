@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import platform
 import sqlite3
+import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -30,6 +32,25 @@ def describe() -> dict[str, object]:
         "packages": {name: version(name) for name in _PACKAGES},
         "load_average_before": round(os.getloadavg()[0], 2),
     }
+
+
+def sentence(about: Mapping[str, object]) -> str:
+    """What `describe` found, and more if it is there: stands above a table of figures."""
+    versions = [f"Python {about['python']}", f"SQLite {about['sqlite']}"]
+    if "postgresql" in about:
+        versions.append(f"PostgreSQL {about['postgresql']}")
+    if "file_system" in about:
+        versions.append(str(about["file_system"] or "an unknown file system"))
+    return (
+        f"Measured {about['measured_at']} on {about['cores']} cores ({about['processor']}), {about['memory_gb']} GiB, "
+        f"{', '.join(versions)}; load before {about['load_average_before']}."
+    )
+
+
+def say(text: str) -> None:
+    """A line of the report, at once."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 def use_a_disk() -> Path:
