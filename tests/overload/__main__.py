@@ -1,5 +1,5 @@
 """`make overload`: more load than can be served, slow bodies, idle connections and a burst, on SQLite with one process
-and on PostgreSQL with one and with two; prints what was measured as the table that stands in docs/operations.md.
+and on PostgreSQL with one and with two; prints what was measured as the table that stands in docs/evidence.md.
 
 Everything stays on loopback and ends by itself. Exits with 1 when a promise did not hold: a notice lost or recorded
 twice, an answer that is no 2xx, 408 or 503 with `Retry-After` in the caller's dialect, a connection that ended with

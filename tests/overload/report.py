@@ -1,4 +1,4 @@
-"""The findings as the Markdown table of docs/operations.md, and as JSON for programs."""
+"""The findings as the Markdown table of docs/evidence.md, and as JSON for programs."""
 
 from __future__ import annotations
 

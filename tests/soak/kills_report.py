@@ -16,7 +16,7 @@ _NAMES = {"postgresql": "PostgreSQL", "sqlite": "SQLite"}
 
 
 def table(found: Sequence[Findings]) -> str:
-    """Markdown, as it stands in docs/operations.md."""
+    """Markdown, as it stands in docs/evidence.md."""
     heads = (*_HEADS, *_KILLS, *_VERDICTS)
     lines = [heads, ["---", *(["---:"] * (len(heads) - 1))]]
     lines += [_cells(_NAMES[one.setting.database], str(one.setting.processes), one) for one in found]

@@ -1,4 +1,4 @@
-"""What README.md and docs/operations.md say in tables, lists and links is what the code says."""
+"""What README.md and the documents beside it say in tables, lists and links is what the code says."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ from dunning_service.web.metrics import CHARGE_OUTCOMES, OUTCOMES, Metrics
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 OPERATIONS = ROOT / "docs" / "operations.md"
+DOCUMENTS = [README, *sorted((ROOT / "docs").glob("*.md"))]
 SOURCE = ROOT / "src" / "dunning_service"
 
 
@@ -243,10 +244,10 @@ def test_the_tree_names_every_package_and_module() -> None:
     assert named == there
 
 
-@pytest.mark.parametrize("document", [README, OPERATIONS], ids=lambda document: document.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
 def test_every_link_leads_somewhere(document: Path) -> None:
     text = document.read_text("utf-8")
-    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+    for target in re.findall(r"\]\((?!https?:)([^)\s]+)\)", text):
         path, _, anchor = target.partition("#")
         linked = (document.parent / path).resolve() if path else document
         assert linked.exists(), target
@@ -261,14 +262,14 @@ def _anchors(document: Path) -> set[str]:
 
 def test_every_make_target_that_is_mentioned_exists() -> None:
     makefile = (ROOT / "Makefile").read_text("utf-8")
-    for document in (README, OPERATIONS):
-        for target in re.findall(r"`make (\w+)", document.read_text("utf-8")):
+    for document in DOCUMENTS:
+        for target in re.findall(r"`make ([\w-]+)", document.read_text("utf-8")):
             assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
 
 
 def test_every_variable_that_is_mentioned_is_one_that_something_reads() -> None:
     known = {f"DUNNING_{name.upper()}" for name in Settings.model_fields}
     deployment = (ROOT / "docker-compose.yml").read_text("utf-8") + (ROOT / "tests" / "databases.py").read_text("utf-8")
-    for document in (README, OPERATIONS):
+    for document in DOCUMENTS:
         for name in set(re.findall(r"DUNNING_[A-Z_]+", document.read_text("utf-8"))):
             assert name in known or name in deployment, name
