@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from contract._subscriptions import created, failed_payments, get, use_gateway, use_sandbox
+from contract._subscriptions import created, failed_payments, get, send, told, use_gateway, use_sandbox
 from dunning_service.charging.claims import Claim, Share, claim_due, claim_of_first
 from dunning_service.charging.worker import Worker
 from dunning_service.gateways import Charged, ChargeOutcome, ChargeRequest, NotCharged, NotSent, OutcomeUnknown
@@ -66,7 +66,7 @@ async def test_a_late_success_is_recorded_though_another_has_given_the_attempt_u
     made = await a_due_payment(service)
     late = await claimed(service)
     service.clock.advance(LEASE + timedelta(seconds=1))
-    await service.client.post(f"/sub-api/v1/subscriptions/{made['id']}/terminate", headers=service.auth)
+    told(await send(service, "POST", f"/{made['id']}/terminate"))
     await service.app.state.services.charging.attempt(await claimed(service))  # looked up, not found, withheld
 
     still_held = replace(late, payment={**late.payment, "wake_at": service.clock() + LEASE})

@@ -16,6 +16,8 @@ from dunning_service.ledger.check import differences
 from dunning_service.providers import Category
 from running import NOON, RunningService
 
+_SOON_S = 20.0
+
 NO_MONEY = DECLINED[Category.INSUFFICIENT_FUNDS]
 
 
@@ -112,17 +114,20 @@ async def test_termination_waits_for_a_claim_and_does_not_undo_it(seller: Runnin
         with worker.write() as connection:
             claims = claim_due(connection, TOMORROW, limit=9, lease=timedelta(minutes=2))
             loop.call_soon_threadsafe(claimed.set)
-            asyncio.run_coroutine_threadsafe(may_commit.wait(), loop).result(20)
+            asyncio.run_coroutine_threadsafe(may_commit.wait(), loop).result(_SOON_S)
             return claims
 
-    holding = asyncio.create_task(asyncio.to_thread(hold))
-    await claimed.wait()
-    terminating = asyncio.create_task(terminate(seller, subscription))
-    await someone_waits(seller)
-    may_commit.set()
-    (found,) = await holding
-    await terminating
-    await worker.close()
+    try:
+        async with asyncio.timeout(_SOON_S):
+            holding = asyncio.create_task(asyncio.to_thread(hold))
+            await claimed.wait()
+            terminating = asyncio.create_task(terminate(seller, subscription))
+            await someone_waits(seller)
+            may_commit.set()
+            (found,) = await holding
+            await terminating
+    finally:
+        await worker.close()
     assert await statuses(seller, subscription) == ["Processing", "Cancelled"]
 
     await seller.app.state.services.charging.attempt(found)
@@ -141,8 +146,12 @@ async def someone_waits(service: RunningService) -> None:
     """Returns once a transaction waits for another; on SQLite, where one writes at a time, at once."""
     if service.database.is_sqlite:
         return
-    waiting = sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted")
-    while True:
-        async with service.database.read() as connection:
-            if (await connection.execute(waiting)).scalar_one():
-                return
+    waiting = sa.text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    async with asyncio.timeout(_SOON_S):
+        while True:
+            async with service.database.read() as connection:
+                if (await connection.execute(waiting)).scalar_one():
+                    return
+            await asyncio.sleep(0.01)

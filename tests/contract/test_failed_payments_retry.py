@@ -19,6 +19,7 @@ from contract._subscriptions import (
     created,
     get,
     send,
+    told,
     use_gateway,
     use_sandbox,
     work,
@@ -336,7 +337,7 @@ async def test_attempt_that_is_being_made_is_not_made_twice(service: RunningServ
 
 async def test_terminated_subscription_is_charged_no_more(seller: RunningService) -> None:
     number = await a_failure_of_ours(seller, EXPIRED)
-    await send(seller, "POST", f"/{(await read(seller, number))['subscription']}/terminate")
+    told(await send(seller, "POST", f"/{(await read(seller, number))['subscription']}/terminate"))
     assert "the subscription was terminated" in await refused(seller, number)
     await act(seller, number, "reopen")
     assert "the subscription was terminated" in await refused(seller, number)
@@ -347,7 +348,7 @@ async def test_termination_drops_what_was_asked_for(seller: RunningService) -> N
     await asked(seller, number)
     made = await charges(seller)
 
-    await send(seller, "POST", f"/{(await read(seller, number))['subscription']}/terminate")
+    told(await send(seller, "POST", f"/{(await read(seller, number))['subscription']}/terminate"))
 
     assert await work(seller, NOON + timedelta(days=99)) == 0
     assert await charges(seller) == made

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from standardwebhooks import Webhook
 
 from dunning_service.errors import ConfigurationError, Unavailable
-from dunning_service.gateways import ChargeOutcome, ChargeRequest, Gateway
+from dunning_service.gateways import ChargeOutcome, ChargeRequest, Gateway, OutcomeUnknown
 from dunning_service.gateways.models import SandboxChargeRow
 from dunning_service.gateways.registry import MerchantGateways, SandboxBook
 from dunning_service.gateways.sandbox import PAYS, TIMES_OUT_UNDONE
@@ -127,7 +127,7 @@ async def test_of_two_at_once_the_first_is_kept_and_told_to_both(service: Runnin
 async def test_a_time_out_is_one_in_every_process(service: RunningService) -> None:
     sandbox(service)
     found = await gateway(service)
-    with pytest.raises(Exception, match="did not answer in time"):
+    with pytest.raises(OutcomeUnknown, match="did not answer in time"):
         await found.charge("p:1", a_request(payment_method_id=TIMES_OUT_UNDONE))
     assert await found.lookup("p:1") is None
     charged = await found.charge("p:1", a_request(payment_method_id=TIMES_OUT_UNDONE))

@@ -72,7 +72,7 @@ def at_the_same_time(ledgers: Sequence[Ledger], shares: Sequence[Sequence[Sequen
     gate = threading.Barrier(len(ledgers))
 
     def commit_all(ledger: Ledger, batches: Sequence[Sequence[Work]]) -> list[Any]:
-        gate.wait()
+        gate.wait(timeout=30)
         return [result for batch in batches for result in ledger.committer.commit(batch, NOON)]
 
     with ThreadPoolExecutor(len(ledgers)) as threads:

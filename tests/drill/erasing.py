@@ -16,7 +16,7 @@ NAME = "erase a customer"
 _CUSTOMER = "cus_drill_kari"
 _EMAIL = "kari.drill@example.com"
 _TRACES = (_CUSTOMER, _EMAIL, "kari drill", "4799887766")
-_MONEY = ("id", "status", "amount_minor", "currency", "order_date", "attempts", "failed_attempts", "paid_minor")
+_MONEY = ("id", "status", "amount_minor", "currency", "order_date", "attempt_count", "failed_attempt_count")
 
 
 async def exercise(place: Place, before: int) -> Result:
@@ -33,6 +33,7 @@ async def exercise(place: Place, before: int) -> Result:
             statuses = await post_all(server.port, hers, at_once=4)
             result.promise(set(statuses) == {200}, f"her notices were answered {dict(statuses)}")
             money = _money(server.base_url, account, hers)
+            result.promise(len(money) == len(hers), f"the list has {len(money)} of her {len(hers)} payments")
             with result.timed(load, "`dunning customer erase`"):
                 who = ("--customer", _CUSTOMER, "--email", _EMAIL)
                 name = await operator.merchant_name()
@@ -63,7 +64,7 @@ def _money(base_url: str, account: Account, hers: list[Posted]) -> list[tuple[ob
     """What the list says her payments are worth."""
     names = {posted.payment for posted in hers}
     shown = [one for one in listed(base_url, account) if one["provider_payment_id"] in names]
-    return sorted(tuple(str(one.get(name)) for name in _MONEY) for one in shown)
+    return sorted(tuple(str(one[name]) for name in _MONEY) for one in shown)
 
 
 def _traces(url: str) -> list[str]:

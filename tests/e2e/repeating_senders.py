@@ -7,7 +7,7 @@ import itertools
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 
 from e2e.sender_book import Life, a_life
 from e2e.senders import Account, Answer, HungUpError, Line
@@ -46,9 +46,11 @@ class Senders:
 
     async def some_acknowledged(self) -> None:
         """Returns when as many things as there are connections were acknowledged, or it takes too long."""
-        with suppress(TimeoutError):
+        try:
             async with asyncio.timeout(_AGAIN_WITHIN_S):
                 await self._has_begun.wait()
+        except TimeoutError:
+            self.problems.append(f"too little was acknowledged within {_AGAIN_WITHIN_S:.0f} s")
 
     async def tell_of_new_ones(self) -> None:
         async with asyncio.TaskGroup() as group:

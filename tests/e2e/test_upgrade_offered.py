@@ -3,9 +3,9 @@ same."""
 
 from __future__ import annotations
 
-import json
 import socket
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
@@ -60,26 +60,26 @@ def account_and_server(sqlite_databases: SqliteDatabases) -> Iterator[tuple[Acco
     account = open_account(url)
     with serving(url) as server:
         yield account, server
+    sqlite_databases.drop(url)
 
 
 def test_nothing_of_what_it_sends_is_lost(account_and_server: tuple[Account, ServerProcess]) -> None:
     account, server = account_and_server
-    connection = Connection(server)
-    signed, posted = a_maple_notice(account, "txn_1"), a_goodparty_notice(account, "in_2")
-    length = {"Content-Length": str(len(signed.body))}
-    half = len(signed.body) // 2
-    body = signed.body[:half], signed.body[half:]
-    assert connection.send("POST", signed.path, signed.headers | OFFER | length, *body) == 200
+    with closing(Connection(server)) as connection:
+        signed, posted = a_maple_notice(account, "txn_1"), a_goodparty_notice(account, "in_2")
+        length = {"Content-Length": str(len(signed.body))}
+        half = len(signed.body) // 2
+        body = signed.body[:half], signed.body[half:]
+        assert connection.send("POST", signed.path, signed.headers | OFFER | length, *body) == 200
 
-    chunks = [b"%x\r\n%b\r\n" % (len(piece), piece) for piece in (posted.body[:100], posted.body[100:])]
-    chunked = posted.headers | {"Content-Type": "application/json", "Transfer-Encoding": "chunked"}
-    assert connection.send("POST", posted.path, chunked | OFFER, *chunks, b"0\r\n\r\n") == 200
+        chunks = [b"%x\r\n%b\r\n" % (len(piece), piece) for piece in (posted.body[:100], posted.body[100:])]
+        chunked = posted.headers | {"Content-Type": "application/json", "Transfer-Encoding": "chunked"}
+        assert connection.send("POST", posted.path, chunked | OFFER, *chunks, b"0\r\n\r\n") == 200
 
-    for headers in (account.auth | OFFER, account.auth, account.auth | OFFER):
-        assert connection.send("GET", "/api/v1/failed-payments", headers) == 200
-    refused = connection.send("POST", signed.path, {**signed.headers, **OFFER, "Content-Length": "2"}, b"{}")
-    assert refused == 401
-    connection.close()
+        for headers in (account.auth | OFFER, account.auth, account.auth | OFFER):
+            assert connection.send("GET", "/api/v1/failed-payments", headers) == 200
+        refused = connection.send("POST", signed.path, {**signed.headers, **OFFER, "Content-Length": "2"}, b"{}")
+        assert refused == 401
     assert {payment["provider_payment_id"] for payment in listed(server.base_url, account)} == {
         signed.payment,
         posted.payment,
@@ -94,14 +94,13 @@ def test_what_is_sent_behind_it_is_answered_in_order(
     posted = a_goodparty_notice(account, "in_1", InvoiceId="in_behind")
     offer = f"Connection: upgrade\r\nUpgrade: {offered}\r\n"
     token = f"Authorization: Bearer {account.token}\r\n"
-    connection = Connection(server)
-    body = json.dumps(json.loads(posted.body)).encode()
-    connection.send_at_once(
-        f"GET /healthz HTTP/1.1\r\nHost: a\r\n{offer}\r\n".encode(),
-        f"POST {posted.path} HTTP/1.1\r\nHost: a\r\n{offer}{token}Content-Type: application/json\r\n"
-        f"Content-Length: {len(body)}\r\n\r\n".encode()
-        + body,
-        f"GET /nowhere HTTP/1.1\r\nHost: a\r\n{offer}\r\n".encode(),
-    )
-    assert [connection.answer() for _ in range(3)] == [200, 200, 404]
-    connection.close()
+    with closing(Connection(server)) as connection:
+        body = posted.body
+        connection.send_at_once(
+            f"GET /healthz HTTP/1.1\r\nHost: a\r\n{offer}\r\n".encode(),
+            f"POST {posted.path} HTTP/1.1\r\nHost: a\r\n{offer}{token}Content-Type: application/json\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n".encode()
+            + body,
+            f"GET /nowhere HTTP/1.1\r\nHost: a\r\n{offer}\r\n".encode(),
+        )
+        assert [connection.answer() for _ in range(3)] == [200, 200, 404]

@@ -11,6 +11,7 @@ from databases import PostgresDatabases, SqliteDatabases
 from fuzz.tally import Tally
 
 BOTH = os.environ.get("FUZZ_DATABASES", "one") == "both"
+"""In `make fuzz`, where chance decides what is sent; `make test` sends the same each time."""
 """`make fuzz` attacks on both kinds of database, half of the examples on each; `make test` on one of them."""
 
 KINDS = ["sqlite", "postgresql"]

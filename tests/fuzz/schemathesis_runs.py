@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from fuzz.conftest import BOTH
 from fuzz.target import SOON_S, Target
 
 _TESTS = Path(__file__).parents[1]
@@ -18,6 +19,10 @@ SECRETS = "FUZZ_SECRETS"
 Known = Mapping[str, Sequence[object]]
 Places = Mapping[str, Mapping[str, str]]
 """Under which addresses, as regular expressions with OpenAPI's braces, which parameter is taken from which list."""
+
+
+_CHANCE = ("--generation-database", "none") if BOTH else ("--generation-deterministic",)
+"""To keep what was tried takes as long again as to try it."""
 
 
 def run(
@@ -42,7 +47,7 @@ def run(
             *("--header", f"Authorization: Bearer {attacked.account.token}"),
             *("--checks", ",".join(checks)),
             *("--request-timeout", "10", "--max-response-time", str(SOON_S)),
-            *("--generation-database", "none"),  # to keep what was tried takes as long again as to try it
+            *_CHANCE,
             "--no-color",
             *arguments,
         ],

@@ -14,10 +14,6 @@ import httpx
 
 from contract._payment_records import OUTCOMES, RECORDS, REPORT, a_payment, a_refund, encoded
 from contract._subscriptions import a_request
-from dunning_service.clock import utc_now
-from dunning_service.db import Database, database_url
-from dunning_service.gateways.service import choose_sandbox
-from dunning_service.merchants.service import list_merchants
 from e2e.processes import HOST, ServerProcess, serving
 from e2e.senders import Account, a_goodparty_notice, a_maple_notice, complaints, open_account
 from fuzz.tally import Tally, crashes
@@ -130,7 +126,6 @@ def target(url: str, tally: Tally) -> Iterator[Target]:
     """A service on this database. At the end nothing unexpected may have happened in it: no crash, nothing secret in
     its log, and a ledger that adds up."""
     account = open_account(url)
-    _charge_in_the_sandbox(url, account)
     with serving(url, log_level="debug") as server:
         found = Target(server, account, url, seeded(server.base_url, account))
         yield found
@@ -141,14 +136,6 @@ def target(url: str, tally: Tally) -> Iterator[Target]:
     assert crashes(log) == []
     assert [secret for secret in found.secrets if secret in log] == []
     assert complaints(url) == []
-
-
-def _charge_in_the_sandbox(url: str, account: Account) -> None:
-    database = Database(database_url(url))
-    with database.write() as connection:
-        (merchant,) = [one for one in list_merchants(connection) if one.id == account.merchant_id]
-        choose_sandbox(connection, merchant, now=utc_now())
-    database.write_engine.dispose()
 
 
 def seeded(address: str, account: Account, each: int = 4) -> dict[str, list[str]]:

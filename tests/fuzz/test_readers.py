@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import fields
 from datetime import timedelta
 from typing import Any
@@ -29,6 +29,7 @@ from dunning_service.providers._json import read_json
 from dunning_service.providers.goodparty import DepositMoneyRequest, PaymentIntentFailed, read_request
 from dunning_service.subscriptions.parameters import MerchantTerms, read_new_subscription
 from dunning_service.subscriptions.requests import _canonical
+from fuzz.conftest import BOTH
 from fuzz.hostile import hostile_values
 from fuzz.near_real import content_types, near_forms, near_json, near_xml
 from fuzz.tally import EXAMPLES, Tally
@@ -40,16 +41,10 @@ SOON_S = 1.0
 fuzzed = settings(
     max_examples=EXAMPLES,
     deadline=None,
+    derandomize=not BOTH,
+    database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture],
 )
-
-
-@pytest.fixture(scope="module")
-def tally() -> Iterator[Tally]:
-    """Of what was read, and what was refused."""
-    tally = Tally()
-    yield tally
-    tally.close()
 
 
 def read(tally: Tally, what: str, reader: Callable[[], Any], *refusals: type[Exception]) -> Any:

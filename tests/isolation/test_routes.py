@@ -157,7 +157,7 @@ def _sent(request: Asked) -> str:
 
 
 def _require_no_marks(answer: httpx.Response, sent: str, world: World) -> None:
-    said = f"{answer.headers} {answer.text}"
+    said = f"{answer.headers.multi_items()} {answer.text}"
     assert [mark for mark in world.marks if mark in said and mark not in sent] == [], answer.text
 
 

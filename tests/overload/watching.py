@@ -24,9 +24,6 @@ class Watched:
     def look(self) -> None:
         self.peak_mb = max([self.peak_mb, *(_resident_mb(pid) for pid in self._processes())])
 
-    def now_mb(self) -> float:
-        return max(_resident_mb(pid) for pid in self._processes())
-
     def processor_s(self) -> float:
         """Processor time that all of them have used so far."""
         return sum(_processor_s(pid) for pid in self._processes())

@@ -44,7 +44,7 @@ def test_the_migrations_are_found_from_any_folder(tmp_path: Path, monkeypatch) -
     monkeypatch.chdir(tmp_path)
     folder = migrations_folder()
     assert folder == ROOT / "migrations"
-    assert (folder / "versions" / f"{head_revision()}_the_ledger.py").exists() or head_revision() > "0001"
+    assert len(list((folder / "versions").glob(f"{head_revision()}_*.py"))) == 1
 
 
 def test_the_command_is_installed_by_name() -> None:
