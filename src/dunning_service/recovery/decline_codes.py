@@ -1,7 +1,7 @@
 """What the decline codes of payment providers and card networks mean, in the ledger's own words.
 
 The table `decline_codes.csv` beside this file is the source; MAPPING_VERSION is recorded with each attempt, so that it
-can be told later by which edition a code was read.
+can be told later by which edition a code was read. Its columns `meaning` and `hard_or_soft` are for people only.
 """
 
 from __future__ import annotations
@@ -19,13 +19,6 @@ from typing import Final
 from dunning_service.providers import Category
 
 
-class Hardness(StrEnum):
-    """Whether the same request could ever succeed (soft) or something has to change first (hard)."""
-
-    HARD = "hard"
-    SOFT = "soft"
-
-
 class RetryRule(StrEnum):
     """Whether the *same* payment method may be tried again."""
 
@@ -41,65 +34,59 @@ class DeclineMeaning:
     """One code, understood."""
 
     category: Category
-    hard_or_soft: Hardness
     retry: RetryRule
     is_known: bool
     """False when the table does not have the code."""
-    words: str = ""
-    """What its sender means by it, in a few words; empty when it is not known."""
 
 
-UNKNOWN: Final = DeclineMeaning(Category.UNKNOWN, Hardness.SOFT, RetryRule.LATER, is_known=False)
+UNKNOWN: Final = DeclineMeaning(Category.UNKNOWN, RetryRule.LATER, is_known=False)
 
-_CUSTOMER = (Hardness.HARD, RetryRule.AFTER_CUSTOMER_ACTION)
-_CUSTOMER_SOFT = (Hardness.SOFT, RetryRule.AFTER_CUSTOMER_ACTION)
-_MERCHANT = (Hardness.SOFT, RetryRule.AFTER_MERCHANT_FIX)
-_NEVER = (Hardness.HARD, RetryRule.NEVER)
-_LATER = (Hardness.SOFT, RetryRule.LATER)
+_CUSTOMER = RetryRule.AFTER_CUSTOMER_ACTION
+_MERCHANT = RetryRule.AFTER_MERCHANT_FIX
+_NEVER = RetryRule.NEVER
+_LATER = RetryRule.LATER
 
-_CATEGORIES: Final[Mapping[Category, tuple[Hardness, RetryRule, str]]] = {
-    Category.INSUFFICIENT_FUNDS: (*_LATER, "not enough money on the account"),
-    Category.LIMIT_EXCEEDED: (*_LATER, "a limit of the card or account is reached"),
-    Category.EXPIRED_CARD: (*_CUSTOMER, "the card has expired"),
-    Category.LOST_STOLEN: (*_NEVER, "the card is reported lost or stolen"),
-    Category.INVALID_ACCOUNT: (*_NEVER, "the account is closed or does not exist"),
-    Category.INVALID_CARD_DETAILS: (*_CUSTOMER, "the details of the card are wrong"),
-    Category.CVC_OR_PIN: (*_CUSTOMER_SOFT, "the security code or PIN is wrong or missing"),
-    Category.DO_NOT_HONOR: (*_LATER, "the bank refused without giving a reason (do not honor)"),
-    Category.GENERIC_DECLINE: (*_LATER, "the payment was refused without a particular reason"),
-    Category.CALL_ISSUER: (*_CUSTOMER_SOFT, "the customer has to call the bank"),
+_CATEGORIES: Final[Mapping[Category, tuple[RetryRule, str]]] = {
+    Category.INSUFFICIENT_FUNDS: (_LATER, "not enough money on the account"),
+    Category.LIMIT_EXCEEDED: (_LATER, "a limit of the card or account is reached"),
+    Category.EXPIRED_CARD: (_CUSTOMER, "the card has expired"),
+    Category.LOST_STOLEN: (_NEVER, "the card is reported lost or stolen"),
+    Category.INVALID_ACCOUNT: (_NEVER, "the account is closed or does not exist"),
+    Category.INVALID_CARD_DETAILS: (_CUSTOMER, "the details of the card are wrong"),
+    Category.CVC_OR_PIN: (_CUSTOMER, "the security code or PIN is wrong or missing"),
+    Category.DO_NOT_HONOR: (_LATER, "the bank refused without giving a reason (do not honor)"),
+    Category.GENERIC_DECLINE: (_LATER, "the payment was refused without a particular reason"),
+    Category.CALL_ISSUER: (_CUSTOMER, "the customer has to call the bank"),
     Category.AUTHENTICATION_REQUIRED: (
-        Hardness.SOFT,
         RetryRule.AFTER_AUTHENTICATION,
         "the bank wants the customer to authenticate",
     ),
-    Category.PROCESSING_ERROR: (*_LATER, "a technical error on the way to the bank"),
-    Category.ISSUER_UNAVAILABLE: (*_LATER, "the bank could not be reached"),
-    Category.TRY_LATER: (*_LATER, "the bank asks to try again later"),
-    Category.FRAUD: (*_NEVER, "suspicion of fraud"),
-    Category.RESTRICTED: (*_CUSTOMER, "the card or account is blocked or restricted"),
-    Category.NOT_PERMITTED: (*_CUSTOMER, "the card or account does not allow this kind of payment"),
-    Category.AUTHORIZATION_REVOKED: (*_NEVER, "the customer has withdrawn the permission to charge"),
-    Category.RETRY_BLOCKED: (*_NEVER, "the bank or the network forbids another try"),
-    Category.DUPLICATE: (*_MERCHANT, "it was taken for a duplicate of another payment"),
-    Category.MERCHANT_CONFIG: (*_MERCHANT, "the merchant's set-up or request is wrong"),
-    Category.ACCOUNT_UPDATED: (*_CUSTOMER_SOFT, "the account has new details that have to be asked for"),
-    Category.CUSTOMER_CANCELLED: (*_CUSTOMER_SOFT, "the customer broke the payment off"),
-    Category.UNKNOWN: (*_LATER, "the reason is not known"),
+    Category.PROCESSING_ERROR: (_LATER, "a technical error on the way to the bank"),
+    Category.ISSUER_UNAVAILABLE: (_LATER, "the bank could not be reached"),
+    Category.TRY_LATER: (_LATER, "the bank asks to try again later"),
+    Category.FRAUD: (_NEVER, "suspicion of fraud"),
+    Category.RESTRICTED: (_CUSTOMER, "the card or account is blocked or restricted"),
+    Category.NOT_PERMITTED: (_CUSTOMER, "the card or account does not allow this kind of payment"),
+    Category.AUTHORIZATION_REVOKED: (_NEVER, "the customer has withdrawn the permission to charge"),
+    Category.RETRY_BLOCKED: (_NEVER, "the bank or the network forbids another try"),
+    Category.DUPLICATE: (_MERCHANT, "it was taken for a duplicate of another payment"),
+    Category.MERCHANT_CONFIG: (_MERCHANT, "the merchant's set-up or request is wrong"),
+    Category.ACCOUNT_UPDATED: (_CUSTOMER, "the account has new details that have to be asked for"),
+    Category.CUSTOMER_CANCELLED: (_CUSTOMER, "the customer broke the payment off"),
+    Category.UNKNOWN: (_LATER, "the reason is not known"),
 }
 
 
 def category_words(category: Category) -> str:
     """The category as a person would say it."""
-    return _CATEGORIES[category][2]
+    return _CATEGORIES[category][1]
 
 
 def meaning_of(category: Category) -> DeclineMeaning:
     """What is to be done about a category that was stated without a code, or in our own words."""
-    hardness, retry, words = _CATEGORIES[category]
     if category is Category.UNKNOWN:
         return UNKNOWN
-    return DeclineMeaning(category, hardness, retry, is_known=True, words=words)
+    return DeclineMeaning(category, _CATEGORIES[category][0], is_known=True)
 
 
 def normalise(provider: str | None, code: str | None) -> DeclineMeaning:
@@ -172,13 +159,7 @@ def _load() -> tuple[str, dict[tuple[str, str], DeclineMeaning], dict[str, _Tabl
     rows: dict[tuple[str, str], DeclineMeaning] = {}
     tables: dict[str, _Table] = {}
     for row in csv.DictReader(io.StringIO(text)):
-        meaning = DeclineMeaning(
-            Category(row["category"]),
-            Hardness(row["hard_or_soft"]),
-            RetryRule(row["retry"]),
-            is_known=True,
-            words=row["meaning"],
-        )
+        meaning = DeclineMeaning(Category(row["category"]), RetryRule(row["retry"]), is_known=True)
         rows[row["provider"], row["code"]] = meaning
         tables.setdefault(row["provider"], _Table()).add(row["code"], meaning)
     return hashlib.sha256(text.encode()).hexdigest()[:12], rows, tables

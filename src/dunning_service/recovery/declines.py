@@ -12,7 +12,6 @@ from dunning_service.providers import Category
 from dunning_service.recovery.decline_codes import (
     UNKNOWN,
     DeclineMeaning,
-    Hardness,
     RetryRule,
     category_words,
     meaning_of,
@@ -75,7 +74,6 @@ class Reading:
     """What a decline comes to when all its codes are read together."""
 
     category: Category
-    hard_or_soft: Hardness
     retry: RetryRule
     is_known: bool
     """False when no code that came is known."""
@@ -133,7 +131,6 @@ def read_decline(decline: Decline) -> Reading:
         because = f"the code {unmapped[-1]} is not a known one" if unmapped else "no reason was given"
         return Reading(
             category=meaning.category,
-            hard_or_soft=meaning.hard_or_soft,
             retry=meaning.retry,
             is_known=False,
             because=because,
@@ -145,7 +142,6 @@ def read_decline(decline: Decline) -> Reading:
     tells_enough = reason.meaning.retry is decisive.meaning.retry is not RetryRule.NEVER
     return Reading(
         category=reason.meaning.category,
-        hard_or_soft=decisive.meaning.hard_or_soft,
         retry=decisive.meaning.retry,
         is_known=True,
         because=(reason if tells_enough else decisive).because,

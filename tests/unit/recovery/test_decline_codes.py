@@ -10,7 +10,6 @@ from dunning_service.providers import Category
 from dunning_service.recovery.decline_codes import (
     MAPPING_VERSION,
     UNKNOWN,
-    Hardness,
     RetryRule,
     all_codes,
     category_words,
@@ -53,7 +52,6 @@ def test_every_code_is_found_as_it_is_written() -> None:
 def test_a_code_is_known_however_it_is_spelled(provider: str | None, code: str) -> None:
     meaning = normalise(provider, code)
     assert meaning.category is Category.INSUFFICIENT_FUNDS
-    assert meaning.hard_or_soft is Hardness.SOFT
     assert meaning.retry is RetryRule.LATER
     assert meaning.is_known
 
