@@ -16,9 +16,10 @@ from contract._subscriptions import FIRST_RETRY, charges, created, send, use_gat
 from dunning_service.charging.claims import claim_due
 from dunning_service.failed_payments.schemas import FailedPaymentDetail, FailedPaymentPage
 from dunning_service.gateways import Charged, ChargeRequest, OutcomeUnknown
-from dunning_service.gateways.sandbox import DECLINED, FAILS_TWICE_THEN_PAYS, BookInMemory, Sandbox
+from dunning_service.gateways.sandbox import DECLINED, FAILS_TWICE_THEN_PAYS, Sandbox
 from dunning_service.providers import Category
 from running import NOON, RunningService
+from sandbox_book import BookInMemory
 
 PATH = "/api/v1/failed-payments"
 NO_MONEY = DECLINED[Category.INSUFFICIENT_FUNDS]

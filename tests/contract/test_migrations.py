@@ -19,7 +19,7 @@ import dunning_service.merchants.models  # noqa: F401  (both fill Base.metadata)
 from building import NOON, a_decision, a_failure, a_notice, a_receipt
 from databases import ROOT
 from dunning_service.db import Base, create_write_engine, database_url
-from dunning_service.failed_payments.names import NAMES, TRIGRAMS
+from dunning_service.failed_payments.names import NAMES
 from dunning_service.ledger.check import differences
 from dunning_service.ledger.counting import uncounted_days
 from dunning_service.ledger.models import BlockCountRow, IdempotencyRow, PaymentRow
@@ -30,6 +30,8 @@ from dunning_service.merchants.keyring import Keyring
 from dunning_service.migrating import head_revision
 from ledgers import Ledger
 from running import SECRET_KEY
+
+TRIGRAMS = "ix_payments_name_trigrams"  # finds names on PostgreSQL, where the server offers it
 
 NOT_BY_MERCHANT = {"merchants", "number_blocks", "alembic_version"}
 FOUND_BEFORE_THE_MERCHANT_IS_KNOWN = {

@@ -81,10 +81,10 @@ def test_without_the_money_a_decision_goes_before_the_newest_attempt(
 def test_every_decision_applies_somewhere_and_never_where_it_would_change_nothing() -> None:
     results = {INVOICE: Status.INVOICED, COLLECT: Status.DEBT_COLLECTION, MARK_PAID: Status.PAID}
     results |= {CANCEL: Status.CANCELLED, REOPEN: Status.FAILED}
-    assert set(APPLIES_TO) == {*results, RETRY} == set(Verb)
+    assert set(APPLIES_TO) == set(results) == set(Verb) - {RETRY}
     for verb, statuses in APPLIES_TO.items():
         assert statuses
-        assert verb is RETRY or results[verb] not in statuses
+        assert results[verb] not in statuses
 
 
 def test_from_every_status_something_can_be_decided() -> None:

@@ -17,8 +17,6 @@ from dunning_service.ledger.models import PaymentRow
 
 NAMES = "payment_names"
 """The table of SQLite; those that FTS5 keeps for it begin with its name."""
-TRIGRAMS = "ix_payments_name_trigrams"
-"""The index of PostgreSQL."""
 
 _LEAST = 3
 _MOST = 2_000

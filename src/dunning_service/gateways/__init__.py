@@ -1,12 +1,10 @@
 """Ways to charge, one file each: the sandbox, and the merchant's own endpoint over HTTP."""
 
 from dunning_service.gateways._base import (
-    MAX_KEY,
     Charged,
     ChargeOutcome,
     ChargeRequest,
     Gateway,
-    GatewayError,
     NotCharged,
     NotSent,
     OutcomeUnknown,
@@ -14,17 +12,14 @@ from dunning_service.gateways._base import (
 )
 from dunning_service.gateways._network import NetworkRules
 from dunning_service.gateways.http import HttpGateway, new_signing_secret
-from dunning_service.gateways.sandbox import BookInMemory, ChargeBook, Sandbox
+from dunning_service.gateways.sandbox import ChargeBook, Sandbox
 
 __all__ = [
-    "MAX_KEY",
-    "BookInMemory",
     "ChargeBook",
     "ChargeOutcome",
     "ChargeRequest",
     "Charged",
     "Gateway",
-    "GatewayError",
     "HttpGateway",
     "NetworkRules",
     "NotCharged",

@@ -197,10 +197,6 @@ class Book:
         """A revision that names another payer, whose failures need not be in the book."""
         self._revisions.setdefault((payer[0], payer[1], receipt.provider_receipt_id), []).append(receipt)
 
-    def receipts_of(self, payer: PayerKey) -> Sequence[Receipt]:
-        """The receipts that name this payer."""
-        return self._receipts.get(payer, ())
-
     def rename_payers(self, names: Mapping[PayerKey, PayerKey]) -> None:
         """The receipts of each payer are those of another name's. Whose payments are whose `regroup` says then."""
         for payer, name in names.items():

@@ -42,16 +42,15 @@ APPLIES_TO: dict[Verb, frozenset[Status]] = {
     Verb.MARK_PAID: frozenset({Status.FAILED, Status.INVOICED, Status.DEBT_COLLECTION}),
     Verb.CANCEL: frozenset({Status.FAILED, Status.INVOICED, Status.DEBT_COLLECTION}),
     Verb.REOPEN: frozenset({Status.INVOICED, Status.DEBT_COLLECTION, Status.PAID, Status.CANCELLED}),
-    Verb.RETRY: frozenset({Status.FAILED}),
 }
-"""The statuses from which each decision makes sense."""
+"""The statuses from which each decision makes sense. Asking for another try is none of them."""
 
 
 def decided_status(verbs: Iterable[Verb]) -> Status | None:
     """What decisions, oldest first, come to; None when none of them applies. One that does not apply is skipped."""
     decided: Status | None = None
     for verb in verbs:
-        if verb in _RESULT and (decided or Status.FAILED) in APPLIES_TO[verb]:
+        if (decided or Status.FAILED) in APPLIES_TO.get(verb, ()):
             decided = _RESULT[verb]
     return decided
 

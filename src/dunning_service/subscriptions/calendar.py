@@ -12,7 +12,6 @@ moment that was agreed.
 from __future__ import annotations
 
 from calendar import monthrange
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -51,11 +50,6 @@ def due_at(anchor: datetime, unit: FrequencyUnit, every: int, number: int, zone:
         return _moment(wall, zone)
     except (OverflowError, ValueError):
         raise NoSuchDate(f"payment {number} would fall due outside the years 1 to 9999") from None
-
-
-def due_times(anchor: datetime, unit: FrequencyUnit, every: int, count: int, zone: ZoneInfo) -> Iterator[datetime]:
-    """The first `count` due times, in order."""
-    return (due_at(anchor, unit, every, number, zone) for number in range(1, count + 1))
 
 
 def require_step(unit: FrequencyUnit, every: int) -> None:

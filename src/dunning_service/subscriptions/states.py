@@ -48,11 +48,6 @@ class SubscriptionStatus(Numbered):
     PAUSED = 4
     TERMINATED = 5
 
-    @property
-    def is_final(self) -> bool:
-        """True when none of its payments will be charged any more."""
-        return self in (SubscriptionStatus.COMPLETED, SubscriptionStatus.FAILED, SubscriptionStatus.TERMINATED)
-
 
 class PaymentStatus(Numbered):
     """What has become of one payment of a subscription."""
@@ -74,11 +69,6 @@ class AttemptStatus(Numbered):
     """The try itself went wrong: the method was not asked, or did not decide."""
     UNKNOWN = 5
     """Nobody knows yet whether the money moved."""
-
-    @property
-    def is_final(self) -> bool:
-        """True when it is known whether the money moved."""
-        return self in (AttemptStatus.SUCCEEDED, AttemptStatus.DECLINED, AttemptStatus.ERROR)
 
 
 class SourceType(Numbered):

@@ -8,10 +8,11 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from dunning_service.gateways import BookInMemory, ChargeOutcome, OutcomeUnknown, Sandbox, sandbox
+from dunning_service.gateways import ChargeOutcome, OutcomeUnknown, Sandbox, sandbox
 from dunning_service.providers import Category
 from dunning_service.recovery.decline_codes import RetryRule
 from dunning_service.recovery.declines import read_decline
+from sandbox_book import BookInMemory
 from unit.gateways._endpoint import KEY, NOW, a_request
 
 READINGS = {

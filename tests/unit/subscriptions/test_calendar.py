@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from dunning_service.subscriptions.calendar import MAX_EVERY, NoSuchDate, due_at, due_times
+from dunning_service.subscriptions.calendar import MAX_EVERY, NoSuchDate, due_at
 from dunning_service.subscriptions.states import FrequencyUnit
 
 DAY, WEEK, MONTH = FrequencyUnit.DAY, FrequencyUnit.WEEK, FrequencyUnit.MONTH
@@ -18,7 +18,7 @@ UTC_ZONE = ZoneInfo("UTC")
 
 
 def local_times(anchor: str, unit: FrequencyUnit, every: int, count: int, zone: ZoneInfo) -> list[str]:
-    times = due_times(datetime.fromisoformat(anchor), unit, every, count, zone)
+    times = (due_at(datetime.fromisoformat(anchor), unit, every, number, zone) for number in range(1, count + 1))
     return [moment.astimezone(zone).isoformat(timespec="minutes") for moment in times]
 
 
