@@ -7,9 +7,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from building import NOON
 from dunning_service.db import Database, database_url
+from dunning_service.ledger.check import differences
 from dunning_service.ledger.commit import Committer
 from dunning_service.ledger.models import ActionRow, AttemptRow, DailyCountRow, DeliveryRow, PaymentRow, ReceiptRow
+from dunning_service.merchants import service as merchants
+from dunning_service.merchants.directory import MerchantView
 
 Facts = dict[str, set[tuple[Any, ...]]]
 
@@ -17,6 +21,12 @@ _merchants = itertools.count(1)
 
 _ARRIVAL = {"received_at", "last_received_at", "times_received", "created_at", "updated_at", "delivery_digest"}
 _SURROGATE = {"merchant_id", "id", "payment_id", "number", "resolved"}
+
+
+def complaints(database: Database, merchant_id: int | None = None) -> list[str]:
+    """What `dunning ledger check` has to say; nothing when all adds up."""
+    with database.read_blocking() as connection:
+        return list(differences(connection, merchant_id))
 
 
 class Ledger:
@@ -27,7 +37,22 @@ class Ledger:
         self.committer = Committer(self.database)
 
     def new_merchant(self) -> int:
+        """A number only: the ledger itself asks for no more."""
         return next(_merchants)
+
+    def add_merchant(self, name: str | None = None, time_zone: str = "UTC") -> MerchantView:
+        """One that the database knows, which the check, the lists and whatever else reads merchants need."""
+        with self.database.write() as connection:
+            return merchants.add_merchant(
+                connection,
+                name=name or f"merchant {self.new_merchant()}",
+                default_currency=None,
+                time_zone=time_zone,
+                now=NOON,
+            )
+
+    def complaints(self, merchant_id: int | None = None) -> list[str]:
+        return complaints(self.database, merchant_id)
 
     def rows(self, model: Any, merchant_id: int) -> list[dict[str, Any]]:
         with self.database.write() as connection:

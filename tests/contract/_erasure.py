@@ -14,7 +14,6 @@ from contract._webhooks import an_event
 from contract._webhooks import post as post_webhook
 from dunning_service.failed_payments.names import NAMES
 from dunning_service.gateways.sandbox import DECLINED, PAYS
-from dunning_service.ledger.check import differences
 from dunning_service.ledger.models import PaymentRow
 from dunning_service.merchants.directory import MerchantView
 from dunning_service.providers import Category
@@ -198,8 +197,3 @@ async def summary(service: RunningService) -> Any:
     response = await service.client.get("/api/v1/failed-payments/summary", headers=service.auth)
     assert response.status_code == 200, response.text
     return response.json()
-
-
-def complaints(service: RunningService) -> list[str]:
-    with service.database.write() as connection:
-        return list(differences(connection))

@@ -19,7 +19,6 @@ from contract._erasure import (
     Kari,
     a_failure_of_kari,
     a_maple_failure_of_kari,
-    complaints,
     everything,
     money,
     summary,
@@ -37,7 +36,7 @@ from dunning_service.intake.replay import replayed_notice
 from dunning_service.ledger.commit import Committer
 from dunning_service.ledger.models import AttemptRow, DeliveryRow, PaymentRow
 from dunning_service.ledger.work import ERASED, Erasure, ErasureDone, NoticeRecorded
-from ledgers import Ledger
+from ledgers import Ledger, complaints
 from running import NOON, RunningService
 
 WHO = Person.named([KARI, KARI_AT_ARISE], [EMAIL])
@@ -67,7 +66,7 @@ async def test_nothing_of_the_customer_is_left_and_no_money_moves(seller: Runnin
     assert [word for word in PERSONAL if word in text] == []
     assert money(seller, seller.merchant) == before
     assert await summary(seller) == summed
-    assert complaints(seller) == []
+    assert complaints(seller.database) == []
     assert (erased.payments, erased.receipts, erased.subscriptions) == (6, 2, 2)
     assert erased.actions > 0
     assert erased.answers > 0
@@ -130,7 +129,7 @@ async def test_a_repeat_brings_nothing_back(seller: RunningService) -> None:
     text = everything(seller)
     assert [word for word in PERSONAL if word in text] == []
     assert money(seller, seller.merchant) == before
-    assert complaints(seller) == []
+    assert complaints(seller.database) == []
 
 
 async def test_what_was_never_understood_is_not_read_when_it_comes_again(
@@ -218,7 +217,7 @@ async def test_nobody_is_charged_for_an_erased_subscription(seller: RunningServi
     assert await work(seller, seller.clock() + timedelta(days=40)) == 1  # for the one who was not erased
     assert await charges(seller) == made + 1
     assert "kari" not in everything(seller)
-    assert complaints(seller) == []
+    assert complaints(seller.database) == []
 
 
 async def test_payments_of_one_payer_are_erased_together_whatever_names_them(service: RunningService) -> None:
@@ -231,7 +230,7 @@ async def test_payments_of_one_payer_are_erased_together_whatever_names_them(ser
     assert erase(service, Person.named([], [EMAIL])).payments == 2
     assert money(service, service.merchant) == before
     assert "other@example.com" not in everything(service)
-    assert complaints(service) == []
+    assert complaints(service.database) == []
 
 
 async def test_an_address_is_found_in_any_case_and_in_an_older_attempt(service: RunningService) -> None:
@@ -283,7 +282,7 @@ async def test_payments_that_come_while_somebody_erases_are_erased_too(
     assert "kari" not in everything(service)
     after = money(service, service.merchant)
     assert {number: after[number] for number in before} == before
-    assert complaints(service) == []
+    assert complaints(service.database) == []
 
 
 def a_late_notice(service: RunningService) -> Any:
@@ -301,7 +300,7 @@ async def test_more_payments_than_one_portion_holds(service: RunningService, mon
         await record(service, [an_attempt(provider_customer_id=KARI, payer_key=payer, customer_name="Kari")])
     assert erase(service).payments == 10
     assert "kari" not in everything(service)
-    assert complaints(service) == []
+    assert complaints(service.database) == []
 
 
 async def test_a_subscription_made_with_a_key_is_answered_as_before(seller: RunningService) -> None:

@@ -12,7 +12,6 @@ import pytest
 import sqlalchemy as sa
 
 from building import NOON, a_decision, a_failure, a_notice, a_receipt, a_success, in_batches
-from dunning_service.ledger.check import differences
 from dunning_service.ledger.models import (
     FIRST_SHARD,
     AttemptRow,
@@ -23,7 +22,6 @@ from dunning_service.ledger.models import (
     RefundRow,
 )
 from dunning_service.ledger.status import Verb
-from dunning_service.merchants.models import Merchant
 from ledgers import Ledger
 from serving import DUNNING, environment
 
@@ -39,23 +37,11 @@ def ledger(database_url: str) -> Iterator[Ledger]:
 
 @pytest.fixture
 def merchant_id(ledger: Ledger) -> int:
-    return _a_merchant(ledger, "Sweden & Co", "Europe/Oslo")
-
-
-def _a_merchant(ledger: Ledger, name: str, time_zone: str = "UTC") -> int:
-    merchant_id = ledger.new_merchant()
-    with ledger.database.write() as connection:
-        connection.execute(sa.insert(Merchant).values(id=merchant_id, name=name, time_zone=time_zone, created_at=NOON))
-    return merchant_id
-
-
-def complaints(ledger: Ledger, merchant_id: int | None = None) -> list[str]:
-    with ledger.database.write() as connection:
-        return list(differences(connection, merchant_id))
+    return ledger.add_merchant("Sweden & Co", "Europe/Oslo").id
 
 
 def test_it_is_silent_about_an_empty_ledger(ledger: Ledger) -> None:
-    assert complaints(ledger) == []
+    assert ledger.complaints() == []
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -73,7 +59,7 @@ def test_it_is_silent_after_anything_the_writer_did(ledger: Ledger, merchant_id:
         )
         ledger.committer.commit([decision], NOON)
     assert len(ledger.payment_ids(merchant_id)) > 5
-    assert complaints(ledger) == []
+    assert ledger.complaints() == []
 
 
 def _something(chance: random.Random, merchant_id: int) -> object:
@@ -94,7 +80,7 @@ def _three_failures_and_a_receipt(ledger: Ledger, merchant_id: int) -> None:
     works = [a_notice(told, merchant_id=merchant_id, time_zone="Europe/Oslo") for told in (*failures, a_receipt())]
     ledger.committer.commit(works, NOON)
     assert ledger.payment(merchant_id, "in_1")["status"] == "paid"
-    assert complaints(ledger) == []
+    assert ledger.complaints() == []
 
 
 TAMPERED = [
@@ -129,8 +115,8 @@ def test_it_names_what_was_tampered_with(
     _three_failures_and_a_receipt(ledger, merchant_id)
     with ledger.database.write() as connection:
         connection.exec_driver_sql(statement)
-    assert any(found in complaint and expected in complaint for complaint in complaints(ledger)), complaints(ledger)
-    assert all("merchant Sweden & Co" in complaint for complaint in complaints(ledger))
+    assert any(found in complaint and expected in complaint for complaint in ledger.complaints()), ledger.complaints()
+    assert all("merchant Sweden & Co" in complaint for complaint in ledger.complaints())
 
 
 def test_it_names_a_payment_with_an_attempt_inserted_behind_the_ledgers_back(ledger: Ledger, merchant_id: int) -> None:
@@ -141,7 +127,9 @@ def test_it_names_a_payment_with_an_attempt_inserted_behind_the_ledgers_back(led
             connection.execute(sa.select(AttemptRow.__table__).where(AttemptRow.payment_id == number)).mappings().one()
         )
         connection.execute(sa.insert(AttemptRow).values(dict(row) | {"provider_attempt_id": "2"}))
-    assert any(f"ODR{number} has attempt_count 1, but its facts say 2" in complaint for complaint in complaints(ledger))
+    assert any(
+        f"ODR{number} has attempt_count 1, but its facts say 2" in complaint for complaint in ledger.complaints()
+    )
 
 
 def test_it_names_an_attempt_of_no_payment(ledger: Ledger, merchant_id: int) -> None:
@@ -150,7 +138,7 @@ def test_it_names_an_attempt_of_no_payment(ledger: Ledger, merchant_id: int) -> 
         row = connection.execute(sa.select(AttemptRow.__table__)).mappings().first()
         assert row is not None
         connection.execute(sa.insert(AttemptRow).values(dict(row) | {"payment_id": 7}))
-    assert complaints(ledger) == ["merchant Sweden & Co: attempt 1 is of ODR7, which is not there"]
+    assert ledger.complaints() == ["merchant Sweden & Co: attempt 1 is of ODR7, which is not there"]
 
 
 @pytest.mark.parametrize(
@@ -182,10 +170,10 @@ def test_it_names_what_was_refunded_and_never_paid(
     }
     with ledger.database.write() as connection:
         connection.execute(sa.insert(RefundRow).values(refund))
-    assert complaints(ledger) == []
+    assert ledger.complaints() == []
     with ledger.database.write() as connection:
         connection.execute(sa.update(RefundRow).values(wrong))
-    assert complaints(ledger) == [f"merchant Sweden & Co: {complaint}"]
+    assert ledger.complaints() == [f"merchant Sweden & Co: {complaint}"]
 
 
 def test_days_that_an_older_version_wrote_are_counted_again_at_an_operators_word(
@@ -197,11 +185,11 @@ def test_days_that_an_older_version_wrote_are_counted_again_at_an_operators_word
         connection.exec_driver_sql("UPDATE daily_counts SET shard = 3 WHERE status = 'failed'")
         connection.exec_driver_sql("DELETE FROM block_counts WHERE status = 'failed'")
         connection.exec_driver_sql("DELETE FROM daily_amounts WHERE status = 'failed'")
-    assert complaints(ledger) == []
+    assert ledger.complaints() == []
 
     assert _recounted(database_url) == {"days": {"Sweden & Co": 1}}
 
-    assert complaints(ledger) == []
+    assert ledger.complaints() == []
     assert {row["shard"] for row in ledger.rows(DailyCountRow, merchant_id)} == {FIRST_SHARD}
     assert sum(row["payments"] for row in ledger.rows(BlockCountRow, merchant_id)) == 3
     assert sum(row["amount_low"] for row in ledger.rows(DailyAmountRow, merchant_id)) == 3 * 1999
@@ -221,20 +209,20 @@ def _recounted(database_url: str) -> object:
 
 
 def test_it_can_be_asked_about_one_merchant(ledger: Ledger, merchant_id: int) -> None:
-    other = _a_merchant(ledger, "Other")
+    other = ledger.add_merchant("Other").id
     for owner in (merchant_id, other):
         ledger.committer.commit([a_notice(a_failure(), merchant_id=owner)], NOON)
     with ledger.database.write() as connection:
         connection.execute(sa.update(PaymentRow).where(PaymentRow.merchant_id == other).values(code="altered"))
-    assert complaints(ledger, merchant_id) == []
-    assert len(complaints(ledger, other)) == 1
-    assert complaints(ledger, other) == complaints(ledger)
+    assert ledger.complaints(merchant_id) == []
+    assert len(ledger.complaints(other)) == 1
+    assert ledger.complaints(other) == ledger.complaints()
 
 
 def test_more_payments_than_are_read_at_a_time_are_all_looked_at(ledger: Ledger, merchant_id: int) -> None:
     works = [a_notice(a_failure(f"in_{number}"), merchant_id=merchant_id) for number in range(600)]
     ledger.committer.commit(works, NOON)
-    assert complaints(ledger) == []
+    assert ledger.complaints() == []
     with ledger.database.write() as connection:
         connection.execute(sa.update(PaymentRow).values(message="altered"))
-    assert len(complaints(ledger)) == 600
+    assert len(ledger.complaints()) == 600

@@ -10,18 +10,15 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 import structlog
 
 from building import NOON, a_decision, a_failure, a_notice, a_receipt, in_batches
 from databases import PostgresDatabases
 from dunning_service.errors import DunningError
 from dunning_service.ledger.bulk import bulk_for
-from dunning_service.ledger.check import differences
 from dunning_service.ledger.models import FIRST_SHARD, ActionRow, ReceiptRow
 from dunning_service.ledger.status import Verb
 from dunning_service.ledger.work import DecisionRecorded, IdempotencyKey, NoticeRecorded, Work
-from dunning_service.merchants.models import Merchant
 from dunning_service.providers import Event, Outcome
 from ledgers import Ledger
 
@@ -54,15 +51,6 @@ def _never_waiting_for_each_other() -> Iterator[None]:
     assert [entry for entry in entries if entry.get("sqlstate") == DEADLOCK] == []
 
 
-def a_merchant(ledger: Ledger) -> int:
-    merchant_id = ledger.new_merchant()
-    with ledger.database.write() as connection:
-        connection.execute(
-            sa.insert(Merchant).values(id=merchant_id, name=str(merchant_id), time_zone="UTC", created_at=NOON)
-        )
-    return merchant_id
-
-
 def one_after_the_other(ledger: Ledger, works: Sequence[Work]) -> list[Any]:
     return [result for work in works for result in ledger.committer.commit([work], NOON)]
 
@@ -93,11 +81,6 @@ def shared_out(works: Sequence[Work], chance: random.Random) -> list[list[list[W
 def require_all_recorded(results: Sequence[Sequence[Any]]) -> None:
     refusals = [result for share in results for result in share if isinstance(result, DunningError)]
     assert refusals == []
-
-
-def complaints(ledger: Ledger, merchant_id: int) -> list[str]:
-    with ledger.database.write() as connection:
-        return list(differences(connection, merchant_id))
 
 
 def an_attempt(chance: random.Random) -> Event:
@@ -148,11 +131,11 @@ def test_two_committers_end_in_the_ledger_of_one(
     for seed in range(ROUNDS):
         chance = random.Random(seed)
         story = notices(chance, kinds)
-        one, other = a_merchant(alone), a_merchant(alone)
+        one, other = alone.add_merchant().id, alone.add_merchant().id
         one_after_the_other(alone, _told(story, one))
         require_all_recorded(at_the_same_time(ledgers, shared_out(_told(story, other), chance)))
         assert alone.contents(other) == alone.contents(one), f"seed {seed}"
-        assert complaints(alone, other) == [], f"seed {seed}"
+        assert alone.complaints(other) == [], f"seed {seed}"
 
 
 def _told(story: list[list[Event]], merchant_id: int) -> list[Work]:
@@ -169,7 +152,7 @@ def test_decisions_and_notices_about_the_same_payments(ledgers: tuple[Ledger, Le
         story = notices(chance, [an_attempt, a_receipt_of_anybody])
         begun = [[a_failure(f"in_{number}", "0")] for number in range(1, 5)]
         wanted = [(f"in_{chance.randint(1, 4)}", chance.choice(list(Verb)), minute) for minute in range(6)]
-        both = a_merchant(alone), a_merchant(alone)
+        both = alone.add_merchant().id, alone.add_merchant().id
         works: list[list[Work]] = []
         for merchant_id in both:
             one_after_the_other(alone, _told(begun, merchant_id))
@@ -190,11 +173,11 @@ def test_decisions_and_notices_about_the_same_payments(ledgers: tuple[Ledger, Le
         one_after_the_other(alone, works[0])
         require_all_recorded(at_the_same_time(ledgers, shared_out(works[1], chance)))
         assert alone.contents(both[1]) == alone.contents(both[0]), f"seed {seed}"
-        assert complaints(alone, both[1]) == [], f"seed {seed}"
+        assert alone.complaints(both[1]) == [], f"seed {seed}"
 
 
 def test_one_notice_told_to_both_at_once_is_new_to_one_of_them(ledgers: tuple[Ledger, Ledger]) -> None:
-    merchant_id = a_merchant(ledgers[0])
+    merchant_id = ledgers[0].add_merchant().id
     batches = [[a_notice(a_failure(f"in_{number}"), merchant_id=merchant_id)] for number in range(100)]
     results = at_the_same_time(ledgers, [batches, batches])
     for one, other in zip(*results, strict=True):
@@ -204,7 +187,7 @@ def test_one_notice_told_to_both_at_once_is_new_to_one_of_them(ledgers: tuple[Le
 
 
 def test_one_receipt_pays_one_failure_whoever_hears_of_it(ledgers: tuple[Ledger, Ledger]) -> None:
-    merchant_id = a_merchant(ledgers[0])
+    merchant_id = ledgers[0].add_merchant().id
     payers = [f"{number}:" for number in range(1, 41)]
     for payer in payers:
         one_after_the_other(
@@ -222,11 +205,11 @@ def test_one_receipt_pays_one_failure_whoever_hears_of_it(ledgers: tuple[Ledger,
     assert len(ledgers[0].rows(ReceiptRow, merchant_id)) == len(payers)
     paid = [day_and_status[1] for day_and_status, count in ledgers[0].counts(merchant_id).items() for _ in range(count)]
     assert paid.count("paid") == len(payers)
-    assert complaints(ledgers[0], merchant_id) == []
+    assert ledgers[0].complaints(merchant_id) == []
 
 
 def test_of_two_decisions_that_exclude_each_other_one_holds(ledgers: tuple[Ledger, Ledger]) -> None:
-    merchant_id = a_merchant(ledgers[0])
+    merchant_id = ledgers[0].add_merchant().id
     one_after_the_other(ledgers[0], _told([[a_failure(f"in_{number}")] for number in range(60)], merchant_id))
     ids = ledgers[0].payment_ids(merchant_id).values()
     shares = [
@@ -237,7 +220,7 @@ def test_of_two_decisions_that_exclude_each_other_one_holds(ledgers: tuple[Ledge
     for one, other in zip(*results, strict=True):
         assert isinstance(one, DecisionRecorded) is not isinstance(other, DecisionRecorded)
     assert len(ledgers[0].rows(ActionRow, merchant_id)) == 60
-    assert complaints(ledgers[0], merchant_id) == []
+    assert ledgers[0].complaints(merchant_id) == []
 
 
 def test_counts_of_two_transactions_are_in_two_shards_and_of_one_after_the_other_in_one(

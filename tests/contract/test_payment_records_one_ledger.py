@@ -9,7 +9,7 @@ import pytest
 
 from contract._payment_records import CANCELED, FAILED, GUARANTEED, LONG_AGO, Records, amounts
 from contract._payments import a_failed_payment, act
-from dunning_service.ledger.check import differences
+from ledgers import complaints
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -42,8 +42,7 @@ class Lists:
     def complaints(self) -> list[str]:
         """What `dunning ledger check` has to say of this merchant."""
         service = self._records.service
-        with service.database.write() as connection:
-            return list(differences(connection, service.merchant.id))
+        return complaints(service.database, service.merchant.id)
 
     async def _listed(self, path: str) -> list[dict[str, Any]]:
         response = await self._records.client.get(path, headers=self._records.auth)

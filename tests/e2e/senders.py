@@ -15,10 +15,10 @@ from typing import Any
 import httpx
 import sqlalchemy as sa
 
+import ledgers
 from dunning_service.clock import utc_now
 from dunning_service.db import Database, database_url
 from dunning_service.gateways.service import choose_sandbox
-from dunning_service.ledger.check import differences
 from dunning_service.ledger.models import PaymentRow
 from dunning_service.merchants import service as merchants
 from dunning_service.merchants.directory import Scope
@@ -235,7 +235,6 @@ def complaints(url: str) -> list[str]:
     """What `dunning ledger check` has to say about this database."""
     database = Database(database_url(url))
     try:
-        with database.write() as connection:
-            return list(differences(connection))
+        return ledgers.complaints(database)
     finally:
         database.write_engine.dispose()

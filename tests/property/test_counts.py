@@ -4,7 +4,6 @@ kept fewer counts, and after it has been counted again."""
 from __future__ import annotations
 
 import asyncio
-import itertools
 import random
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -25,18 +24,14 @@ from dunning_service.failed_payments import counted
 from dunning_service.failed_payments.queries import FailedPaymentsQuery
 from dunning_service.ledger import batch, check, counting
 from dunning_service.ledger.book import Payment, Row
-from dunning_service.ledger.check import differences
 from dunning_service.ledger.counting import Span, recount, uncounted_days
 from dunning_service.ledger.models import DailyCountRow, PaymentRow
 from dunning_service.ledger.status import Status, Verb
-from dunning_service.merchants.models import Merchant
 from dunning_service.providers import Event
 from ledgers import Ledger
 
 PER_PAGE = 3
 DAYS = [NOON.date() - timedelta(days=days) for days in range(3)]
-
-_merchants = itertools.count(1)
 
 QUERIES: list[dict[str, Any]] = [
     {},
@@ -120,12 +115,12 @@ def _opened(url: str) -> Iterator[list[Ledger]]:
 def test_totals_pages_and_sums_are_what_counting_gives_while_others_write(
     ledgers: list[Ledger], shares: list[list[Event]], seed: int
 ) -> None:
-    merchant_id = _a_merchant(ledgers[0])
+    merchant_id = ledgers[0].add_merchant().id
 
     with _writing(ledgers, merchant_id, shares, seed) as is_writing:
         asyncio.run(_require_right(ledgers[0], merchant_id, is_writing))
 
-    assert _complaints(ledgers[0], merchant_id) == []
+    assert ledgers[0].complaints(merchant_id) == []
     assert _uncounted(ledgers[0], merchant_id) == []
 
 
@@ -139,10 +134,10 @@ def test_they_are_so_beside_a_version_that_kept_fewer_counts_and_while_its_days_
     ledgers_on_postgres: list[Ledger], shares: list[list[Event]], seed: int
 ) -> None:
     ledgers = ledgers_on_postgres  # on SQLite the version before is stopped first
-    merchant_id = _a_merchant(ledgers[0])
+    merchant_id = ledgers[0].add_merchant().id
     with _writing(ledgers, merchant_id, shares, seed, old=ledgers[2]) as is_writing:
         asyncio.run(_require_right(ledgers[0], merchant_id, is_writing))
-    assert _complaints(ledgers[0], merchant_id) == []
+    assert ledgers[0].complaints(merchant_id) == []
 
     with _writing(ledgers[1:], merchant_id, shares[:2], seed + 1) as is_writing:
         for day in _uncounted(ledgers[0], merchant_id):
@@ -151,13 +146,7 @@ def test_they_are_so_beside_a_version_that_kept_fewer_counts_and_while_its_days_
         asyncio.run(_require_right(ledgers[0], merchant_id, is_writing))
 
     assert _uncounted(ledgers[0], merchant_id) == []
-    assert _complaints(ledgers[0], merchant_id) == []
-
-
-def _a_merchant(ledger: Ledger) -> int:
-    merchant = sa.insert(Merchant).values(name=f"merchant {next(_merchants)}", time_zone="UTC", created_at=NOON)
-    with ledger.database.write() as connection:
-        return int(connection.execute(merchant.returning(Merchant.id)).scalar_one())
+    assert ledgers[0].complaints(merchant_id) == []
 
 
 @contextmanager
@@ -234,11 +223,6 @@ def _summed(rows: Sequence[Any]) -> dict[tuple[str, str | None], tuple[int, int]
         payments, amount = sums.get((row.status, row.currency), (0, 0))
         sums[row.status, row.currency] = (payments + 1, amount + (row.amount_minor or 0))
     return sums
-
-
-def _complaints(ledger: Ledger, merchant_id: int) -> list[str]:
-    with ledger.database.write() as connection:
-        return list(differences(connection, merchant_id))
 
 
 def _uncounted(ledger: Ledger, merchant_id: int) -> list[date]:

@@ -10,9 +10,7 @@ from hypothesis import given, settings
 from building import NOON
 from dunning_service.erasure.person import Person
 from dunning_service.erasure.service import erase_person
-from dunning_service.ledger.check import differences
 from dunning_service.ledger.models import AttemptRow, DeliveryRow, PaymentRow, ReceiptRow
-from dunning_service.merchants import service as merchants
 from dunning_service.merchants.directory import MerchantView
 from dunning_service.providers import Event
 from ledgers import Ledger
@@ -51,7 +49,7 @@ def test_money_stays_and_a_repeat_brings_nothing_back(
     wanted: list[Any],
     sizes: list[int],
 ) -> None:
-    merchant = a_merchant(ledger)
+    merchant = ledger.add_merchant()
     notices = a_story(merchant.id, story)
     record(ledger, notices, sizes)
     record(ledger, decide(ledger, merchant.id, wanted), [1])
@@ -64,16 +62,10 @@ def test_money_stays_and_a_repeat_brings_nothing_back(
     record(ledger, notices, sizes)
     assert money(ledger, merchant) == before
     assert_nobody(ledger, merchant)
-    assert complaints(ledger, merchant) == []
+    assert ledger.complaints(merchant.id) == []
 
     record(ledger, a_story(merchant.id, [told for told in later if told not in story]), sizes)
-    assert complaints(ledger, merchant) == []
-
-
-def a_merchant(ledger: Ledger) -> MerchantView:  # noqa: F811
-    with ledger.database.write() as connection:
-        name = f"merchant {ledger.new_merchant()}"
-        return merchants.add_merchant(connection, name=name, default_currency=None, time_zone="UTC", now=NOON)
+    assert ledger.complaints(merchant.id) == []
 
 
 def money(ledger: Ledger, merchant: MerchantView) -> list[Any]:  # noqa: F811
@@ -86,8 +78,3 @@ def assert_nobody(ledger: Ledger, merchant: MerchantView) -> None:  # noqa: F811
         assert all(row["payer_key"] != PAYER for row in ledger.rows(model, merchant.id))
     for row in ledger.rows(DeliveryRow, merchant.id):
         assert row["body"] is None or PAYER not in row["body"].decode()
-
-
-def complaints(ledger: Ledger, merchant: MerchantView) -> list[str]:  # noqa: F811
-    with ledger.database.write() as connection:
-        return list(differences(connection, merchant.id))

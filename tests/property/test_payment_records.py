@@ -13,8 +13,8 @@ import httpx
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dunning_service.ledger.check import differences
 from dunning_service.merchants.directory import MerchantView
+from ledgers import complaints
 from property._records import OUTCOMES, Books, Form, Kept, Record, Refused
 from running import NOON, RunningService
 
@@ -319,8 +319,7 @@ class World:
             expected = {record.id: line for record in books.records if (line := record.listed()) is not None}
             assert {name: {key: item[key] for key in expected[name]} for name, item in listed.items()} == expected
             assert response.json()["total"] == len(expected)
-            with self.service.database.write() as connection:
-                assert list(differences(connection, self.merchants[who].id)) == []
+            assert complaints(self.service.database, self.merchants[who].id) == []
 
 
 @settings(
