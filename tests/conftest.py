@@ -9,6 +9,7 @@ import pytest
 
 from databases import Databases, PostgresDatabases, SqliteDatabases
 from databases import postgres_databases as databases_on_postgres
+from ledgers import Ledger
 from running import RunningService, run_service
 
 
@@ -45,6 +46,14 @@ def empty_database_url(databases: Databases) -> Iterator[str]:
     url = databases.create_empty()
     yield url
     databases.drop(url)
+
+
+@pytest.fixture
+def ledger(database_url: str) -> Iterator[Ledger]:
+    """A ledger that nobody serves."""
+    opened = Ledger(database_url)
+    yield opened
+    opened.database.write_engine.dispose()
 
 
 @pytest.fixture

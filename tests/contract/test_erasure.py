@@ -313,8 +313,7 @@ async def test_a_subscription_made_with_a_key_is_answered_as_before(seller: Runn
     assert "kari" not in everything(seller)
 
 
-def test_an_erasure_has_a_transaction_of_its_own_whatever_it_is_handed_over_with(database_url: str) -> None:
-    ledger = Ledger(database_url)
+def test_an_erasure_has_a_transaction_of_its_own_whatever_it_is_handed_over_with(ledger: Ledger) -> None:
     ledger.committer.commit([a_notice(a_failure("in_1", customer_name="Kari"))], NOON)
     (payment_id,) = ledger.payment_ids(1).values()
     erasure = Erasure(
@@ -325,4 +324,3 @@ def test_an_erasure_has_a_transaction_of_its_own_whatever_it_is_handed_over_with
     assert ledger.payment(1)["customer_name"] == "Kari N"
     names = sorted(str(row["customer_name"]) for row in ledger.rows(AttemptRow, 1))
     assert names == ["Kari N", "None"]
-    ledger.database.write_engine.dispose()

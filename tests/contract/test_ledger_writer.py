@@ -38,13 +38,6 @@ class Observed:
 
 
 @pytest.fixture
-def ledger(database_url: str) -> Iterator[Ledger]:
-    opened = Ledger(database_url)
-    yield opened
-    opened.database.write_engine.dispose()
-
-
-@pytest.fixture
 async def database(ledger: Ledger) -> AsyncIterator[Database]:
     opened = Database(ledger.database.url)
     yield opened

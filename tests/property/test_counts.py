@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from building import NOON, a_decision, a_failure, a_notice, a_success, in_batches
@@ -29,6 +29,7 @@ from dunning_service.ledger.models import DailyCountRow, PaymentRow
 from dunning_service.ledger.status import Status, Verb
 from dunning_service.providers import Event
 from ledgers import Ledger
+from property._stories import several_examples
 
 PER_PAGE = 3
 DAYS = [NOON.date() - timedelta(days=days) for days in range(3)]
@@ -106,11 +107,7 @@ def _opened(url: str) -> Iterator[list[Ledger]]:
         ledger.database.write_engine.dispose()
 
 
-@settings(
-    max_examples=6,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+@settings(several_examples, max_examples=6)
 @given(shares=shares, seed=st.integers(0, 2**32))
 def test_totals_pages_and_sums_are_what_counting_gives_while_others_write(
     ledgers: list[Ledger], shares: list[list[Event]], seed: int
@@ -124,11 +121,7 @@ def test_totals_pages_and_sums_are_what_counting_gives_while_others_write(
     assert _uncounted(ledgers[0], merchant_id) == []
 
 
-@settings(
-    max_examples=4,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+@settings(several_examples, max_examples=4)
 @given(shares=shares, seed=st.integers(0, 2**32))
 def test_they_are_so_beside_a_version_that_kept_fewer_counts_and_while_its_days_are_counted_again(
     ledgers_on_postgres: list[Ledger], shares: list[list[Event]], seed: int

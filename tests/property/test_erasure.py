@@ -14,15 +14,7 @@ from dunning_service.ledger.models import AttemptRow, DeliveryRow, PaymentRow, R
 from dunning_service.merchants.directory import MerchantView
 from dunning_service.providers import Event
 from ledgers import Ledger
-from property.test_ledger_promises import (
-    a_story,
-    decide,
-    decisions,
-    ledger,  # noqa: F401  (a fixture)
-    record,
-    several_examples,
-    stories,
-)
+from property._stories import a_story, decide, decisions, record, several_examples, stories
 
 PAYER = "7:cus_7"
 MONEY = (
@@ -43,7 +35,7 @@ MONEY = (
 @settings(several_examples, max_examples=20)
 @given(story=stories, later=stories, wanted=decisions, sizes=st.lists(st.integers(1, 4), min_size=1, max_size=3))
 def test_money_stays_and_a_repeat_brings_nothing_back(
-    ledger: Ledger,  # noqa: F811
+    ledger: Ledger,
     story: list[list[Event]],
     later: list[list[Event]],
     wanted: list[Any],
@@ -68,11 +60,11 @@ def test_money_stays_and_a_repeat_brings_nothing_back(
     assert ledger.complaints(merchant.id) == []
 
 
-def money(ledger: Ledger, merchant: MerchantView) -> list[Any]:  # noqa: F811
+def money(ledger: Ledger, merchant: MerchantView) -> list[Any]:
     return sorted(str([row[name] for name in MONEY]) for row in ledger.rows(PaymentRow, merchant.id))
 
 
-def assert_nobody(ledger: Ledger, merchant: MerchantView) -> None:  # noqa: F811
+def assert_nobody(ledger: Ledger, merchant: MerchantView) -> None:
     """Neither the payer, nor whoever stood beside, nor the notices that told of them."""
     for model in (AttemptRow, PaymentRow, ReceiptRow):
         assert all(row["payer_key"] != PAYER for row in ledger.rows(model, merchant.id))

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contract._payments import an_attempt, record
 from dunning_service.providers import Outcome
+from property._stories import several_examples
 from running import NOON, RunningService
 
 OURS = "/api/v1/failed-payments"
@@ -80,11 +81,7 @@ def _day(days_ago: int) -> date:
     return TODAY - timedelta(days=days_ago)
 
 
-@settings(
-    max_examples=25,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+@settings(several_examples, max_examples=25)
 @given(told=st.lists(TOLD, max_size=12), asked=ASKED, sort=SORTS, limit=st.integers(1, 5))
 async def test_pages_neither_skip_nor_repeat_and_totals_are_what_counting_gives(
     service: RunningService, told: list[Told], asked: Asked, sort: str, limit: int
@@ -125,11 +122,7 @@ async def test_pages_neither_skip_nor_repeat_and_totals_are_what_counting_gives(
     assert items == _sorted(items, sort)
 
 
-@settings(
-    max_examples=15,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+@settings(several_examples, max_examples=15)
 @given(
     told=st.lists(TOLD, min_size=1, max_size=3),
     times=st.integers(20, 60),

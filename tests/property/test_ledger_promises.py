@@ -4,94 +4,23 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Iterator
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 
 from building import NOON, a_decision, a_failure, a_notice, a_receipt, a_success, in_batches
 from dunning_service.errors import ActionDoesNotApply
 from dunning_service.ledger.fold import current_attempts
 from dunning_service.ledger.models import AttemptRow, PaymentRow, ReceiptRow
 from dunning_service.ledger.status import Verb
-from dunning_service.ledger.work import Decision, DecisionRecorded, NoticeRecorded
-from dunning_service.providers import AttemptReported, Event, Outcome, ReceiptReported
+from dunning_service.ledger.work import DecisionRecorded, NoticeRecorded
+from dunning_service.providers import AttemptReported, Event, Outcome
 from ledgers import Ledger
-
-several_examples = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
-
-PAYMENTS = ("in_1", "in_2", "in_3")
-PAYERS = ("7:cus_7", "8:")
-CURRENCIES = ("NOK", "JPY", None)
-
-moments = st.one_of(st.none(), st.integers(-3, 3).map(lambda hours: NOON + timedelta(hours=hours)))
-amounts = st.sampled_from([0, 40, 60, 100, None])
-attempts: st.SearchStrategy[AttemptReported] = st.builds(
-    AttemptReported,
-    provider_payment_id=st.sampled_from(PAYMENTS),
-    provider_attempt_id=st.sampled_from(["1", "2", "3"]),
-    outcome=st.sampled_from(Outcome),
-    occurred_at=moments,
-    stated_at=moments,
-    sequence=st.integers(0, 3),
-    amount_minor=amounts,
-    currency=st.sampled_from(CURRENCIES),
-    customer_name=st.sampled_from([None, "Nafees", "Ærlig Ås"]),
-    customer_phone=st.sampled_from([None, "+47 465 67 468"]),
-    payer_key=st.sampled_from([*PAYERS, None]),
-)
-receipts: st.SearchStrategy[ReceiptReported] = st.builds(
-    ReceiptReported,
-    provider_receipt_id=st.sampled_from(["txn_1", "txn_2"]),
-    payer_key=st.sampled_from(PAYERS),
-    amount_minor=amounts,
-    currency=st.sampled_from(CURRENCIES),
-)
-events: st.SearchStrategy[Event] = st.one_of(attempts, attempts, attempts, receipts)
-stories = st.lists(st.lists(events, min_size=1, max_size=3), min_size=1, max_size=8)
-decisions = st.lists(
-    st.tuples(st.sampled_from(PAYMENTS), st.sampled_from(Verb), st.integers(0, 9)), max_size=4, unique_by=lambda d: d[2]
-)
-
-
-@pytest.fixture
-def ledger(database_url: str) -> Iterator[Ledger]:
-    opened = Ledger(database_url)
-    yield opened
-    opened.database.write_engine.dispose()
-
-
-def record(ledger: Ledger, works: list[Any], sizes: list[int]) -> list[Any]:
-    results = []
-    for batch in in_batches(works, sizes):
-        results += ledger.committer.commit(batch, NOON)
-    return results
-
-
-def a_story(merchant_id: int, story: list[list[Event]]) -> list[Any]:
-    """The notices of a story; the same story gives every merchant the same bytes."""
-    return [
-        a_notice(*told, merchant_id=merchant_id, body=f"{number}: {told!r}".encode())
-        for number, told in enumerate(story)
-    ]
-
-
-def decide(ledger: Ledger, merchant_id: int, wanted: list[tuple[str, Verb, int]]) -> list[Decision]:
-    """The decisions about those payments that exist."""
-    ids = ledger.payment_ids(merchant_id)
-    return [
-        a_decision(
-            ids[payment], verb, merchant_id=merchant_id, decided_at=NOON + timedelta(minutes=minute), must_apply=False
-        )
-        for payment, verb, minute in wanted
-        if payment in ids
-    ]
+from property._stories import a_story, attempts, decide, decisions, record, several_examples, stories
 
 
 @several_examples

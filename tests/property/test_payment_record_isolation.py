@@ -8,9 +8,10 @@ from typing import Any
 from urllib.parse import urlencode
 
 import httpx
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from property._stories import several_examples
 from running import RunningService
 
 RECORDS = "/v1/payment_records"
@@ -125,11 +126,7 @@ async def _caller(service: RunningService) -> Caller:
     return Caller(service.client, {"Authorization": f"Bearer {await service.add_token(merchant)}"})
 
 
-@settings(
-    max_examples=8,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+@settings(several_examples, max_examples=8)
 @given(ours=stories, theirs=stories)
 async def test_another_merchants_records_are_not_there(
     service: RunningService, ours: list[Told], theirs: list[Told]

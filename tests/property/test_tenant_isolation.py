@@ -5,12 +5,13 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from building import a_failure, a_notice, a_success
 from dunning_service.merchants.directory import MerchantView
 from dunning_service.providers import Event
+from property._stories import several_examples
 from running import RunningService
 
 LIST = "/api/v1/failed-payments"
@@ -71,11 +72,7 @@ async def _listed(service: RunningService, auth: dict[str, str], **query: str) -
     return {item["id"] for item in answer["data"]}
 
 
-@settings(
-    max_examples=12,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+@settings(several_examples, max_examples=12)
 @given(ours=stories, theirs=stories)
 async def test_another_merchants_rows_are_not_there(
     service: RunningService, ours: list[Event], theirs: list[Event]
