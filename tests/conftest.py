@@ -41,6 +41,22 @@ def database_url(databases: Databases) -> Iterator[str]:
 
 
 @pytest.fixture
+def sqlite_url(sqlite_databases: SqliteDatabases) -> Iterator[str]:
+    """A fresh, migrated database on SQLite: for what is no matter of the database, or of this one alone."""
+    url = sqlite_databases.create()
+    yield url
+    sqlite_databases.drop(url)
+
+
+@pytest.fixture
+def postgres_url(postgres_databases: PostgresDatabases) -> Iterator[str]:
+    """A fresh, migrated database on PostgreSQL."""
+    url = postgres_databases.create()
+    yield url
+    postgres_databases.drop(url)
+
+
+@pytest.fixture
 def empty_database_url(databases: Databases) -> Iterator[str]:
     """A fresh database without a schema."""
     url = databases.create_empty()

@@ -7,7 +7,6 @@ import asyncio
 import pytest
 import sqlalchemy as sa
 
-from databases import PostgresDatabases
 from dunning_service.db import Database, create_write_engine
 from dunning_service.db import database_url as parsed
 
@@ -38,10 +37,8 @@ async def test_an_error_does_not_tell_the_values_of_a_statement(database_url: st
         assert "kari@example.com" not in str(told.value)
 
 
-def test_a_writer_sees_what_was_committed_while_it_waited_whatever_the_servers_default(
-    postgres_databases: PostgresDatabases,
-) -> None:
-    url = parsed(postgres_databases.create())
+def test_a_writer_sees_what_was_committed_while_it_waited_whatever_the_servers_default(postgres_url: str) -> None:
+    url = parsed(postgres_url)
     engine = create_write_engine(url)
     with engine.begin() as connection:
         connection.exec_driver_sql(
@@ -76,10 +73,10 @@ def test_what_has_only_read_may_write_afterwards(database_url: str) -> None:
 
 
 async def test_a_statement_that_takes_long_is_not_taken_for_a_server_that_hangs(
-    postgres_databases: PostgresDatabases, monkeypatch: pytest.MonkeyPatch
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dunning_service.silence._SILENT_S", 0.05)
-    database = Database(parsed(postgres_databases.create()))
+    database = Database(parsed(postgres_url))
     with database.write() as connection:
         assert connection.exec_driver_sql("SELECT 1, pg_sleep(0.5)").scalar_one() == 1
     async with database.read() as reading:
@@ -88,11 +85,11 @@ async def test_a_statement_that_takes_long_is_not_taken_for_a_server_that_hangs(
 
 
 async def test_whoever_reads_is_not_kept_waiting_for_ever_by_a_server_that_answers_others(
-    postgres_databases: PostgresDatabases, monkeypatch: pytest.MonkeyPatch
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dunning_service.silence._SILENT_S", 0.05)
     monkeypatch.setattr("dunning_service.silence._READER_S", 0.2)
-    database = Database(parsed(postgres_databases.create()))
+    database = Database(parsed(postgres_url))
     async with asyncio.timeout(5):
         with pytest.raises(sa.exc.OperationalError):
             async with database.read() as reading:

@@ -14,7 +14,6 @@ import pytest
 import sqlalchemy as sa
 
 from building import NOON, a_failure, a_notice
-from databases import SqliteDatabases
 from dunning_service.failed_payments import counted
 from dunning_service.failed_payments.queries import FailedPaymentsQuery
 from dunning_service.failed_payments.sorting import Sort, position_of
@@ -31,15 +30,13 @@ FAILED = {"statuses": frozenset({"failed"})}
 
 
 @pytest.fixture
-async def ledger(sqlite_databases: SqliteDatabases, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Ledger]:
+async def ledger(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Ledger]:
     monkeypatch.setattr(counted, "BLOCK_BITS", 2)
-    url = sqlite_databases.create()
-    opened = Ledger(url)
+    opened = Ledger(sqlite_url)
     failures = [a_failure(f"in_{at}", occurred_at=NOON - timedelta(days=at % 4)) for at in range(40)]
     opened.committer.commit([a_notice(failure) for failure in failures], NOON)
     yield opened
     await opened.database.close()
-    sqlite_databases.drop(url)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
 from building import a_failure, a_notice
-from databases import PostgresDatabases, SqliteDatabases
+from databases import PostgresDatabases
 from dunning_service.errors import Unavailable
 from e2e.private_postgres import PrivatePostgres, private_postgres
 from e2e.processes import ServerProcess, serving
@@ -142,11 +142,10 @@ async def _require_that_readers_are_told(client: httpx.AsyncClient) -> None:
     assert goodparty.json().keys() == {"Message"}
 
 
-async def test_an_sqlite_database_that_another_process_has_locked(sqlite_databases: SqliteDatabases) -> None:
-    url = sqlite_databases.create()
-    account = open_account(url)
-    other = sqlite3.connect(str(make_url(url).database), isolation_level=None)
-    with serving(url) as server:
+async def test_an_sqlite_database_that_another_process_has_locked(sqlite_url: str) -> None:
+    account = open_account(sqlite_url)
+    other = sqlite3.connect(str(make_url(sqlite_url).database), isolation_level=None)
+    with serving(sqlite_url) as server:
         other.execute("BEGIN IMMEDIATE")
         async with lines(server.port, 2) as (line, another):
             goodparty, maple = a_goodparty_notice(account, "in_1"), a_maple_notice(account, "txn_1")
@@ -159,20 +158,17 @@ async def test_an_sqlite_database_that_another_process_has_locked(sqlite_databas
             assert (await another.post(maple)).status == 200
         assert len(listed(server.base_url, account)) == 2
     other.close()
-    sqlite_databases.drop(url)
 
 
-async def test_a_full_disk_is_a_reason_to_send_again_later(sqlite_databases: SqliteDatabases) -> None:
-    url = sqlite_databases.create()
-    async with run_service(url) as service:
+async def test_a_full_disk_is_a_reason_to_send_again_later(sqlite_url: str) -> None:
+    async with run_service(sqlite_url) as service:
         notice = a_notice(a_failure(), merchant_id=service.merchant.id, body=b"x" * 1_000_000)
         _allow_pages(service.database.write_engine, 1)
         with pytest.raises(Unavailable):
             await service.writer.record(notice)
         _allow_pages(service.database.write_engine, 1_000_000)
         assert (await service.writer.record(notice)).is_new
-    assert complaints(url) == []
-    sqlite_databases.drop(url)
+    assert complaints(sqlite_url) == []
 
 
 def _allow_pages(engine: sa.Engine, pages: int) -> None:

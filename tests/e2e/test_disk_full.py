@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sqlalchemy.engine import make_url
 
-from databases import PostgresDatabases, SqliteDatabases
+from databases import PostgresDatabases
 from e2e.every_route import LOGGED, Call, calls_for, says_unavailable, send
 from e2e.private_postgres import private_postgres
 from e2e.processes import ServerProcess, serving
@@ -105,33 +105,27 @@ async def require_nothing_lost(load: Load, server: ServerProcess, url: str, acco
     assert complaints(url) == []
 
 
-async def test_an_sqlite_database_that_cannot_grow_loses_nothing(sqlite_databases: SqliteDatabases) -> None:
-    url = sqlite_databases.create()
-    account = open_account(url)
+async def test_an_sqlite_database_that_cannot_grow_loses_nothing(sqlite_url: str) -> None:
+    account = open_account(sqlite_url)
     load = Load(account, SMALL)
-    with serving(url) as server:
-        sizes = [path.stat().st_size for path in Path(str(make_url(url).database)).parent.glob("*")]
+    with serving(sqlite_url) as server:
+        sizes = [path.stat().st_size for path in Path(str(make_url(sqlite_url).database)).parent.glob("*")]
         with no_file_beyond(max(sizes) + 500_000, [server.pid]):
             await load.until_refused(server)
             assert load.acknowledged
             assert len(listed(server.base_url, account)) >= len(load.acknowledged)
-        await require_nothing_lost(load, server, url, account)
-    sqlite_databases.drop(url)
+        await require_nothing_lost(load, server, sqlite_url, account)
 
 
-async def test_without_any_room_every_route_that_writes_says_so_and_those_that_read_answer(
-    sqlite_databases: SqliteDatabases,
-) -> None:
-    url = sqlite_databases.create()
-    with serving(url) as server:
-        account = open_account(url)
+async def test_without_any_room_every_route_that_writes_says_so_and_those_that_read_answer(sqlite_url: str) -> None:
+    with serving(sqlite_url) as server:
+        account = open_account(sqlite_url)
         async with lines(server.port, 1) as (line,):
             calls = await calls_for(line, account)
         with no_file_beyond(0, [server.pid]):
             assert await wrong_answers(server, calls) == []
         await require_that_all_is_well(server, calls)
-    assert complaints(url) == []
-    sqlite_databases.drop(url)
+    assert complaints(sqlite_url) == []
 
 
 async def test_a_postgresql_that_cannot_grow_loses_nothing() -> None:

@@ -19,8 +19,8 @@ def test_the_writers_own_connection_is_durable(database_url: str) -> None:
 
 
 @pytest.mark.parametrize("level", ["OFF", "NORMAL"])
-def test_sqlite_below_full_is_refused(sqlite_databases, level: str) -> None:
-    engine = create_write_engine(_parsed(sqlite_databases.create()))
+def test_sqlite_below_full_is_refused(sqlite_url: str, level: str) -> None:
+    engine = create_write_engine(_parsed(sqlite_url))
     with engine.connect() as connection:
         connection.connection.driver_connection.execute(f"PRAGMA synchronous={level}")
         with pytest.raises(ConfigurationError, match=f"synchronous = {level}"):
@@ -29,8 +29,8 @@ def test_sqlite_below_full_is_refused(sqlite_databases, level: str) -> None:
     engine.dispose()
 
 
-def test_sqlite_without_a_journal_is_refused(sqlite_databases) -> None:
-    engine = create_write_engine(_parsed(sqlite_databases.create()))
+def test_sqlite_without_a_journal_is_refused(sqlite_url: str) -> None:
+    engine = create_write_engine(_parsed(sqlite_url))
     with engine.connect() as connection:
         connection.connection.driver_connection.execute("PRAGMA journal_mode=MEMORY")
         with pytest.raises(ConfigurationError, match="journal_mode = MEMORY"):
@@ -38,9 +38,8 @@ def test_sqlite_without_a_journal_is_refused(sqlite_databases) -> None:
     engine.dispose()
 
 
-def test_postgresql_that_commits_asynchronously_is_refused(postgres_databases) -> None:
-    url = postgres_databases.create()
-    engine = create_write_engine(_parsed(url))
+def test_postgresql_that_commits_asynchronously_is_refused(postgres_url: str) -> None:
+    engine = create_write_engine(_parsed(postgres_url))
     with engine.begin() as connection:
         connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
         with pytest.raises(ConfigurationError, match="synchronous_commit = off"):
@@ -48,4 +47,3 @@ def test_postgresql_that_commits_asynchronously_is_refused(postgres_databases) -
         connection.exec_driver_sql("SET LOCAL synchronous_commit = local")
         assert require_durable(connection) == []
     engine.dispose()
-    postgres_databases.drop(url)

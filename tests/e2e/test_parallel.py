@@ -9,7 +9,6 @@ from contextlib import ExitStack
 
 import sqlalchemy as sa
 
-from databases import PostgresDatabases
 from dunning_service.db import Database, database_url
 from dunning_service.ledger.models import AttemptRow, DeliveryRow
 from e2e.processes import ServerProcess, serving
@@ -40,15 +39,13 @@ async def test_repeats_in_parallel_are_one_payment_each(database_url: str) -> No
         _require_one_of_each(server, database_url, account, replies)
 
 
-async def test_repeats_to_two_processes_are_one_payment_each(postgres_databases: PostgresDatabases) -> None:
-    url = postgres_databases.create()
-    account = open_account(url)
+async def test_repeats_to_two_processes_are_one_payment_each(postgres_url: str) -> None:
+    account = open_account(postgres_url)
     with ExitStack() as stack:
-        servers = [stack.enter_context(serving(url)) for _ in range(2)]
+        servers = [stack.enter_context(serving(postgres_url)) for _ in range(2)]
         replies = await _post_repeatedly(servers, account)
         for server in servers:
-            _require_one_of_each(server, url, account, replies)
-    postgres_databases.drop(url)
+            _require_one_of_each(server, postgres_url, account, replies)
 
 
 async def _post_repeatedly(servers: Sequence[ServerProcess], account: Account) -> Counter[tuple[str, int, bytes]]:

@@ -8,7 +8,6 @@ from pathlib import Path
 import httpx
 import pytest
 
-from databases import PostgresDatabases
 from dunning_service.db import create_write_engine, database_url
 from dunning_service.migrating import head_revision, upgrade
 from running import SECRET_KEY
@@ -71,22 +70,17 @@ def test_somebody_elses_sqlite_database_is_left_alone(tmp_path: Path) -> None:
     assert "it has a table 'notes'" in done.stderr
 
 
-def test_postgresql_without_a_schema_is_refused_and_not_migrated(
-    postgres_databases: PostgresDatabases, tmp_path: Path
-) -> None:
-    url = postgres_databases.create_empty()
-    done = refused(tmp_path, "--port", "0", database_url=url, secret_key=SECRET_KEY)
+@pytest.mark.parametrize("databases", ["postgresql"], indirect=True)
+def test_postgresql_without_a_schema_is_refused_and_not_migrated(empty_database_url: str, tmp_path: Path) -> None:
+    done = refused(tmp_path, "--port", "0", database_url=empty_database_url, secret_key=SECRET_KEY)
     assert done.returncode == 1
     assert done.stderr == "dunning: the database has no schema yet; run `dunning migrate`\n"
-    postgres_databases.drop(url)
 
 
-def test_postgresql_without_a_secret_key_is_refused(postgres_databases: PostgresDatabases, tmp_path: Path) -> None:
-    url = postgres_databases.create()
-    done = refused(tmp_path, "--port", "0", database_url=url)
+def test_postgresql_without_a_secret_key_is_refused(postgres_url: str, tmp_path: Path) -> None:
+    done = refused(tmp_path, "--port", "0", database_url=postgres_url)
     assert done.returncode == 1
     assert "`dunning secret-key`" in done.stderr
-    postgres_databases.drop(url)
 
 
 def test_a_postgresql_that_is_down_is_one_line(tmp_path: Path) -> None:
@@ -96,35 +90,29 @@ def test_a_postgresql_that_is_down_is_one_line(tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1
 
 
-def test_several_workers_answer_on_postgresql_and_stop_when_told(
-    postgres_databases: PostgresDatabases, tmp_path: Path
-) -> None:
-    url = postgres_databases.create()
-    with served(tmp_path, "--workers", "2", database_url=url, secret_key=SECRET_KEY) as service:
+def test_several_workers_answer_on_postgresql_and_stop_when_told(postgres_url: str, tmp_path: Path) -> None:
+    with served(tmp_path, "--workers", "2", database_url=postgres_url, secret_key=SECRET_KEY) as service:
         assert "dunning merchant add NAME" in service.printed
         assert httpx.get(f"{service.address}/readyz").status_code == 200
         assert httpx.get(f"{service.address}/metrics").status_code == 200
         assert service.stop() == 0
-    postgres_databases.drop(url)
 
 
 @pytest.mark.parametrize("setting", ["synchronous_commit"])
 def test_a_database_that_acknowledges_before_the_disk_has_it_is_refused(
-    postgres_databases: PostgresDatabases, tmp_path: Path, setting: str
+    postgres_url: str, tmp_path: Path, setting: str
 ) -> None:
-    url = postgres_databases.create()
-    engine = create_write_engine(database_url(url))
+    engine = create_write_engine(database_url(postgres_url))
     with engine.begin() as connection:
-        connection.exec_driver_sql(f'ALTER DATABASE "{database_url(url).database}" SET {setting} = off')
+        connection.exec_driver_sql(f'ALTER DATABASE "{database_url(postgres_url).database}" SET {setting} = off')
     engine.dispose()
-    settings = {"database_url": url, "secret_key": SECRET_KEY}
+    settings = {"database_url": postgres_url, "secret_key": SECRET_KEY}
     done = refused(tmp_path, "--port", "0", **settings)
     assert done.returncode == 1
     assert f"{setting} = off" in done.stderr
     assert "DUNNING_ALLOW_UNSAFE_DURABILITY" in done.stderr
     with served(tmp_path, **settings, allow_unsafe_durability="true") as service:
         assert f"may be lost in a power cut: {setting} = off" in service.printed
-    postgres_databases.drop(url)
 
 
 def test_a_schema_is_at_the_head_after_a_first_start(tmp_path: Path) -> None:

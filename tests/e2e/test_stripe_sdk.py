@@ -10,7 +10,7 @@ import pytest
 import stripe
 from sqlalchemy.engine import make_url
 
-from databases import PostgresDatabases, SqliteDatabases
+from databases import PostgresDatabases
 from dunning_service.clock import utc_now
 from dunning_service.db import Database, database_url
 from dunning_service.merchants import service as merchants
@@ -235,11 +235,10 @@ async def _require_idempotency(by: Client) -> None:
 
 
 async def test_it_tries_again_by_itself_until_the_database_is_free(
-    sqlite_databases: SqliteDatabases, monkeypatch: pytest.MonkeyPatch
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    url = sqlite_databases.create()
-    account = open_account(url)
-    other = sqlite3.connect(str(make_url(url).database), isolation_level=None)
+    account = open_account(sqlite_url)
+    other = sqlite3.connect(str(make_url(sqlite_url).database), isolation_level=None)
     waits = []
 
     def wait(_client: stripe.HTTPClient, retries: int) -> float:
@@ -248,7 +247,7 @@ async def test_it_tries_again_by_itself_until_the_database_is_free(
         return 0.0
 
     monkeypatch.setattr(stripe.HTTPClient, "_sleep_time_seconds", wait)
-    with serving(url) as server:
+    with serving(sqlite_url) as server:
         async with stripe_client(account.token, server.base_url, max_network_retries=2) as client:
             by = ByClient(client)
             other.execute("BEGIN IMMEDIATE")
@@ -256,7 +255,6 @@ async def test_it_tries_again_by_itself_until_the_database_is_free(
             assert waits == [1]
             assert [one.id for one in await by.all_of(await by.call("payment_record", "list"))] == [made.id]
     other.close()
-    sqlite_databases.drop(url)
 
 
 async def test_a_database_that_is_gone_is_an_api_error(postgres_databases: PostgresDatabases) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 
-from databases import SqliteDatabases
 from e2e.processes import HOST, ServerProcess, serving
 from e2e.senders import (
     Account,
@@ -60,12 +59,9 @@ async def test_a_stop_under_load_answers_every_request_and_loses_nothing(databas
     assert complaints(database_url) == []
 
 
-async def test_a_request_that_comes_on_an_idle_connection_during_a_stop_is_answered(
-    sqlite_databases: SqliteDatabases,
-) -> None:
-    url = sqlite_databases.create()
-    account = open_account(url)
-    with serving(url) as server:
+async def test_a_request_that_comes_on_an_idle_connection_during_a_stop_is_answered(sqlite_url: str) -> None:
+    account = open_account(sqlite_url)
+    with serving(sqlite_url) as server:
         # the other stays open and silent, and does not keep the service from ending
         async with lines(server.port, 2) as (line, _):
             assert (await line.post(a_goodparty_notice(account, "before"))).status == 200
@@ -76,8 +72,7 @@ async def test_a_request_that_comes_on_an_idle_connection_during_a_stop_is_answe
             assert answer.headers["connection"] == "close"
             async with asyncio.timeout(15):  # less than an idle connection may live, and than a stop may take
                 assert await asyncio.to_thread(server.wait) == 0
-    assert sorted(payments_of(url, account)) == ["before", "during"]
-    sqlite_databases.drop(url)
+    assert sorted(payments_of(sqlite_url, account)) == ["before", "during"]
 
 
 async def _until_nobody_is_let_in(port: int) -> None:

@@ -12,7 +12,6 @@ import httpx
 import pytest
 import structlog
 
-from databases import PostgresDatabases, SqliteDatabases
 from dunning_service.db import create_write_engine
 from dunning_service.db import database_url as parsed_url
 from dunning_service.gateways.sandbox import DECLINED, FAILS_TWICE_THEN_PAYS, PAYS, SLOW
@@ -33,11 +32,9 @@ def due(database_url: str) -> DuePayments:
 
 
 @pytest.fixture
-def due_on_sqlite(sqlite_databases: SqliteDatabases) -> Iterator[DuePayments]:
+def due_on_sqlite(sqlite_url: str) -> DuePayments:
     """For what is no matter of the database."""
-    url = sqlite_databases.create()
-    yield DuePayments(url)
-    sqlite_databases.drop(url)
+    return DuePayments(sqlite_url)
 
 
 @pytest.fixture
@@ -172,19 +169,17 @@ def test_a_port_in_use_names_the_option(dunning: CommandLine, due: DuePayments) 
 
 
 def test_a_database_that_acknowledges_before_the_disk_has_it_is_refused(
-    postgres_databases: PostgresDatabases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    url = postgres_databases.create()
-    engine = create_write_engine(parsed_url(url))
+    engine = create_write_engine(parsed_url(postgres_url))
     with engine.begin() as connection:
-        connection.exec_driver_sql(f'ALTER DATABASE "{parsed_url(url).database}" SET synchronous_commit = off')
+        connection.exec_driver_sql(f'ALTER DATABASE "{parsed_url(postgres_url).database}" SET synchronous_commit = off')
     engine.dispose()
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("DUNNING_DATABASE_URL", url)
+    monkeypatch.setenv("DUNNING_DATABASE_URL", postgres_url)
     monkeypatch.setenv("DUNNING_SECRET_KEY", SECRET_KEY)
     assert "synchronous_commit = off" in CommandLine(capsys)("worker", "--once").refusal
-    postgres_databases.drop(url)
 
 
 def test_the_service_charges_what_is_due_when_it_is_asked_to(due: DuePayments) -> None:
@@ -210,26 +205,21 @@ def test_the_service_alone_charges_nothing_and_a_worker_beside_it_does(due_on_sq
         assert metric(service.base_url, "dunning_due_attempts") == 0
 
 
-def test_a_worker_in_a_service_of_several_processes_is_refused(
-    postgres_databases: PostgresDatabases, tmp_path: Path
-) -> None:
-    url = postgres_databases.create()
+def test_a_worker_in_a_service_of_several_processes_is_refused(postgres_url: str, tmp_path: Path) -> None:
     arguments = ("--port", "0", "--workers", "2")
     for options, settings in (((*arguments, "--with-worker"), {}), (arguments, {"with_worker": "true"})):
-        done = refused(tmp_path, *options, database_url=url, secret_key=SECRET_KEY, **settings)
+        done = refused(tmp_path, *options, database_url=postgres_url, secret_key=SECRET_KEY, **settings)
         assert done.returncode == 1
         assert "run `dunning worker` beside the service" in done.stderr
-    postgres_databases.drop(url)
 
 
 def test_a_lost_key_is_told_at_the_start(
-    sqlite_databases: SqliteDatabases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    url = sqlite_databases.create()
-    DuePayments(url)
+    DuePayments(sqlite_url)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("DUNNING_DATABASE_URL", url)
+    monkeypatch.setenv("DUNNING_DATABASE_URL", sqlite_url)
     monkeypatch.setenv("DUNNING_GATEWAY_HOSTS", "billing.example.com")
     monkeypatch.setenv("DUNNING_SECRET_KEY", SECRET_KEY)
     dunning = CommandLine(capsys)
@@ -240,4 +230,3 @@ def test_a_lost_key_is_told_at_the_start(
     assert "signing secret  whsec_" in rotated.out
     assert "old one" not in rotated.out
     assert dunning("worker", "--once").err == ""
-    sqlite_databases.drop(url)

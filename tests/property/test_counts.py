@@ -18,7 +18,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from building import NOON, a_decision, a_failure, a_notice, a_success, in_batches
-from databases import PostgresDatabases
 from dunning_service.errors import DunningError, NotFound
 from dunning_service.failed_payments import counted
 from dunning_service.failed_payments.queries import FailedPaymentsQuery
@@ -86,10 +85,8 @@ def _say_which_version_it_is(connection: sa.Connection) -> None:
 
 
 @pytest.fixture
-def ledgers_on_postgres(postgres_databases: PostgresDatabases) -> Iterator[list[Ledger]]:
-    url = postgres_databases.create()
-    yield from _opened(url)
-    postgres_databases.drop(url)
+def ledgers_on_postgres(postgres_url: str) -> Iterator[list[Ledger]]:
+    yield from _opened(postgres_url)
 
 
 @pytest.fixture
