@@ -233,6 +233,42 @@ async def test_payments_of_one_payer_are_erased_together_whatever_names_them(ser
     assert complaints(service.database) == []
 
 
+@pytest.mark.parametrize(
+    "told_later",
+    [
+        {"AttemptCount": 2, "FailedTimeStamp": "2026-01-12T19:31:58+00:00"},
+        {"AttemptCount": 2, "FailedTimeStamp": "2026-01-10T19:31:58+00:00"},
+        {"AttemptCount": 2, "FailedTimeStamp": "2026-01-12T19:31:58+00:00", "UserId": 10},
+        {"FailedTimeStamp": "2026-01-12T19:31:58+00:00"},
+    ],
+    ids=["a newer attempt", "an older attempt", "an attempt of another payer", "a correction"],
+)
+async def test_what_paid_for_a_payment_still_does_whatever_is_told_of_it_afterwards(
+    service: RunningService, told_later: dict[str, Any]
+) -> None:
+    kari = Kari(service, await service.add_source(service.merchant))
+    await kari.goodparty(LOG, **a_failure_of_kari())
+    await kari.goodparty(SUCCEEDED, **A_DEPOSIT | {"StripeCustomerId": KARI})
+    erase(service)
+    for _ in range(2):
+        await kari.goodparty(LOG, **a_failure_of_kari(**told_later))
+        assert paid_by(service) == [("paid", 1999, "ch_1")]
+        assert complaints(service.database) == []
+        erase(service)
+        assert "kari" not in everything(service)
+    assert paid_by(service) == [("paid", 1999, "ch_1")]
+    assert complaints(service.database) == []
+
+
+def paid_by(service: RunningService) -> list[tuple[Any, ...]]:
+    with service.database.write() as connection:
+        table = PaymentRow.__table__.c
+        return [
+            tuple(row)
+            for row in connection.execute(sa.select(table.status, table.paid_minor, table.provider_receipt_id))
+        ]
+
+
 async def test_an_address_is_found_in_any_case_and_in_an_older_attempt(service: RunningService) -> None:
     source = await service.add_source(service.merchant)
     older = {"created_at": "2026-11-21T10:00:00Z", "updated_at": None}

@@ -6,7 +6,8 @@ counts as before, and that is made sure of before anything is written. The diges
 and brings nothing back.
 
 A payer's key says whose receipts pay which failures, so it is not dropped but changed for a name that says nothing, the
-same one everywhere.
+same one everywhere. A payment keeps that name: whoever a later statement says has to pay it, see `fold`. Hence all that
+its attempts said of payers becomes one name, the one of the payer whose it is.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from sqlalchemy.engine import Connection
 
 from dunning_service.ledger.book import Book, PayerKey, Payment
 from dunning_service.ledger.bulk import Row, bulk_for
-from dunning_service.ledger.fold import Attempt, FoldedPayment
+from dunning_service.ledger.fold import ERASED_PAYER, Attempt, FoldedPayment
 from dunning_service.ledger.models import (
     ActionRow,
     AttemptRow,
@@ -91,7 +92,7 @@ class _Eraser:
 
     def run(self, payments: Sequence[Payment], payers: set[PayerKey]) -> ErasureDone:
         before = {payment.id: payment.folded for payment in payments}
-        names = {payer: (payer[0], payer[1], f"erased:{secrets.token_hex(8)}") for payer in payers}
+        names = {payer: (payer[0], payer[1], f"{ERASED_PAYER}{secrets.token_hex(8)}") for payer in payers}
         receipts = select_by(self._connection, ReceiptRow, ("merchant_id", "provider", "payer_key"), payers)
         refunds = select_by(
             self._connection,
@@ -124,8 +125,9 @@ class _Eraser:
     def _erase_attempts(self, payments: Sequence[Payment], names: Mapping[PayerKey, PayerKey]) -> int:
         rows = []
         for payment in payments:
+            payer = None if payment.payer is None else names[payment.payer][2]
             for attempt in list(payment.attempts.values()):
-                erased = self._erased(payment.key[1], attempt, names)
+                erased = self._erased(payment.key[1], attempt, payer)
                 payment.replace_attempt(erased)
                 key = {"merchant_id": payment.key[0], "payment_id": payment.id}
                 columns = ("provider_attempt_id", "digest", *_PERSONAL, "payer_key", "details")
@@ -133,11 +135,10 @@ class _Eraser:
         self._update(AttemptRow, rows)
         return len(rows)
 
-    def _erased(self, provider: str, attempt: Attempt, names: Mapping[PayerKey, PayerKey]) -> Attempt:
-        payer = attempt.payer_key
+    def _erased(self, provider: str, attempt: Attempt, payer: str | None) -> Attempt:
         nothing: dict[str, Any] = dict.fromkeys(_PERSONAL)
         return attempt._replace(
-            payer_key=None if payer is None else names[self._erasure.merchant_id, provider, payer][2],
+            payer_key=None if attempt.payer_key is None else payer,
             details=self._erasure.impersonal(provider, attempt.details),
             **nothing,
         )

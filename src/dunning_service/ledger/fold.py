@@ -24,6 +24,9 @@ _RANK = {
 }
 _SUCCESSES = (Outcome.SUCCEEDED, Outcome.GUARANTEED)
 
+ERASED_PAYER = "erased:"
+"""What the name of a payer begins with whose own name was erased."""
+
 
 class Attempt(NamedTuple):
     """One revision of one attempt: a row of `attempts` without the payment it belongs to."""
@@ -177,7 +180,6 @@ _SHOWN = (
     "customer_email",
     "customer_phone",
     "description",
-    "payer_key",
 )
 
 
@@ -225,7 +227,7 @@ def fold_payment(
         customer_phone=shown.customer_phone or None,
         customer_phone_key=phone_key(shown.customer_phone or None),
         description=shown.description or None,
-        payer_key=shown.payer_key,
+        payer_key=_payer_key(attempts, revisions),
         provider_receipt_id=None if receipt is None else receipt.provider_receipt_id,
         details=newest.details,
     )
@@ -249,6 +251,18 @@ def _newest_values(attempts: Sequence[Attempt]) -> Attempt:
     if len(attempts) == 1:
         return newest
     return newest._replace(**{name: _first(getattr(attempt, name) for attempt in attempts) for name in _SHOWN})
+
+
+def _payer_key(attempts: Sequence[Attempt], revisions: Iterable[Attempt]) -> str | None:
+    """The newest that an attempt names; but one that was erased holds, whoever is named or corrected afterwards.
+
+    The receipts that paid were renamed with it, and are not found under the name that a new statement brings.
+    """
+    named = [attempt.payer_key for attempt in attempts if attempt.payer_key is not None]
+    erased = {
+        one.payer_key for one in revisions if one.payer_key is not None and one.payer_key.startswith(ERASED_PAYER)
+    }
+    return next((key for key in named if key in erased), min(erased, default=named[0] if named else None))
 
 
 def _earliest(failed: Sequence[Attempt]) -> Attempt | None:
