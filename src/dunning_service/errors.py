@@ -110,13 +110,26 @@ class IdempotencyKeyReused(DunningError):
 
 class Unavailable(DunningError):
     """Not known to be recorded; the same request should be sent again after `retry_after` seconds, and changes nothing
-    if it was."""
+    if it was. Nobody is told to when that is None."""
 
     code = "service_unavailable"
 
-    def __init__(self, message: str, retry_after: int = 1) -> None:
+    def __init__(self, message: str, retry_after: int | None = 1) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class Unconfirmed(Unavailable):
+    """It may have taken effect, and the same request again may do so once more."""
+
+    code = "unconfirmed"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "it is not known whether this took effect: look before you send it again, and send an Idempotency-Key with "
+            "it from the start, which makes that safe",
+            retry_after=None,
+        )
 
 
 class TooManyConnections(Unavailable):

@@ -13,6 +13,7 @@ from contract._subscriptions import created, failed_payments, get, send, told, u
 from dunning_service.charging.claims import Claim, Share, claim_due, claim_of_first
 from dunning_service.charging.worker import Worker
 from dunning_service.gateways import Charged, ChargeOutcome, ChargeRequest, NotCharged, NotSent, OutcomeUnknown
+from dunning_service.gateways.service import choose_none
 from dunning_service.merchants.directory import Scope
 from running import RunningService
 
@@ -73,6 +74,50 @@ async def test_a_late_success_is_recorded_though_another_has_given_the_attempt_u
     await service.app.state.services.charging.attempt(still_held)
 
     assert len(gateway.charged) == 1
+    (payment,) = await get(service, f"/{made['id']}/payments")
+    assert (payment["status"], [one["status"] for one in payment["attempts"]]) == ("Paid", ["Succeeded"])
+
+
+async def test_a_late_success_is_recorded_though_another_was_told_that_nothing_was_charged(
+    service: RunningService,
+) -> None:
+    gateway = Scripted(NotCharged("no such customer"), PAID)
+    use_gateway(service, gateway)
+    made = await a_due_payment(service)
+    late = await claimed(service)
+    service.clock.advance(LEASE + timedelta(seconds=1))
+    await service.app.state.services.charging.attempt(await claimed(service))  # not found, and then refused
+    (payment,) = await get(service, f"/{made['id']}/payments")
+    assert (payment["status"], [one["status"] for one in payment["attempts"]]) == ("Failed", ["Error"])
+
+    still_held = replace(late, payment={**late.payment, "wake_at": service.clock() + LEASE})
+    for _ in range(2):  # heard of again it is no news
+        await service.app.state.services.charging.attempt(still_held)
+        gateway.answers.append(PAID)
+
+    (payment,) = await get(service, f"/{made['id']}/payments")
+    assert (payment["status"], [one["status"] for one in payment["attempts"]]) == ("Paid", ["Succeeded"])
+    (failure,) = await failed_payments(service)
+    assert (failure["status"], failure["paid_minor"]) == ("paid", failure["amount_minor"])
+
+
+async def test_what_was_claimed_without_a_gateway_is_charged_when_there_is_one(service: RunningService) -> None:
+    """Its worker died before it could put it off: nobody had been asked, so there is nothing to look up."""
+    use_sandbox(service)
+    made = await a_due_payment(service)
+    with service.database.write() as connection:
+        choose_none(connection, service.merchant)
+    await claimed(service)
+    service.clock.advance(LEASE + timedelta(seconds=1))
+    worker = Worker(service.database, service.app.state.services.charging, service.clock)
+    await worker.run_once()
+    (payment,) = await get(service, f"/{made['id']}/payments")
+    assert payment["status"] == "Scheduled"
+
+    use_sandbox(service)
+    service.clock.advance(timedelta(minutes=10))
+    await worker.run_once()
+
     (payment,) = await get(service, f"/{made['id']}/payments")
     assert (payment["status"], [one["status"] for one in payment["attempts"]]) == ("Paid", ["Succeeded"])
 

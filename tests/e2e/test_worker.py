@@ -112,9 +112,9 @@ def test_what_a_killed_worker_left_behind_is_looked_up_when_its_claim_is_over(du
 
 def test_once_works_off_what_is_due_and_ends(due: DuePayments, dunning: CommandLine) -> None:
     due.subscribe(a_subscription(PAYS), a_subscription(DECLINED[Category.INSUFFICIENT_FUNDS]), a_subscription(SLOW))
-    assert dunning.json("worker", "--once") == {"attempts": 3}
+    assert dunning.json("worker", "--once") == {"due_payments": 3}
     assert sorted(due.statuses()) == ["failed", "paid", "paid"]
-    assert dunning("worker", "--once", "--concurrency", "1").out == "made 0 attempts\n"
+    assert dunning("worker", "--once", "--concurrency", "1").out == "worked off 0 due payments\n"
 
 
 def test_a_ladder_of_seconds_is_climbed(due_on_sqlite: DuePayments) -> None:
@@ -128,7 +128,7 @@ def test_a_ladder_of_seconds_is_climbed(due_on_sqlite: DuePayments) -> None:
 def test_a_merchants_own_ladder_comes_before_the_setting(due: DuePayments, dunning: CommandLine) -> None:
     dunning.json("merchant", "set", "Sweden & Co", "--retry-ladder", "none")
     due.subscribe(a_subscription(FAILS_TWICE_THEN_PAYS))
-    assert dunning.json("worker", "--once") == {"attempts": 1}
+    assert dunning.json("worker", "--once") == {"due_payments": 1}
     (payment,) = due.payments()
     assert (payment["status"], payment["next_attempt_at"]) == ("failed", None)
 
@@ -138,7 +138,7 @@ def test_a_merchant_without_a_gateway_is_not_charged_and_what_is_due_stays_due(
 ) -> None:
     due = DuePayments(database_url, has_gateway=False)
     due.subscribe(a_subscription())
-    assert dunning.json("worker", "--once") == {"attempts": 1}
+    assert dunning.json("worker", "--once") == {"due_payments": 1}
     (payment,) = due.payments()
     assert (payment["status"], payment["attempt_in_flight"], payment["attempt_count"]) == ("scheduled", None, 0)
     assert "dunning merchant set" in payment["reason"]

@@ -18,7 +18,8 @@ DATABASE = "postgresql"
 """Where `make test` does this: it refuses more than SQLite does."""
 
 ELSEWHERE = ("/v1/", "/webhooks/", "/api/ActionService/")
-"""What `make test` leaves to the other tests here, which know more of it: Stripe's contract, and how to sign."""
+"""What only the other tests here see succeed for certain, and what `make test` leaves to them: they know Stripe's
+contract, and how to sign."""
 
 
 @pytest.fixture(scope="module")
@@ -51,5 +52,5 @@ def test_every_answer_and_every_story_is_as_documented(attacked: Target, tally: 
         statuses = set(seen[operation])
         assert statuses or operation.partition(" ")[2].startswith(tuple(without)), f"{operation} was never asked"
         assert not [status for status in statuses if status >= "500"], (operation, statuses)
-        if examples >= MANY and operation != "POST /webhooks/{source_id}":  # who posts there has to sign
+        if examples >= MANY and not operation.partition(" ")[2].startswith(ELSEWHERE):
             assert "200" in statuses, (operation, statuses)

@@ -193,7 +193,8 @@ class Charging:
     async def _postpone(self, claim: Claim, why: str) -> None:
         log.error("attempt.postponed", payment_id=claim.payment["id"], attempt=claim.number, error=why)
         await self._execute(claim, lambda known, now: outcomes.postponed(known, why, now))
-        self._metrics.charge(AttemptStatus.ERROR.text.lower(), None)
+        if not claim.payment["lookups"]:  # counted once; how many are stuck is a gauge
+            self._metrics.charge(AttemptStatus.ERROR.text.lower(), None)
 
     async def _record_unknown(self, claim: Claim, why: str) -> None:
         lookups = claim.payment["lookups"]

@@ -257,7 +257,8 @@ def _claims(connection: Connection, payments: Sequence[Mapping[str, Any]]) -> li
     claims = []
     for payment in payments:
         merchant, held = merchants[(payment["merchant_id"],)], ledger.get(ledger_key(payment))
-        has_begun = payment["attempt_in_flight"] is not None
+        # where there was no gateway, nobody can have been asked
+        has_begun = payment["attempt_in_flight"] is not None and payment["gateway_id"] is not None
         gateway = None if has_begun else chosen.get((payment["merchant_id"], True))
         claims.append(
             Claim(

@@ -90,22 +90,23 @@ class Worker:
                 await self._pause(_AFTER_A_CRASH_S)
 
     async def run_once(self) -> int:
-        """Works off what is due now, and what falls due meanwhile; answers how many attempts that were.
+        """Works off what is due now, and what falls due meanwhile; answers how many claims that were: a payment that is
+        claimed again, to look an attempt up, counts again.
 
         Raises Unavailable when the database is out of reach.
         """
-        made = 0
+        worked_off = 0
         try:
             while not self._stopping.is_set():
                 claims = await asyncio.to_thread(self._claim, self._room(), self._share())
-                made += len(claims)
+                worked_off += len(claims)
                 self._begin(claims)
                 if not self._attempts:
                     break
                 await asyncio.wait(self._attempts, return_when=asyncio.FIRST_COMPLETED)
         finally:
             await self._finish()
-        return made
+        return worked_off
 
     def _begin(self, claims: Sequence[Claim]) -> None:
         for claim in claims:

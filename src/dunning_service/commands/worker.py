@@ -58,11 +58,11 @@ def worker(
         if not once:
             configure_logs(settings.log_level)
         with asyncio.Runner(loop_factory=uvicorn.Config("", log_config=None).get_loop_factory()) as runner:
-            made = runner.run(_work(settings, once, listening))
+            worked_off = runner.run(_work(settings, once, listening))
     if once and as_json:
-        print_json({"attempts": made})
+        print_json({"due_payments": worked_off})
     elif once:
-        say(f"made {made} {'attempt' if made == 1 else 'attempts'}")
+        say(f"worked off {worked_off} due {'payment' if worked_off == 1 else 'payments'}")
 
 
 def _prepare(settings: Settings, url: URL) -> None:
@@ -80,7 +80,7 @@ def _prepare(settings: Settings, url: URL) -> None:
 
 
 async def _work(settings: Settings, once: bool, listening: socket.socket | None) -> int:
-    """Until it is stopped, or nothing is due any more; answers how many attempts were made `once`."""
+    """Until it is stopped, or nothing is due any more; answers how many due payments were worked off `once`."""
     async with opened_services(settings, utc_now, with_worker=True) as found:
         working = worker_of(found)
         patience = timedelta(seconds=settings.claim_seconds)  # after that, others ask what became of the attempts

@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from dunning_service.db import Database
-from dunning_service.errors import DunningError, Unavailable, UnreadableNotice
+from dunning_service.errors import DunningError, Unavailable, Unconfirmed, UnreadableNotice
 from dunning_service.ledger.batch import Batch, Result
 from dunning_service.ledger.numbers import PaymentNumbers
 from dunning_service.ledger.reading import LocksMissing
@@ -36,6 +36,22 @@ so the others in the batch are tried without it."""
 _LATER_S = 10
 
 
+class _OutOfReach(Exception):
+    """The database, and whether only in COMMIT, which may have come through."""
+
+    def __init__(self, message: str, in_commit: bool) -> None:
+        super().__init__(message)
+        self.message = message
+        self.in_commit = in_commit
+
+
+def unconfirmed(work: Work, message: str) -> Unavailable:
+    """What is said of a work that may have been committed, and may not. `message` asks for it again, which is not said
+    where it might then be done twice."""
+    is_done_each_time = isinstance(work, Command) and work.idempotency_key is None
+    return Unconfirmed() if is_done_each_time else Unavailable(message)
+
+
 class Committer:
     """Commits batches, one at a time. Blocks, and must be used by one thread only."""
 
@@ -46,12 +62,14 @@ class Committer:
     def commit(self, works: Sequence[Work], now: datetime) -> list[Result]:
         """A result for each work once all of them are committed; what cannot be recorded is an error among the results.
 
-        When the database is out of reach nothing is recorded, and every result is Unavailable.
+        When the database is out of reach nothing is known to be recorded, and every result is Unavailable.
         """
         try:
             return self._commit(works, now)
-        except Unavailable as reason:
-            return [Unavailable(reason.message, reason.retry_after) for _ in works]  # each caller raises one of its own
+        except _OutOfReach as reason:
+            return [
+                unconfirmed(work, reason.message) if reason.in_commit else Unavailable(reason.message) for work in works
+            ]
         except Exception as error:
             return self._one_by_one(works, now, error)
 
@@ -85,7 +103,9 @@ class Committer:
                     log.warning(
                         "batch.refused", works=len(works), sqlstate=_sqlstate(error), error=type(error).__name__
                     )
-                    raise Unavailable("the database gives no confirmation of a commit; send it again") from error
+                    raise _OutOfReach(
+                        "the database gives no confirmation of a commit; send it again", is_prepared
+                    ) from error
                 else:
                     raise
 

@@ -20,7 +20,7 @@ from dunning_service.clock import Clock
 from dunning_service.db import Database
 from dunning_service.errors import DunningError, Unavailable
 from dunning_service.ledger.batch import Result
-from dunning_service.ledger.commit import Committer
+from dunning_service.ledger.commit import Committer, unconfirmed
 from dunning_service.ledger.work import (
     Command,
     CommandDone,
@@ -52,9 +52,10 @@ class _Waiting:
     until: float
     """When its turn must have come, by the loop's clock."""
 
-    def refuse(self) -> None:
+    def refuse(self, *, may_be_committed: bool = False) -> None:
         if not self.result.done():
-            self.result.set_result(Unavailable("the database takes too long to commit it; send it again"))
+            message = "the database takes too long to commit it; send it again"
+            self.result.set_result(unconfirmed(self.work, message) if may_be_committed else Unavailable(message))
 
 
 class LedgerWriter:
@@ -135,7 +136,7 @@ class LedgerWriter:
         if self._is_overdue:
             raise Unavailable("the database has not answered for a while; send it again")
         if len(self._pending) >= self._max_pending or self._pending_bytes + size > self._max_pending_bytes:
-            raise Unavailable("too many notices are waiting to be committed; send it again")
+            raise Unavailable("too much is waiting to be committed; send it again")
         loop = asyncio.get_running_loop()
         waiting = _Waiting(work, size, loop.create_future(), loop.time() + _PATIENCE_S)
         self._pending.append(waiting)
@@ -183,7 +184,9 @@ class LedgerWriter:
         """Whether they are committed is not known, and nothing is accepted before it is. The batch goes on."""
         log.warning("batch.overdue", works=len(batch), waiting=len(self._pending))
         self._is_overdue = True
-        for waiting in (*batch, *self._pending):
+        for waiting in batch:
+            waiting.refuse(may_be_committed=True)
+        for waiting in self._pending:
             waiting.refuse()
         self._pending_bytes -= sum(waiting.bytes for waiting in self._pending)
         self._pending.clear()

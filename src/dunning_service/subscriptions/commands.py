@@ -11,7 +11,7 @@ from dunning_service.errors import FailuresChanged, NotFound, RuleBroken
 from dunning_service.ledger.status import Verb
 from dunning_service.ledger.work import Command, Deed, Effect, Held, IdempotencyKey, Lookup
 from dunning_service.merchants.directory import MerchantView, Principal
-from dunning_service.providers import Delivery
+from dunning_service.providers import Delivery, Outcome
 from dunning_service.recovery.ladder import Ladder
 from dunning_service.subscriptions import PROVIDER
 from dunning_service.subscriptions.attempts import Known
@@ -208,7 +208,10 @@ def record(
     def execute(held: Held, now: datetime) -> Effect:
         row = held.rows[this][0]
         if row["attempt_in_flight"] != number:
-            is_news = money_came_in and all(attempt.sequence != number for attempt in held.attempts[payment_id])
+            is_news = money_came_in and not any(
+                attempt.sequence == number and attempt.outcome == Outcome.SUCCEEDED
+                for attempt in held.attempts[payment_id]
+            )
             if not is_news:
                 return Effect({"is_recorded": False}, keeps_delivery=False)
         known = Known(

@@ -157,7 +157,8 @@ _COMMON: Responses = {
     ),
     503: _problem(
         _refusal(503, "service_unavailable", "the database cannot be reached at the moment; try again"),
-        "Nothing is known to have been done; the same request can be sent again",
+        "It is not known to have been done. With `Retry-After`, send the same request again. Without, it may have been "
+        "done all the same: look first, because without an Idempotency-Key it may be done twice",
     ),
     "default": _problem(
         _refusal(405, "method_not_allowed", "DELETE is not possible here; possible: GET, HEAD"), "Any other error"

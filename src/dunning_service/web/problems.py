@@ -260,7 +260,7 @@ def _headers_for(error: DunningError) -> dict[str, str]:
         return {"connection": "close"}  # the rest of the body would be taken for the next request's
     if isinstance(error, TooManyConnections):
         return {"retry-after": str(error.retry_after), "connection": "close"}
-    if isinstance(error, Unavailable):
+    if isinstance(error, Unavailable) and error.retry_after is not None:
         return {"retry-after": str(error.retry_after)}
     return {}
 
