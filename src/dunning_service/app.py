@@ -21,6 +21,7 @@ from dunning_service.intake import routes as webhooks
 from dunning_service.payment_records import errors as payment_records_errors
 from dunning_service.payment_records import routes as payment_records
 from dunning_service.running import opened_services, worker_of, working
+from dunning_service.services import Services
 from dunning_service.settings import Settings, load_settings
 from dunning_service.subscriptions import errors as subscription_errors
 from dunning_service.subscriptions import routes as subscriptions
@@ -31,7 +32,6 @@ from dunning_service.web.logs import configure_logs
 from dunning_service.web.middleware import AroundRequests
 from dunning_service.web.notices import NoticeRoute, NoticesFirst
 from dunning_service.web.problems import DOCUMENTED, Problems
-from dunning_service.web.services import Services
 
 DIALECTS = {
     action_service.router.prefix: action_service_errors.render,

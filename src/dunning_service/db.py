@@ -16,7 +16,7 @@ from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator
 
 from dunning_service.errors import ConfigurationError
-from dunning_service.silence import WatchedAsyncConnection, WatchedConnection
+from dunning_service.postgres_watch import WatchedAsyncConnection, WatchedConnection
 
 _BUSY_TIMEOUT_MS = 5_000
 _CONNECT_TIMEOUT_S = 3

@@ -35,6 +35,12 @@ def currency_exponent(currency: str) -> int:
     return int(exponent)
 
 
+def decimal_text(value: Decimal) -> str:
+    """Every digit that the value has, and no zeros that say nothing: `25`, `19.9`."""
+    text = format(value, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
 @dataclass(frozen=True, slots=True)
 class Money:
     """An exact amount: whole minor units of one ISO 4217 currency."""

@@ -22,10 +22,10 @@ from dunning_service.ledger.writer import LedgerWriter
 from dunning_service.merchants.directory import Directory
 from dunning_service.merchants.keyring import keyring_of
 from dunning_service.recovery.ladder import parse_ladder
+from dunning_service.services import Services
 from dunning_service.settings import Settings
 from dunning_service.web.body import Bodies
 from dunning_service.web.metrics import Metrics
-from dunning_service.web.services import Services
 
 log = structlog.get_logger(__name__)
 

@@ -13,13 +13,13 @@ import httpx
 import sqlalchemy as sa
 
 from dunning_service.charging.attempts import Charging
+from dunning_service.exact_json import read_json
 from dunning_service.gateways import Charged, ChargeOutcome, ChargeRequest, Gateway
 from dunning_service.gateways.models import SandboxChargeRow
 from dunning_service.gateways.registry import Chosen
 from dunning_service.gateways.service import choose_sandbox
 from dunning_service.merchants.directory import MerchantView
 from dunning_service.merchants.models import Merchant
-from dunning_service.providers._json import read_json
 from dunning_service.recovery.ladder import DEFAULT_LADDER
 from dunning_service.running import worker_of
 from running import NOON, RunningService

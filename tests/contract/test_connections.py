@@ -75,7 +75,7 @@ def test_what_has_only_read_may_write_afterwards(database_url: str) -> None:
 async def test_a_statement_that_takes_long_is_not_taken_for_a_server_that_hangs(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dunning_service.silence._SILENT_S", 0.05)
+    monkeypatch.setattr("dunning_service.postgres_watch._SILENT_S", 0.05)
     database = Database(parsed(postgres_url))
     with database.write() as connection:
         assert connection.exec_driver_sql("SELECT 1, pg_sleep(0.5)").scalar_one() == 1
@@ -87,8 +87,8 @@ async def test_a_statement_that_takes_long_is_not_taken_for_a_server_that_hangs(
 async def test_whoever_reads_is_not_kept_waiting_for_ever_by_a_server_that_answers_others(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dunning_service.silence._SILENT_S", 0.05)
-    monkeypatch.setattr("dunning_service.silence._READER_S", 0.2)
+    monkeypatch.setattr("dunning_service.postgres_watch._SILENT_S", 0.05)
+    monkeypatch.setattr("dunning_service.postgres_watch._READER_S", 0.2)
     database = Database(parsed(postgres_url))
     async with asyncio.timeout(5):
         with pytest.raises(sa.exc.OperationalError):

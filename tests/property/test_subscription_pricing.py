@@ -16,16 +16,15 @@ from iso4217 import Currency
 
 import dunning_service.subscriptions
 from dunning_service.errors import InvalidInput
+from dunning_service.exact_json import read_json
 from dunning_service.money import Money, currency_exponent
-from dunning_service.providers._json import read_json
+from dunning_service.rates import rate_from_units, rate_units
 from dunning_service.subscriptions.answers import payment_amount
 from dunning_service.subscriptions.pricing import (
     MAX_AMOUNT_MINOR,
     Price,
     base_amount,
     price,
-    rate_from_units,
-    rate_units,
 )
 from dunning_service.subscriptions.schemas import PaymentAmount
 

@@ -8,8 +8,8 @@ from starlette.requests import Request
 
 from dunning_service.errors import InvalidToken
 from dunning_service.merchants.directory import Principal, Scope
+from dunning_service.services import services
 from dunning_service.web.auth import basic_credentials, bearer_token, require_scope
-from dunning_service.web.services import services
 
 DOCUMENTED = [
     Depends(

@@ -26,9 +26,9 @@ from dunning_service.providers.goodparty import (
     PaymentIntentStatusRequest,
     read_request,
 )
+from dunning_service.services import services
 from dunning_service.web.body import read_body
 from dunning_service.web.notices import Acknowledgement, CountedNotice, NoticeRoute
-from dunning_service.web.services import services
 
 
 class ActionRoute(NoticeRoute):

@@ -26,7 +26,8 @@ from dunning_service.merchants.directory import MerchantView
 from dunning_service.merchants.keyring import keyring_of
 from dunning_service.merchants.options import checked_currency
 from dunning_service.merchants.service import add_merchant, list_merchants, merchant_named
-from dunning_service.merchants.terms import change_merchant, checked_discount, checked_ladder, percent_text
+from dunning_service.merchants.terms import change_merchant, checked_discount, percent_text
+from dunning_service.recovery.ladder import parse_ladder
 
 app = typer.Typer(help="Merchants: every payment, token and source belongs to one.", no_args_is_help=True)
 
@@ -109,7 +110,7 @@ def set_(
     """Change how a merchant charges and retries; prints what holds now."""
     changes: dict[str, Any] = {}
     if retry_ladder is not None:
-        changes["retry_ladder"] = None if _is(_DEFAULT, retry_ladder) else checked_ladder(retry_ladder)
+        changes["retry_ladder"] = None if _is(_DEFAULT, retry_ladder) else str(parse_ladder(retry_ladder))
     if cash_discount is not None:
         changes["cash_discount_units"] = None if _is(_NONE, cash_discount) else checked_discount(cash_discount)
     if currency is not None:

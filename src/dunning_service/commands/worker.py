@@ -26,9 +26,9 @@ from dunning_service.gateways.service import network_rules_of
 from dunning_service.merchants.keyring import keyring_of
 from dunning_service.migrating import require_current
 from dunning_service.running import opened_services, worker_of
+from dunning_service.services import Services
 from dunning_service.settings import Settings, load_settings
 from dunning_service.web.logs import configure_logs
-from dunning_service.web.services import Services
 
 
 def worker(

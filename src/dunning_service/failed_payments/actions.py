@@ -6,16 +6,16 @@ from fastapi import Request
 from pydantic import ValidationError
 
 from dunning_service.errors import ActionDoesNotApply, FieldError, UnreadableNotice, UnsupportedMediaType
-from dunning_service.failed_payments.parameters import field_errors, refused
+from dunning_service.exact_json import read_json
 from dunning_service.failed_payments.schemas import ActionRequest
 from dunning_service.failed_payments.timeline import find_payment
 from dunning_service.ledger.work import DecisionRecorded, IdempotencyKey
 from dunning_service.merchants.directory import Principal
-from dunning_service.providers._json import read_json
+from dunning_service.services import Services, services
 from dunning_service.subscriptions import PROVIDER
 from dunning_service.subscriptions.service import retry_payment
 from dunning_service.web.body import read_body
-from dunning_service.web.services import Services, services
+from dunning_service.web.parameters import field_errors, refused
 
 
 async def read_action(request: Request) -> ActionRequest:

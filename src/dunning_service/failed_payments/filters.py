@@ -9,7 +9,6 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from dunning_service.errors import FieldError
 from dunning_service.failed_payments.cursors import MAX_CURSOR
-from dunning_service.failed_payments.parameters import Day, Identifier, Moment, Parameters, Text, WholeNumber
 from dunning_service.failed_payments.queries import FailedPaymentsQuery
 from dunning_service.failed_payments.schedules import NextAttempt
 from dunning_service.failed_payments.sorting import Sort
@@ -18,6 +17,7 @@ from dunning_service.ledger.status import Status
 from dunning_service.money import MAX_MINOR
 from dunning_service.providers import MAX_IDENTIFIER, Category
 from dunning_service.recovery.policy import Rule
+from dunning_service.web.parameters import Day, Identifier, Moment, Parameters, Text, WholeNumber
 
 UNKNOWN_CURRENCY = "unknown"
 _MAX_VALUES = 100

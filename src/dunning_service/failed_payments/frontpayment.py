@@ -19,7 +19,14 @@ from dunning_service.failed_payments.frontpayment_shapes import (
     order_item,
 )
 from dunning_service.failed_payments.links import address
-from dunning_service.failed_payments.parameters import (
+from dunning_service.failed_payments.queries import FailedPaymentsQuery
+from dunning_service.failed_payments.timeline import find_payment
+from dunning_service.ledger.fields import phone_key
+from dunning_service.ledger.status import Status
+from dunning_service.merchants.directory import Principal, Scope
+from dunning_service.services import services
+from dunning_service.web.auth import scoped
+from dunning_service.web.parameters import (
     Day,
     Identifier,
     Parameters,
@@ -28,13 +35,6 @@ from dunning_service.failed_payments.parameters import (
     read_parameters,
     refused,
 )
-from dunning_service.failed_payments.queries import FailedPaymentsQuery
-from dunning_service.failed_payments.timeline import find_payment
-from dunning_service.ledger.fields import phone_key
-from dunning_service.ledger.status import Status
-from dunning_service.merchants.directory import Principal, Scope
-from dunning_service.web.auth import scoped
-from dunning_service.web.services import services
 
 PER_PAGE = 50
 MAX_PAGE = 2**53 - 1

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from dunning_service.failed_payments.phones import shown_phone
 from dunning_service.failed_payments.public_number import public_number
 from dunning_service.ledger.status import Status
-from dunning_service.money import InvalidAmount, Money
+from dunning_service.money import InvalidAmount, Money, decimal_text
 
 UNKNOWN_CURRENCY = "unknown"
 """Shown where nobody told the currency."""
@@ -209,10 +209,9 @@ def exact_major(amount_minor: int | None, currency: str | None) -> orjson.Fragme
     if amount_minor is None or currency is None:
         return None
     try:
-        text = format(Money(amount_minor, currency).to_major(), "f")
+        return orjson.Fragment(decimal_text(Money(amount_minor, currency).to_major()))
     except InvalidAmount:
         return None
-    return orjson.Fragment(text.rstrip("0").rstrip(".") if "." in text else text)
 
 
 def _dotted(day: date) -> str:

@@ -7,7 +7,7 @@ from urllib.parse import quote, urlencode
 
 from fastapi import Request
 
-from dunning_service.web.services import services
+from dunning_service.services import services
 
 
 def address(request: Request, path: str, query: Sequence[tuple[str, str]]) -> str:

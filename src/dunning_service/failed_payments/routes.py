@@ -12,7 +12,6 @@ from dunning_service.failed_payments.actions import read_action, retry
 from dunning_service.failed_payments.cursors import CursorError, decode_cursor, encode_cursor
 from dunning_service.failed_payments.filters import FailedPaymentFilters, ListParameters
 from dunning_service.failed_payments.links import address, query_without
-from dunning_service.failed_payments.parameters import NoParameters, openapi_parameters, read_parameters, refused
 from dunning_service.failed_payments.public_number import payment_id_of
 from dunning_service.failed_payments.schedules import UNSCHEDULED, schedules_of
 from dunning_service.failed_payments.schemas import (
@@ -30,9 +29,10 @@ from dunning_service.failed_payments.timeline import NO_SUCH_PAYMENT, find_payme
 from dunning_service.ledger.status import Verb
 from dunning_service.ledger.work import Decision
 from dunning_service.merchants.directory import Principal, Scope
+from dunning_service.services import services
 from dunning_service.web.auth import scoped
 from dunning_service.web.idempotency import REPLAYED, idempotency_key
-from dunning_service.web.services import services
+from dunning_service.web.parameters import NoParameters, openapi_parameters, read_parameters, refused
 
 PATH = "/api/v1/failed-payments"
 

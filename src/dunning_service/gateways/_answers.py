@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import Any, Final
 
 from dunning_service.errors import DunningError
+from dunning_service.exact_json import read_json
 from dunning_service.gateways._base import Charged, ChargeOutcome, NotCharged, OutcomeUnknown
+from dunning_service.moments import read_moment, refuse_future
 from dunning_service.providers import MAX_IDENTIFIER, MAX_TEXT, Category
-from dunning_service.providers._dates import read_moment, refuse_future
-from dunning_service.providers._json import read_json
 
 _REFUSED: Final = "refused"
 _NOT_FOUND: Final = "not_found"

@@ -10,10 +10,10 @@ from starlette.responses import Response
 
 from dunning_service.intake.service import receive
 from dunning_service.providers import provider_named
+from dunning_service.services import services
 from dunning_service.web.body import read_body
 from dunning_service.web.notices import Acknowledgement, CountedNotice, NoticeRoute
 from dunning_service.web.problems import DOCUMENTED
-from dunning_service.web.services import services
 
 router = APIRouter(route_class=NoticeRoute, tags=["webhooks"], responses=DOCUMENTED)
 

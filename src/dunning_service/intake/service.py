@@ -13,7 +13,7 @@ from dunning_service.merchants.directory import SourceView
 from dunning_service.providers import Delivery, Event, Headers, Options, Provider, kept_headers
 
 if TYPE_CHECKING:
-    from dunning_service.web.services import Services
+    from dunning_service.services import Services
 
 _NOT_RECORDED = "it is of a kind that the ledger does not record"
 

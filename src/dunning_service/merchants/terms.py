@@ -13,8 +13,8 @@ from dunning_service.errors import ConfigurationError
 from dunning_service.merchants.directory import MerchantView
 from dunning_service.merchants.models import Merchant
 from dunning_service.merchants.service import merchant_named
-from dunning_service.recovery.ladder import parse_ladder
-from dunning_service.subscriptions.pricing import InvalidRate, rate_from_units, rate_units
+from dunning_service.money import decimal_text
+from dunning_service.rates import InvalidRate, rate_from_units, rate_units
 
 
 def change_merchant(connection: Connection, merchant: MerchantView, changes: Mapping[str, Any]) -> MerchantView:
@@ -22,11 +22,6 @@ def change_merchant(connection: Connection, merchant: MerchantView, changes: Map
     if changes:
         connection.execute(sa.update(Merchant).where(Merchant.id == merchant.id).values(**changes))
     return merchant_named(connection, merchant.name)
-
-
-def checked_ladder(text: str) -> str:
-    """A retry ladder as it is stored; raises ConfigurationError saying what is wrong with it."""
-    return str(parse_ladder(text))
 
 
 def checked_discount(text: str) -> int:
@@ -43,8 +38,7 @@ def checked_discount(text: str) -> int:
 
 def percent_text(units: int) -> str:
     """A stored percentage as a person writes it: `2.5`."""
-    text = f"{rate_from_units(units):f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    return decimal_text(rate_from_units(units))
 
 
 def _about_discount(text: str, why: str) -> str:

@@ -11,8 +11,8 @@ from starlette.requests import HTTPConnection, Request
 
 from dunning_service.errors import InvalidToken
 from dunning_service.merchants.directory import Principal, Scope
+from dunning_service.services import services
 from dunning_service.web.auth import basic_credentials, bearer_token, require_scope
-from dunning_service.web.services import services
 
 WITHOUT_A_KEY = (
     "You did not provide an API key. Send a token of this service as `Authorization: Bearer <token>`, or as the user "

@@ -36,8 +36,8 @@ from dunning_service.payment_records.values import (
     empty_as,
     wrong,
 )
+from dunning_service.services import services
 from dunning_service.web.body import read_body
-from dunning_service.web.services import services
 
 FORM_TYPE = "application/x-www-form-urlencoded"
 

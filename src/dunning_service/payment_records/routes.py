@@ -40,10 +40,10 @@ from dunning_service.payment_records.schemas import (
     PaymentRecordList,
 )
 from dunning_service.providers import Delivery, Outcome, kept_headers
+from dunning_service.services import services
 from dunning_service.web.idempotency import idempotency_key
 from dunning_service.web.middleware import had_trailing_slash
 from dunning_service.web.notices import CountedNotice
-from dunning_service.web.services import services
 
 PREFIX = "/v1"
 _RECORDS = "/payment_records"

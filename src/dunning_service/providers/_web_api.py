@@ -9,8 +9,8 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from dunning_service.errors import FieldError, UnreadableNotice, UnsupportedMediaType
+from dunning_service.exact_json import read_json, require_keepable
 from dunning_service.providers._data_contract import read_xml
-from dunning_service.providers._json import read_json, require_keepable
 
 _MAX_FORM_FIELDS = 1_000
 

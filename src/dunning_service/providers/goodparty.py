@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Final, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from dunning_service.errors import BadSignature, FieldError, UnreadableNotice
+from dunning_service.moments import refuse_future
 from dunning_service.money import InvalidAmount, Money, currency_exponent
 from dunning_service.providers._base import (
     AttemptReported,
@@ -26,7 +27,6 @@ from dunning_service.providers._base import (
     filled,
     shortened,
 )
-from dunning_service.providers._dates import refuse_future
 from dunning_service.providers._web_api import Contract, read_properties
 from dunning_service.providers._web_api_values import (
     Identifier,

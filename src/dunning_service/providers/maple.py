@@ -14,6 +14,8 @@ from typing import Annotated, Any, ClassVar, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, StringConstraints, ValidationError
 
 from dunning_service.errors import BadSignature, FieldError, UnreadableNotice
+from dunning_service.exact_json import read_json
+from dunning_service.moments import read_moment, refuse_future
 from dunning_service.money import MAX_MINOR, InvalidAmount, currency_exponent
 from dunning_service.providers._base import (
     MAX_IDENTIFIER,
@@ -27,8 +29,6 @@ from dunning_service.providers._base import (
     filled,
     shortened,
 )
-from dunning_service.providers._dates import read_moment, refuse_future
-from dunning_service.providers._json import read_json
 from dunning_service.providers._signatures import (
     Encoding,
     HashName,

@@ -14,7 +14,7 @@ from uuid import UUID
 
 import orjson
 
-from dunning_service.money import Money
+from dunning_service.money import Money, decimal_text
 from dunning_service.subscriptions.currencies import currency_id_of
 from dunning_service.subscriptions.pricing import Price
 from dunning_service.subscriptions.schemas import CustomerDetails
@@ -212,8 +212,7 @@ def major(minor: int, currency: str) -> orjson.Fragment:
 
 def number(value: Decimal) -> orjson.Fragment:
     """A JSON number with every digit that the value has, and no zeros that say nothing."""
-    text = format(value, "f")
-    return orjson.Fragment(text.rstrip("0").rstrip(".") if "." in text else text)
+    return orjson.Fragment(decimal_text(value))
 
 
 def moment(at: datetime | None) -> str | None:

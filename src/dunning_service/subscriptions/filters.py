@@ -8,9 +8,9 @@ from uuid import UUID
 
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from dunning_service.failed_payments.parameters import Parameters, Text, WholeNumber
 from dunning_service.subscriptions.states import SubscriptionStatus
 from dunning_service.subscriptions.wire_values import read_uuid, reader_of
+from dunning_service.web.parameters import Parameters, Text, WholeNumber
 
 MAX_PAGE_SIZE = 200
 MAX_PAGE = 10_000

@@ -13,8 +13,8 @@ from zoneinfo import ZoneInfo
 from pydantic import ValidationError
 
 from dunning_service.errors import FieldError, InvalidInput, UnreadableNotice
+from dunning_service.exact_json import read_json
 from dunning_service.money import InvalidAmount
-from dunning_service.providers._json import read_json
 from dunning_service.subscriptions.calendar import MAX_PAYMENTS, NoSuchDate, due_at, require_step
 from dunning_service.subscriptions.currencies import UnknownCurrency, currency_of
 from dunning_service.subscriptions.pricing import Price, base_amount, price

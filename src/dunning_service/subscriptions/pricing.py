@@ -7,26 +7,18 @@ themselves, each half up.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Context, Decimal, Inexact
+from decimal import Decimal
 
 from dunning_service.errors import FieldError, InvalidInput
 from dunning_service.money import InvalidAmount, Money, currency_exponent
-
-RATE_DECIMALS = 4
-"""Decimals that a rate may have: 2.9375 percent is as fine as rates are quoted."""
+from dunning_service.rates import InvalidRate, rate_from_units, rate_units
 
 MAX_AMOUNT_MINOR = 10**14
 """The largest amount of one payment: a trillion of a currency with cents. Twice it, with a surcharge of 100 percent,
 is still exact in the doubles that many JSON readers make of numbers, and 1,200 times that fits 64 bits."""
 
 _NOTHING = Decimal(0)
-_EXACT = Context(prec=60, traps=[Inexact])
-_RATE_UNITS: int = 10**RATE_DECIMALS
-_WHOLE = 100 * _RATE_UNITS
-
-
-class InvalidRate(ValueError):
-    """A rate that is no percentage from 0 to 100, or too fine."""
+_WHOLE = rate_units(Decimal(100))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,27 +62,6 @@ def base_amount(amount: Decimal, currency: str) -> Money:
     if money.minor > MAX_AMOUNT_MINOR:
         raise InvalidAmount(_too_large(currency))
     return money
-
-
-def rate_units(rate: Decimal) -> int:
-    """A percentage in ten-thousandths, which is how it is stored: 2.9 is 29000.
-
-    Raises InvalidRate unless it is from 0 to 100 and has at most four decimals.
-    """
-    if not rate.is_finite() or not 0 <= rate <= 100:
-        raise InvalidRate("must be a percentage from 0 to 100")
-    try:
-        units = _EXACT.scaleb(rate, RATE_DECIMALS)
-        if units == _EXACT.to_integral_exact(units):
-            return int(units)
-    except Inexact:
-        pass
-    raise InvalidRate(f"must not have more than {RATE_DECIMALS} decimals")
-
-
-def rate_from_units(units: int) -> Decimal:
-    """The percentage that `rate_units` made `units` of."""
-    return Decimal(units).scaleb(-RATE_DECIMALS)
 
 
 def price(

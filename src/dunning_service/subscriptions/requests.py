@@ -8,8 +8,8 @@ from typing import Any
 from starlette.requests import Request
 
 from dunning_service.errors import NotFound, UnreadableNotice, UnsupportedMediaType
+from dunning_service.exact_json import read_json
 from dunning_service.ledger.work import IdempotencyKey
-from dunning_service.providers._json import read_json
 from dunning_service.subscriptions.commands import NO_SUCH_SUBSCRIPTION
 from dunning_service.subscriptions.wire_values import read_uuid
 from dunning_service.web.body import Bodies, read_body

@@ -8,8 +8,8 @@ from uuid import UUID
 import orjson
 from fastapi import APIRouter, Depends, Path, Request, Response
 
-from dunning_service.failed_payments.parameters import openapi_parameters, read_parameters
 from dunning_service.merchants.directory import Principal, Scope
+from dunning_service.services import services
 from dunning_service.subscriptions import documentation, queries
 from dunning_service.subscriptions.answers import (
     subscription,
@@ -30,7 +30,7 @@ from dunning_service.subscriptions.schemas import (
 from dunning_service.subscriptions.service import Asked, create_subscription, terminate_subscription
 from dunning_service.web.auth import scoped
 from dunning_service.web.idempotency import REPLAYED, idempotency_key
-from dunning_service.web.services import services
+from dunning_service.web.parameters import openapi_parameters, read_parameters
 
 PATH = "/sub-api/v1/subscriptions"
 

@@ -11,9 +11,10 @@ from zoneinfo import ZoneInfo
 
 from dunning_service.ledger.fields import folded
 from dunning_service.money import Money
+from dunning_service.rates import rate_from_units, rate_units
 from dunning_service.subscriptions.calendar import NoSuchDate, due_at
 from dunning_service.subscriptions.parameters import NewSubscription
-from dunning_service.subscriptions.pricing import Price, price, rate_from_units, rate_units
+from dunning_service.subscriptions.pricing import Price, price
 from dunning_service.subscriptions.states import FrequencyUnit
 
 Row = dict[str, Any]

@@ -21,12 +21,12 @@ from dunning_service.ledger.deciding import as_recorded
 from dunning_service.ledger.work import CommandDone, DecisionRecorded, IdempotencyKey
 from dunning_service.merchants.directory import MerchantView, Principal
 from dunning_service.providers import Delivery, kept_headers
+from dunning_service.rates import rate_from_units
+from dunning_service.services import Services
 from dunning_service.subscriptions import commands, queries, retrying
 from dunning_service.subscriptions.answers import PayNowView
 from dunning_service.subscriptions.parameters import MerchantTerms, read_new_subscription
-from dunning_service.subscriptions.pricing import rate_from_units
 from dunning_service.subscriptions.schedule import Begun, payment_id
-from dunning_service.web.services import Services
 
 log = structlog.get_logger("dunning_service.subscriptions")
 

@@ -13,7 +13,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from dunning_service.providers import MAX_IDENTIFIER, MAX_TEXT
-from dunning_service.subscriptions.pricing import rate_units
+from dunning_service.rates import rate_units
 from dunning_service.subscriptions.states import Numbered
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)

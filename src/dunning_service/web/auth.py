@@ -14,7 +14,7 @@ from starlette.requests import Request
 
 from dunning_service.errors import InvalidToken, MissingScope
 from dunning_service.merchants.directory import Principal, Scope
-from dunning_service.web.services import services
+from dunning_service.services import services
 
 _DOCUMENTED = HTTPBearer(
     auto_error=False, scheme_name="token", description="A token of a merchant, made with `dunning token add`."

@@ -13,8 +13,8 @@ from starlette.responses import Response
 from dunning_service.charging.claims import backlog
 from dunning_service.errors import ConfigurationError, Unavailable
 from dunning_service.migrating import require_current_revision, revision_on
+from dunning_service.services import Services, services
 from dunning_service.web.metrics import MEDIA_TYPE, Due
-from dunning_service.web.services import Services, services
 
 log = structlog.get_logger(__name__)
 

@@ -15,8 +15,8 @@ import orjson
 import pytest
 from pydantic import BaseModel
 
+from dunning_service.exact_json import read_json
 from dunning_service.money import Money
-from dunning_service.providers._json import read_json
 from dunning_service.subscriptions import answers
 from dunning_service.subscriptions.pricing import price
 from dunning_service.subscriptions.schemas import (

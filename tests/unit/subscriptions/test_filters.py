@@ -8,9 +8,9 @@ import pytest
 from fastapi.exceptions import RequestValidationError
 from starlette.requests import Request
 
-from dunning_service.failed_payments.parameters import openapi_parameters, read_parameters
 from dunning_service.subscriptions.filters import Order, SubscriptionFilters
 from dunning_service.subscriptions.states import SubscriptionStatus
+from dunning_service.web.parameters import openapi_parameters, read_parameters
 
 CUSTOMER = "87d8e330-2878-4742-a86f-dbbb3bf522ac"
 OTHER = "a7699db0-1e16-4616-b2cf-4e8d4a5320cb"

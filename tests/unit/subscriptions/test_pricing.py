@@ -10,10 +10,8 @@ from dunning_service.errors import InvalidInput
 from dunning_service.money import InvalidAmount, Money
 from dunning_service.subscriptions.pricing import (
     MAX_AMOUNT_MINOR,
-    InvalidRate,
     base_amount,
     price,
-    rate_units,
 )
 
 D = Decimal
@@ -73,25 +71,6 @@ def test_minor_units_are_the_currencys(currency: str, amount: str, minor: int) -
 def test_amounts_that_cannot_be_charged_are_refused(amount: str, currency: str, complaint: str) -> None:
     with pytest.raises(InvalidAmount, match=complaint):
         base_amount(D(amount), currency)
-
-
-@pytest.mark.parametrize("rate", ["-0.0001", "100.0001", "1E+999999", "NaN", "sNaN", "Infinity"])
-def test_rates_are_percentages(rate: str) -> None:
-    with pytest.raises(InvalidRate, match="from 0 to 100"):
-        rate_units(D(rate))
-
-
-@pytest.mark.parametrize("rate", ["0.00001", "2.99999", "1E-999999", f"2.{'0' * 70}1"])
-def test_rates_have_four_decimals(rate: str) -> None:
-    with pytest.raises(InvalidRate, match="4 decimals"):
-        rate_units(D(rate))
-
-
-@pytest.mark.parametrize(
-    ("rate", "units"), [("0", 0), ("-0", 0), ("0E-999999", 0), ("1E+2", 1_000_000), ("2.90", 29_000)]
-)
-def test_rates_are_stored_whole(rate: str, units: int) -> None:
-    assert rate_units(D(rate)) == units
 
 
 def test_every_wrong_field_is_named() -> None:

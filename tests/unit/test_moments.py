@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from dunning_service.errors import FieldError, UnreadableNotice
-from dunning_service.providers._dates import read_moment, refuse_future
+from dunning_service.moments import read_moment, refuse_future
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 

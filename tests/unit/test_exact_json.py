@@ -7,7 +7,7 @@ import json
 import pytest
 
 from dunning_service.errors import UnreadableNotice
-from dunning_service.providers._json import read_json
+from dunning_service.exact_json import read_json
 
 _MANY = 100_000
 
