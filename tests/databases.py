@@ -25,9 +25,18 @@ ROOT = Path(__file__).parent.parent
 
 def migrate(url: str) -> None:
     """`alembic upgrade head`."""
+    command.upgrade(_config(url), "head")
+
+
+def migrate_down(url: str, revision: str) -> None:
+    """`alembic downgrade <revision>`."""
+    command.downgrade(_config(url), revision)
+
+
+def _config(url: str) -> Config:
     config = Config(str(ROOT / "alembic.ini"))
     config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
-    command.upgrade(config, "head")
+    return config
 
 
 class SqliteDatabases:

@@ -78,9 +78,9 @@ async def test_a_statement_that_takes_long_is_not_taken_for_a_server_that_hangs(
     monkeypatch.setattr("dunning_service.postgres_watch._SILENT_S", 0.05)
     database = Database(parsed(postgres_url))
     with database.write() as connection:
-        assert connection.exec_driver_sql("SELECT 1, pg_sleep(0.5)").scalar_one() == 1
+        assert connection.exec_driver_sql("SELECT 1, pg_sleep(0.2)").scalar_one() == 1
     async with database.read() as reading:
-        assert (await reading.execute(sa.text("SELECT 1, pg_sleep(0.5)"))).scalar_one() == 1
+        assert (await reading.execute(sa.text("SELECT 1, pg_sleep(0.2)"))).scalar_one() == 1
     await database.close()
 
 

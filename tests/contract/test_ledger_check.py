@@ -211,10 +211,13 @@ def test_it_can_be_asked_about_one_merchant(ledger: Ledger, merchant_id: int) ->
     assert ledger.complaints(other) == ledger.complaints()
 
 
-def test_more_payments_than_are_read_at_a_time_are_all_looked_at(ledger: Ledger, merchant_id: int) -> None:
-    works = [a_notice(a_failure(f"in_{number}"), merchant_id=merchant_id) for number in range(600)]
+def test_more_payments_than_are_read_at_a_time_are_all_looked_at(
+    ledger: Ledger, merchant_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dunning_service.ledger.check._PAGE", 3)
+    works = [a_notice(a_failure(f"in_{number}"), merchant_id=merchant_id) for number in range(7)]
     ledger.committer.commit(works, NOON)
     assert ledger.complaints() == []
     with ledger.database.write() as connection:
         connection.execute(sa.update(PaymentRow).values(message="altered"))
-    assert len(ledger.complaints()) == 600
+    assert len(ledger.complaints()) == 7

@@ -17,7 +17,7 @@ from alembic.migration import MigrationContext
 import dunning_service.ledger.models
 import dunning_service.merchants.models  # noqa: F401  (both fill Base.metadata)
 from building import NOON, a_decision, a_failure, a_notice, a_receipt
-from databases import ROOT
+from databases import ROOT, migrate, migrate_down
 from dunning_service.db import Base, create_write_engine, database_url
 from dunning_service.failed_payments.names import NAMES
 from dunning_service.ledger.counting import uncounted_days
@@ -87,31 +87,29 @@ def test_up_down_and_up_again_with_rows_in_it(empty_database_url: str) -> None:
     fill(url)
 
 
-def test_a_refusal_kept_under_a_key_does_not_come_back_as_a_success(empty_database_url: str) -> None:
-    alembic(empty_database_url, "upgrade", "head")
-    engine = create_write_engine(parsed(empty_database_url))
+def test_a_refusal_kept_under_a_key_does_not_come_back_as_a_success(database_url: str) -> None:
+    engine = create_write_engine(parsed(database_url))
     row = {"merchant_id": 1, "request_digest": b"\x01" * 32, "response": {}, "created_at": NOON}
     with engine.begin() as connection:
         kept = sa.insert(IdempotencyRow).values(row | {"key": "k", "refusal": "no", "request_id": "r"})
         connection.execute(kept)
 
-    alembic(empty_database_url, "downgrade", "0001")
-    alembic(empty_database_url, "upgrade", "head")
+    migrate_down(database_url, "0001")
+    migrate(database_url)
 
     with engine.begin() as connection:
         assert connection.execute(sa.select(IdempotencyRow.key)).all() == []
     engine.dispose()
 
 
-def test_requests_for_another_try_are_gone_before_subscriptions_were(empty_database_url: str) -> None:
-    alembic(empty_database_url, "upgrade", "head")
-    fill(empty_database_url, Verb.RETRY)
-    engine = create_write_engine(parsed(empty_database_url))
+def test_requests_for_another_try_are_gone_before_subscriptions_were(database_url: str) -> None:
+    fill(database_url, Verb.RETRY)
+    engine = create_write_engine(parsed(database_url))
     counted = sa.text("SELECT verb, count(*) FROM actions GROUP BY verb ORDER BY verb")
     with engine.begin() as connection:
         assert connection.execute(counted).all() == [("invoice", 1), ("retry", 1)]
 
-    alembic(empty_database_url, "downgrade", "0002")
+    migrate_down(database_url, "0002")
 
     with engine.begin() as connection:
         assert connection.execute(counted).all() == [("invoice", 1)]
@@ -120,16 +118,15 @@ def test_requests_for_another_try_are_gone_before_subscriptions_were(empty_datab
     engine.dispose()
 
 
-def test_rows_of_the_version_before_are_counted_within_the_day_and_by_currency(empty_database_url: str) -> None:
-    url = empty_database_url
-    alembic(url, "upgrade", "head")
+def test_rows_of_the_version_before_are_counted_within_the_day_and_by_currency(database_url: str) -> None:
+    url = database_url
     fill(url)
-    alembic(url, "downgrade", "0003")
+    migrate_down(url, "0003")
     ledger = Ledger(url)
     with ledger.database.write() as connection:  # as that version leaves them
         connection.exec_driver_sql("UPDATE daily_counts SET shard = 5")
 
-    alembic(url, "upgrade", "head")
+    migrate(url)
 
     with ledger.database.write() as connection:
         merchant_id = connection.scalar(sa.select(PaymentRow.merchant_id))

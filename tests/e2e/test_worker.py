@@ -110,7 +110,10 @@ def test_what_a_killed_worker_left_behind_is_looked_up_when_its_claim_is_over(du
     assert [row["attempt_count"] for row in due.payments()] == [1, 1]
 
 
-def test_once_works_off_what_is_due_and_ends(due: DuePayments, dunning: CommandLine) -> None:
+def test_once_works_off_what_is_due_and_ends(
+    due: DuePayments, dunning: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dunning_service.gateways.sandbox.SLOW_SECONDS", 0.1)
     due.subscribe(a_subscription(PAYS), a_subscription(DECLINED[Category.INSUFFICIENT_FUNDS]), a_subscription(SLOW))
     assert dunning.json("worker", "--once") == {"due_payments": 3}
     assert sorted(due.statuses()) == ["failed", "paid", "paid"]
