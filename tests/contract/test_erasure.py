@@ -26,16 +26,18 @@ from contract._erasure import (
 from contract._goodparty import A_DEPOSIT, LOG, SUCCEEDED
 from contract._goodparty import listed as listed_at_goodparty
 from contract._payments import an_attempt, record
-from contract._subscriptions import a_request, charges, failed_orders, get, send, told, work
+from contract._subscriptions import a_request, charges, created, failed_orders, failed_payments, get, send, told, work
 from contract._subscriptions import post as post_subscription
 from contract._webhooks import an_event, post
 from dunning_service.erasure.person import Person
 from dunning_service.erasure.service import Erased, erase_person, impersonal, survey
 from dunning_service.errors import InvalidInput, RuleBroken
+from dunning_service.gateways.sandbox import DECLINED
 from dunning_service.intake.replay import replayed_notice
 from dunning_service.ledger.commit import Committer
 from dunning_service.ledger.models import AttemptRow, DeliveryRow, PaymentRow
 from dunning_service.ledger.work import ERASED, Erasure, ErasureDone, NoticeRecorded
+from dunning_service.providers import Category
 from ledgers import Ledger, complaints
 from running import NOON, RunningService
 
@@ -218,6 +220,34 @@ async def test_nobody_is_charged_for_an_erased_subscription(seller: RunningServi
     assert await charges(seller) == made + 1
     assert "kari" not in everything(seller)
     assert complaints(seller.database) == []
+
+
+async def test_nobody_is_charged_for_an_erased_subscription_even_on_request(
+    seller: RunningService,
+) -> None:
+    no_money = DECLINED[Category.INSUFFICIENT_FUNDS]
+    await created(seller, customerId=KARI_AT_ARISE, paymentMethodId=no_money, numberOfPayments=1)
+    for _ in range(40):
+        await work(seller, seller.clock() + timedelta(days=1))
+    (tried,) = await failed_payments(seller)
+    assert (tried["status"], tried["next_attempt_at"]) == ("failed", None)
+    before, summed, made = money(seller, seller.merchant), await summary(seller), await charges(seller)
+    (ordered,) = await failed_orders(seller, "/failed")
+
+    erase(seller)
+
+    (shown,) = await failed_payments(seller, "?status=failed&next_attempt=none")
+    assert shown["id"] == tried["id"]
+    (order,) = await failed_orders(seller, "/failed")
+    assert (order["status"], order["amount"]) == (ordered["status"], ordered["amount"])
+    assert money(seller, seller.merchant) == before
+    assert await summary(seller) == summed
+    path = f"/api/v1/failed-payments/{tried['id']}/actions"
+    response = await seller.client.post(path, headers=seller.auth, json={"action": "retry"})
+    assert response.status_code == 409, response.text
+    assert "nothing of it is to be charged any more: the customer's data were erased" in response.json()["detail"]
+    await work(seller, seller.clock() + timedelta(days=1))
+    assert await charges(seller) == made
 
 
 async def test_payments_of_one_payer_are_erased_together_whatever_names_them(service: RunningService) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -16,7 +16,7 @@ from dunning_service.recovery.ladder import Ladder
 from dunning_service.subscriptions import PROVIDER
 from dunning_service.subscriptions.attempts import Known
 from dunning_service.subscriptions.models import BlockedMethodRow, ScheduledPaymentRow, SubscriptionRow
-from dunning_service.subscriptions.outcomes import ACTOR, TERMINATED
+from dunning_service.subscriptions.outcomes import ACTOR, TERMINATED, dropped
 from dunning_service.subscriptions.parameters import NewSubscription
 from dunning_service.subscriptions.schedule import Begun, first_payments, subscription_row
 
@@ -88,26 +88,17 @@ def terminate(
         answer = {"id": subscription_id}
         if subscription["status"] == "terminated":
             return Effect(answer)
-        open_payments = [row for row in held.rows[payments] if row["status"] in ("scheduled", "failed")]
-        failed = [row["id"] for row in open_payments if row["status"] == "failed"]
+        unsettled = _not_settled(held.rows[payments])
+        failed = [row["id"] for row in unsettled if row["status"] == "failed"]
         if not set(failed) <= set(failed_payment_ids):
             raise FailuresChanged("a payment of the subscription has just failed; send it again")
-        dropped = {
-            "status": "cancelled",
-            "next_attempt_at": None,
-            "wake_at": None,
-            "rule": None,
-            "reason": TERMINATED,
-            "requested_by": None,
-            "updated_at": now,
-        }
         key = {"merchant_id": merchant.id}
         ended = {"status": "terminated", "ended_at": now}
         return Effect(
             answer,
             updates=[
                 (SubscriptionRow, key | {"id": subscription_id} | ended),
-                *((ScheduledPaymentRow, key | {"id": row["id"]} | dropped) for row in open_payments),
+                *((ScheduledPaymentRow, key | {"id": row["id"]} | dropped(TERMINATED, now)) for row in unsettled),
             ],
             deeds=[
                 Deed(provider_payment_id=payment, verb=Verb.CANCEL, actor=ACTOR, reason=TERMINATED)
@@ -132,7 +123,8 @@ def terminate(
 def forget_customer(merchant: MerchantView, subscription_id: str) -> Command:
     """Takes the customer out of a subscription that has ended; what was agreed and scheduled stays.
 
-    It never charges again, as nobody would know whom. Raises RuleBroken for one that is not over.
+    It never charges again, not even if somebody asks for it, as nobody would know whom. What the ledger says of its
+    payments stays. Raises RuleBroken for one that is not over.
     """
     this = _by_id(SubscriptionRow, merchant.id, subscription_id)
     payments = _of_subscription(merchant.id, subscription_id)
@@ -152,14 +144,13 @@ def forget_customer(merchant: MerchantView, subscription_id: str) -> Command:
             "customer_email": None,
             "customer_phone": None,
         }
-        dropped = {"next_attempt_at": None, "wake_at": None, "reason": FORGOTTEN, "updated_at": now}
-        waiting = [row for row in held.rows[payments] if row["wake_at"] is not None]
+        unsettled = _not_settled(held.rows[payments])
         key = {"merchant_id": merchant.id}
         return Effect(
             {"id": subscription_id},
             updates=[
                 (SubscriptionRow, key | {"id": subscription_id} | nobody),
-                *((ScheduledPaymentRow, key | {"id": row["id"]} | dropped) for row in waiting),
+                *((ScheduledPaymentRow, key | {"id": row["id"]} | dropped(FORGOTTEN, now)) for row in unsettled),
             ],
             keeps_delivery=False,
         )
@@ -238,6 +229,11 @@ def record(
         lookups=lookups,
         execute=execute,
     )
+
+
+def _not_settled(payments: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Those that may still be charged, though nothing need be planned, and are not being charged just now."""
+    return [row for row in payments if row["status"] in ("scheduled", "failed")]
 
 
 def _by_id(model: type[SubscriptionRow] | type[ScheduledPaymentRow], merchant_id: int, identifier: str) -> Lookup:

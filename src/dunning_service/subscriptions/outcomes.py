@@ -55,6 +55,23 @@ def reason_to_leave(subscription: Mapping[str, Any], payment: Mapping[str, Any])
     return None if status != "terminated" and payment["requested_by"] is not None else ENDED.get(status)
 
 
+def dropped(why: str, now: datetime) -> Row:
+    """What holds of a payment of which nothing is to be charged any more, not even if somebody asks for it."""
+    return {"status": "cancelled", **_unplanned(why, now)}
+
+
+def _unplanned(why: str, now: datetime) -> Row:
+    """What holds of a payment that is not charged any more unless somebody asks for it."""
+    return {
+        "next_attempt_at": None,
+        "wake_at": None,
+        "rule": None,
+        "reason": why,
+        "requested_by": None,
+        "updated_at": now,
+    }
+
+
 def unknown_outcome(known: Known, why: str, now: datetime) -> Effect:
     """The attempt is looked up again: soon at first, and then less and less often."""
     changes = {
@@ -300,18 +317,10 @@ def _ending(known: Known, now: datetime) -> list[tuple[type[Base], Row]]:
     """The subscription has failed: what is still scheduled is dropped, and what has failed is not tried again."""
     updates = [_row_change(SubscriptionRow, known.subscription, {"status": "failed", "ended_at": now})]
     for sibling in _others(known):
-        dropped: Row = {
-            "next_attempt_at": None,
-            "wake_at": None,
-            "rule": None,
-            "reason": NEVER_BEGAN,
-            "requested_by": None,
-            "updated_at": now,
-        }
         if sibling["status"] == "scheduled":
-            updates.append(_row_change(ScheduledPaymentRow, sibling, dropped | {"status": "cancelled"}))
+            updates.append(_row_change(ScheduledPaymentRow, sibling, dropped(NEVER_BEGAN, now)))
         elif sibling["status"] == "failed" and sibling["wake_at"] is not None:
-            updates.append(_row_change(ScheduledPaymentRow, sibling, dropped))
+            updates.append(_row_change(ScheduledPaymentRow, sibling, _unplanned(NEVER_BEGAN, now)))
     return updates
 
 
