@@ -24,9 +24,9 @@ from contract._subscriptions import (
     use_sandbox,
     work,
 )
+from dunning_service.charging import first_payment
 from dunning_service.gateways.sandbox import DECLINED
 from dunning_service.providers import Category
-from dunning_service.subscriptions import service as subscriptions
 from running import NOON, RunningService
 
 NO_MONEY = DECLINED[Category.INSUFFICIENT_FUNDS]
@@ -136,7 +136,7 @@ async def test_a_repeat_waits_with_the_first(service: RunningService) -> None:
 
 
 async def test_a_repeat_does_not_wait_for_ever(service: RunningService, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(subscriptions, "PATIENCE_S", 0.0)
+    monkeypatch.setattr(first_payment, "PATIENCE_S", 0.0)
     gateway = Reluctant()
     use_gateway(service, gateway)
     first = asyncio.create_task(post(service, a_request(), key="k-1"))
@@ -153,7 +153,7 @@ async def test_a_repeat_does_not_wait_for_ever(service: RunningService, monkeypa
 async def test_a_creation_whose_process_died_is_finished_by_a_worker(
     service: RunningService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(subscriptions, "PATIENCE_S", 0.0)
+    monkeypatch.setattr(first_payment, "PATIENCE_S", 0.0)
     gateway = Reluctant()
     use_gateway(service, gateway)
     dying = asyncio.create_task(post(service, a_request(), key="k-1"))
@@ -171,7 +171,7 @@ async def test_a_creation_whose_process_died_is_finished_by_a_worker(
 
 
 async def test_a_charge_that_was_given_up_is_an_error(service: RunningService, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(subscriptions, "PATIENCE_S", 0.0)
+    monkeypatch.setattr(first_payment, "PATIENCE_S", 0.0)
     gateway = Reluctant()
     use_gateway(service, gateway)
     dying = asyncio.create_task(post(service, a_request(), key="k-1"))

@@ -12,7 +12,7 @@ import structlog
 from dunning_service.charging.claims import Claim, claim_of_first
 from dunning_service.clock import Clock
 from dunning_service.db import Database
-from dunning_service.errors import ConfigurationError, FailuresChanged
+from dunning_service.errors import ConfigurationError
 from dunning_service.gateways import (
     Charged,
     ChargeOutcome,
@@ -21,28 +21,20 @@ from dunning_service.gateways import (
     NotSent,
     OutcomeUnknown,
 )
-from dunning_service.ledger.work import Command, CommandDone, Effect
+from dunning_service.ledger.work import Command, CommandDone, Effect, Recorder
 from dunning_service.providers import Category, Delivery
 from dunning_service.recovery.declines import read_decline
 from dunning_service.recovery.ladder import Ladder, parse_ladder
-from dunning_service.subscriptions import commands, outcomes, queries
+from dunning_service.subscriptions import commands, outcomes
 from dunning_service.subscriptions.attempts import Known, Told
+from dunning_service.subscriptions.service import execute_naming_failures
 from dunning_service.subscriptions.states import AttemptStatus
 
 log = structlog.get_logger("dunning_service.charging")
 
 EffectOf = Callable[[Known, datetime], Effect]
 
-_TRIES: Final = 5
-"""A payment of the same subscription would have to fail between each two of them."""
-
 _BLOCKED: Final = "not asked: an earlier decline forbids this payment method"
-
-
-class Recorder(Protocol):
-    """The ledger's writer, as far as it is needed here."""
-
-    async def execute(self, command: Command) -> CommandDone: ...
 
 
 class Gateways(Protocol):
@@ -211,31 +203,23 @@ class Charging:
         origin: str = "",
         money_came_in: bool = False,
     ) -> CommandDone:
-        also_failed: Collection[str] = ()
-        tries = 0
-        while True:
-            command = commands.record(
+        def command_of(also_failed: Collection[str]) -> Command:
+            return commands.record(
                 claim.payment,
                 claim.subscription,
                 number=claim.number,
                 time_zone=claim.time_zone,
-                ladder=self._ladder_of(claim),
+                ladder=ladder,
                 effect_of=effect_of,
                 money_came_in=money_came_in,
                 delivery=delivery,
                 origin=origin,
                 also_failed=also_failed,
             )
-            tries += 1
-            try:
-                return await self._recorder.execute(command)
-            except FailuresChanged:
-                if tries == _TRIES:
-                    raise
-            async with self._database.read() as connection:
-                also_failed = await queries.failed_payment_ids(
-                    connection, claim.payment["merchant_id"], claim.subscription["id"]
-                )
+
+        merchant_id, subscription_id = claim.payment["merchant_id"], claim.subscription["id"]
+        ladder = self._ladder_of(claim)
+        return await execute_naming_failures(self._database, self._recorder, merchant_id, subscription_id, command_of)
 
 
 class ClaimIsOver(Exception):

@@ -52,7 +52,8 @@ async def retry(
             f"try it again, and here that is done for the payments of `{PROVIDER}` alone"
         )
     return await retry_payment(
-        services,
+        services.database,
+        services.writer,
         principal,
         payment_id=payment.provider_payment_id,
         subscription_id=payment.provider_subscription_id,

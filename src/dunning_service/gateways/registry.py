@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
@@ -22,16 +22,10 @@ from dunning_service.gateways.models import GatewayRow, SandboxChargeRow
 from dunning_service.gateways.sandbox import Sandbox
 from dunning_service.gateways.service import GatewayKind, signing_secrets
 from dunning_service.ledger.commit import is_unavailable
-from dunning_service.ledger.work import Command, CommandDone, Effect, Held, Lookup
+from dunning_service.ledger.work import Command, Effect, Held, Lookup, Recorder
 from dunning_service.merchants.keyring import Keyring
 from dunning_service.merchants.memory import Found, Memory
 from dunning_service.merchants.models import Merchant
-
-
-class Recorder(Protocol):
-    """The ledger's writer, as far as it is needed here."""
-
-    async def execute(self, command: Command) -> CommandDone: ...
 
 
 @dataclass(frozen=True, slots=True)

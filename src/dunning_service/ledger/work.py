@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 from uuid import uuid4
 
 from dunning_service.db import Base
@@ -203,6 +203,12 @@ class CommandDone:
     """In place of an answer; raised by whoever asked."""
     answered_before: str | None
     """The id of the request that had this answer first; None when that is this one."""
+
+
+class Recorder(Protocol):
+    """The ledger's writer, for those who have commands only."""
+
+    async def execute(self, command: Command) -> CommandDone: ...
 
 
 ERASED_AT = "x-dunning-erased-at"

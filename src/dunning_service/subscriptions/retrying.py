@@ -20,7 +20,7 @@ from dunning_service.subscriptions.outcomes import TERMINATED, blocking_decline
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class RetryRequest:
     """Who wants which payment to be tried again."""
 
     merchant_id: int
@@ -34,7 +34,7 @@ class Asked:
     idempotency_key: IdempotencyKey | None
 
 
-def retry(asked: Asked) -> Command:
+def retry(asked: RetryRequest) -> Command:
     """Plans an attempt for this moment, which a worker makes. The answer is that of a decision about the payment.
 
     Raises NotFound, and ActionDoesNotApply saying why there is nothing to try, or why it may not be tried.
@@ -141,7 +141,7 @@ def _forbidden_by_network(attempts: Sequence[Attempt], now: datetime) -> str | N
     return None if limit is None else f"{limit.words}, so it has to wait until {_moment(at)}"
 
 
-def _words(asked: Asked) -> str:
+def _words(asked: RetryRequest) -> str:
     words = f"{asked.actor} asked for it"
     return words if asked.reason is None else f"{words}: {asked.reason}"
 

@@ -8,6 +8,7 @@ from uuid import UUID
 import orjson
 from fastapi import APIRouter, Depends, Path, Request, Response
 
+from dunning_service.charging.first_payment import create_subscription
 from dunning_service.merchants.directory import Principal, Scope
 from dunning_service.services import services
 from dunning_service.subscriptions import documentation, queries
@@ -27,7 +28,7 @@ from dunning_service.subscriptions.schemas import (
     SubscriptionPayment,
     SubscriptionTerminated,
 )
-from dunning_service.subscriptions.service import Asked, create_subscription, terminate_subscription
+from dunning_service.subscriptions.service import PostedRequest, terminate_subscription
 from dunning_service.web.auth import scoped
 from dunning_service.web.idempotency import REPLAYED, idempotency_key
 from dunning_service.web.parameters import openapi_parameters, read_parameters
@@ -66,8 +67,10 @@ async def create(request: Request, principal: Writer) -> Response:
     """
     found = services(request)
     body = await json_body(request, found.bodies)
-    asked = Asked(path=PATH, headers=request.scope["headers"], body=body, idempotency_key=key_of(request, body))
-    created = await create_subscription(found, principal, asked)
+    posted = PostedRequest(
+        path=PATH, headers=request.scope["headers"], body=body, idempotency_key=key_of(request, body)
+    )
+    created = await create_subscription(found, principal, posted)
     return _answer(subscription_created(created.id, created.paid), is_replay=created.is_replay)
 
 
@@ -129,13 +132,16 @@ async def terminate(request: Request, principal: Writer, identifier: Subscriptio
     what is being charged at this moment has its outcome recorded. POST and PUT do the same, any body is ignored, and
     to terminate again is answered again."""
     subscription_id = subscription_id_of(identifier)
-    asked = Asked(
+    found = services(request)
+    posted = PostedRequest(
         path=f"{PATH}/{subscription_id}/terminate",
         headers=request.scope["headers"],
         body=b"",
         idempotency_key=idempotency_key(request, None),
     )
-    done = await terminate_subscription(services(request), principal.merchant, subscription_id, asked)
+    done = await terminate_subscription(
+        found.database, found.writer, principal.merchant, subscription_id, posted, found.clock()
+    )
     return _answer(subscription_terminated(UUID(subscription_id)), is_replay=done.answered_before is not None)
 
 

@@ -1,45 +1,26 @@
-"""What can be done with a subscription from outside: create it, terminate it, have a payment of it tried again."""
+"""What can be done with a subscription that is there: terminate it, have a payment of it tried again."""
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime
 from typing import Final
-from uuid import UUID
-from zoneinfo import ZoneInfo
 
-import structlog
-from sqlalchemy.exc import SQLAlchemyError
-
-from dunning_service.errors import ConfigurationError, FailuresChanged, NoUsableGateway, Unavailable
-from dunning_service.gateways.registry import Chosen
-from dunning_service.ledger.answers import find_answer
+from dunning_service.db import Database
+from dunning_service.errors import FailuresChanged
 from dunning_service.ledger.deciding import as_recorded
-from dunning_service.ledger.work import CommandDone, DecisionRecorded, IdempotencyKey
+from dunning_service.ledger.work import Command, CommandDone, DecisionRecorded, IdempotencyKey, Recorder
 from dunning_service.merchants.directory import MerchantView, Principal
 from dunning_service.providers import Delivery, kept_headers
-from dunning_service.rates import rate_from_units
-from dunning_service.services import Services
 from dunning_service.subscriptions import commands, queries, retrying
-from dunning_service.subscriptions.answers import PayNowView
-from dunning_service.subscriptions.parameters import MerchantTerms, read_new_subscription
-from dunning_service.subscriptions.schedule import Begun, payment_id
 
-log = structlog.get_logger("dunning_service.subscriptions")
-
-PATIENCE_S: Final = 5.0
-"""How long a request that is repeated waits for what became of the first payment."""
-
-_ASKED_EVERY_S: Final = 0.05
 _TRIES: Final = 5
-"""A payment would have to fail between each two of them."""
+"""A payment of the same subscription would have to fail between each two of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class PostedRequest:
     """A request, as far as it is kept and recognised."""
 
     path: str
@@ -47,80 +28,40 @@ class Asked:
     body: bytes
     idempotency_key: IdempotencyKey | None
 
-    def delivery(self, services: Services) -> Delivery:
-        return Delivery(self.body, kept_headers(list(self.headers)), services.clock())
-
-
-@dataclass(frozen=True, slots=True)
-class Created:
-    """A subscription that is there."""
-
-    id: UUID
-    paid: PayNowView | None
-    """The first payment, as it stands, of one that was to be paid at once."""
-    is_replay: bool
-
-
-async def create_subscription(services: Services, principal: Principal, asked: Asked) -> Created:
-    """Creates a subscription; without a start, its first payment is charged before this returns.
-
-    A request that was answered before is answered with what has become of that subscription, and nothing of it is
-    looked at again. A charge whose outcome nobody knows yet is looked for later, by a worker.
-
-    Raises InvalidInput naming all that is wrong, NoUsableGateway, or IdempotencyKeyReused.
-    """
-    merchant = principal.merchant
-    key = asked.idempotency_key
-    if key is not None:
-        async with services.database.read() as connection:
-            earlier = await find_answer(connection, merchant.id, key, services.clock())
-        if earlier is not None:
-            return await _told_again(services, merchant, str(earlier.response["id"]))
-    chosen = await _gateway_of(services, merchant)
-    units = merchant.cash_discount_units
-    terms = MerchantTerms(ZoneInfo(merchant.time_zone), None if units is None else rate_from_units(units))
-    new = read_new_subscription(asked.body, terms, services.clock(), chosen.gateway.method_problem)
-    begun = Begun(chosen.id, timedelta(seconds=services.settings.claim_seconds))
-    command = commands.create(
-        principal, new, begun, path=asked.path, delivery=asked.delivery(services), idempotency_key=key
-    )
-    done = await services.writer.execute(command)
-    subscription_id = str(done.answer["id"])
-    if done.answered_before is not None:
-        return await _told_again(services, merchant, subscription_id)
-    paid = None if new.start_at is not None else await _paid_now(services, merchant, subscription_id)
-    return Created(UUID(subscription_id), paid, is_replay=False)
+    def delivery(self, now: datetime) -> Delivery:
+        return Delivery(self.body, kept_headers(list(self.headers)), now)
 
 
 async def terminate_subscription(
-    services: Services, merchant: MerchantView, subscription_id: str, asked: Asked
+    database: Database,
+    recorder: Recorder,
+    merchant: MerchantView,
+    subscription_id: str,
+    posted: PostedRequest,
+    now: datetime,
 ) -> CommandDone:
     """Drops what is scheduled and cancels open failures; to terminate what is terminated changes nothing.
 
     Raises NotFound, or IdempotencyKeyReused.
     """
-    tries = 0
-    while True:
-        async with services.database.read() as connection:
-            failed = await queries.failed_payment_ids(connection, merchant.id, subscription_id)
-        command = commands.terminate(
+
+    def command_of(failed_payment_ids: Collection[str]) -> Command:
+        return commands.terminate(
             merchant,
             subscription_id,
-            failed,
-            path=asked.path,
-            delivery=asked.delivery(services),
-            idempotency_key=asked.idempotency_key,
+            failed_payment_ids,
+            path=posted.path,
+            delivery=posted.delivery(now),
+            idempotency_key=posted.idempotency_key,
         )
-        tries += 1
-        try:
-            return await services.writer.execute(command)
-        except FailuresChanged:
-            if tries == _TRIES:
-                raise
+
+    failed = await _failed_payment_ids(database, merchant.id, subscription_id)
+    return await execute_naming_failures(database, recorder, merchant.id, subscription_id, command_of, failed)
 
 
 async def retry_payment(
-    services: Services,
+    database: Database,
+    recorder: Recorder,
     principal: Principal,
     *,
     payment_id: str,
@@ -133,10 +74,10 @@ async def retry_payment(
     Raises NotFound, ActionDoesNotApply, or IdempotencyKeyReused.
     """
     merchant = principal.merchant
-    async with services.database.read() as connection:
+    async with database.read() as connection:
         method = await queries.payment_method_of(connection, merchant.id, subscription_id)
     command = retrying.retry(
-        retrying.Asked(
+        retrying.RetryRequest(
             merchant_id=merchant.id,
             time_zone=merchant.time_zone,
             payment_id=payment_id,
@@ -147,48 +88,31 @@ async def retry_payment(
             idempotency_key=idempotency_key,
         )
     )
-    done = await services.writer.execute(command)
+    done = await recorder.execute(command)
     return replace(as_recorded(dict(done.answer)), is_replay=done.answered_before is not None)
 
 
-async def _gateway_of(services: Services, merchant: MerchantView) -> Chosen:
-    try:
-        chosen = await services.gateways.chosen(merchant.id)
-    except ConfigurationError as error:
-        log.error("gateway.unusable", merchant_id=merchant.id, error=error.message)
-        raise NoUsableGateway(
-            "the merchant's gateway cannot be used as it is set up: the service's log says why, and the operator "
-            "changes it with `dunning merchant set`"
-        ) from None
-    if chosen is None:
-        raise NoUsableGateway(
-            "the merchant has no gateway to charge through: the operator chooses one with `dunning merchant set`"
-        )
-    return chosen
+async def execute_naming_failures(
+    database: Database,
+    recorder: Recorder,
+    merchant_id: int,
+    subscription_id: str,
+    command_of: Callable[[Collection[str]], Command],
+    failed_payment_ids: Collection[str] = (),
+) -> CommandDone:
+    """Has a command executed that has to name payments of the subscription that stand as failed.
+
+    `command_of` makes it of these ids, and makes it again of all that there are whenever these are not enough. Raises
+    what the command does, and FailuresChanged when other payments fail faster than they can be named.
+    """
+    for _ in range(_TRIES - 1):
+        try:
+            return await recorder.execute(command_of(failed_payment_ids))
+        except FailuresChanged:
+            failed_payment_ids = await _failed_payment_ids(database, merchant_id, subscription_id)
+    return await recorder.execute(command_of(failed_payment_ids))
 
 
-async def _paid_now(services: Services, merchant: MerchantView, subscription_id: str) -> PayNowView | None:
-    """None when it cannot be told: the subscription is there, so to be asked for it again would make a second one. A
-    worker finds out what became of its charge."""
-    try:
-        await services.charging.attempt_first(merchant.id, subscription_id)
-    except (Unavailable, SQLAlchemyError) as error:
-        log.warning("attempt.unrecorded", payment_id=payment_id(subscription_id, 1), attempt=1, error=str(error))
-    try:
-        async with services.database.read() as connection:
-            first = await queries.first_attempt(connection, merchant.id, subscription_id)
-    except SQLAlchemyError as error:
-        log.warning("attempt.unrecorded", payment_id=payment_id(subscription_id, 1), attempt=1, error=str(error))
-        return None
-    return None if first is None else first.view
-
-
-async def _told_again(services: Services, merchant: MerchantView, subscription_id: str) -> Created:
-    """What the same request is answered now. The first may still be waiting for the gateway, or have died of it."""
-    until = time.monotonic() + PATIENCE_S
-    while True:
-        async with services.database.read() as connection:
-            first = await queries.first_attempt(connection, merchant.id, subscription_id)
-        if first is None or not first.may_be_told_soon or time.monotonic() >= until:
-            return Created(UUID(subscription_id), None if first is None else first.view, is_replay=True)
-        await asyncio.sleep(_ASKED_EVERY_S)
+async def _failed_payment_ids(database: Database, merchant_id: int, subscription_id: str) -> Collection[str]:
+    async with database.read() as connection:
+        return await queries.failed_payment_ids(connection, merchant_id, subscription_id)
