@@ -23,7 +23,7 @@ from dunning_service.failed_payments import counted
 from dunning_service.failed_payments.queries import FailedPaymentsQuery
 from dunning_service.ledger import batch, check, counting
 from dunning_service.ledger.book import Payment, Row
-from dunning_service.ledger.counting import Span, recount, uncounted_days
+from dunning_service.ledger.counting import recount, uncounted_days
 from dunning_service.ledger.models import DailyCountRow, PaymentRow
 from dunning_service.ledger.status import Status, Verb
 from dunning_service.providers import Event
@@ -132,7 +132,7 @@ def test_they_are_so_beside_a_version_that_kept_fewer_counts_and_while_its_days_
     with _writing(ledgers[1:], merchant_id, shares[:2], seed + 1) as is_writing:
         for day in _uncounted(ledgers[0], merchant_id):
             with ledgers[0].database.write() as connection:
-                recount(connection, merchant_id, Span(day, day))
+                recount(connection, merchant_id, [day])
         asyncio.run(_require_right(ledgers[0], merchant_id, is_writing))
 
     assert _uncounted(ledgers[0], merchant_id) == []

@@ -55,9 +55,9 @@ def recount(merchant: OnlyMerchant = None, as_json: AsJson = False) -> None:
                 for one in wanted
             }
         for one, uncounted in found.items():
-            for span in counting.spans_of(uncounted):
+            for some in counting.portions_of(uncounted):
                 with database.write() as connection:  # a few days at a time: nobody waits for long
-                    counting.recount(connection, one.id, span)
+                    counting.recount(connection, one.id, some)
             days[one.name] = len(uncounted)
     if as_json:
         print_json({"days": days})

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import date
-from typing import Any, NamedTuple
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Select
@@ -30,6 +30,8 @@ COUNTS: tuple[CountRow, ...] = (DailyCountRow, BlockCountRow, DailyAmountRow)
 _LOW = 0xFFFF_FFFF
 _AT_ONCE = 20_000
 """As many payments as are counted again in one transaction, unless a single day has more."""
+_DAYS_AT_ONCE = 500
+"""Each is a parameter, several times over, and databases set a limit to those."""
 _PAYMENTS = PaymentRow.__table__.c
 
 
@@ -110,47 +112,40 @@ def measures_of(model: CountRow) -> list[str]:
     return [column.name for column in table.c if not column.primary_key]
 
 
-class Span(NamedTuple):
-    """Some days in a row."""
-
-    first: date
-    last: date
-
-
 def uncounted_days(merchant_id: int) -> Select[*tuple[Any, ...]]:
-    """The days that a version without the finer counts may have changed, with how many payments they have. The finer
-    counts of such a day are not used, or compared, before it has been counted again."""
+    """The days that a version without the finer counts may have changed, with how many payments there are on each. The
+    finer counts of such a day are not used, or compared, before it has been counted again."""
     table = DailyCountRow
     return (
         sa.select(table.order_on, sa.func.sum(table.payments))
-        .where(table.merchant_id == merchant_id, table.shard < FIRST_SHARD)
+        .where(table.merchant_id == merchant_id)
         .group_by(table.order_on)
+        .having(sa.func.min(table.shard) < FIRST_SHARD)
         .order_by(table.order_on)
     )
 
 
-def spans_of(days: Iterable[tuple[date, int]]) -> list[Span]:
-    """Days with their payments, in order, as spans to be counted again in a moment each."""
-    spans: list[Span] = []
+def portions_of(days: Iterable[tuple[date, int]]) -> list[list[date]]:
+    """Days with how many payments there are on each, in portions that are counted again in a moment each."""
+    portions: list[list[date]] = []
     room = 0
     for day, payments in days:
-        if spans and payments <= room:
-            spans[-1] = Span(spans[-1].first, day)
-        else:
-            spans.append(Span(day, day))
+        if not portions or payments > room or len(portions[-1]) == _DAYS_AT_ONCE:
+            portions.append([])
             room = _AT_ONCE
-        room -= max(payments, 1)
-    return spans
+        portions[-1].append(day)
+        room -= payments
+    return portions
 
 
-def miscounts(model: CountRow, merchant_id: int, span: Span | None = None) -> Select[*tuple[Any, ...]]:
+def miscounts(model: CountRow, merchant_id: int, days: Collection[date] | None = None) -> Select[*tuple[Any, ...]]:
     """The counts of a merchant, or of some of its days, that are not what counting the payments gives.
 
     The columns: those of `keys_of`, then for each of `measures_of` what is kept, then for each what there is. It is one
     statement, so both are of one moment.
     """
     names = measures_of(model)
-    both = sa.union_all(_kept(model, merchant_id, span), _counted(model, merchant_id, span)).subquery()
+    both = sa.union_all(_kept(model, merchant_id, days), _counted(model, merchant_id, days)).subquery()
     keys = [both.c[name] for name in keys_of(model)]
     kept = [sa.func.sum(both.c[name]) for name in names]
     there = [sa.func.sum(both.c[f"{name}_there"]) for name in names]
@@ -162,7 +157,7 @@ def miscounts(model: CountRow, merchant_id: int, span: Span | None = None) -> Se
     )
 
 
-def _kept(model: CountRow, merchant_id: int, span: Span | None) -> Select[*tuple[Any, ...]]:
+def _kept(model: CountRow, merchant_id: int, days: Collection[date] | None) -> Select[*tuple[Any, ...]]:
     table: Any = model.__table__
     names = measures_of(model)
     statement = sa.select(
@@ -170,10 +165,10 @@ def _kept(model: CountRow, merchant_id: int, span: Span | None) -> Select[*tuple
         *(table.c[name] for name in names),
         *(sa.literal_column("0").label(f"{name}_there") for name in names),
     ).where(table.c.merchant_id == merchant_id)
-    return statement if span is None else statement.where(table.c.order_on.between(*span))
+    return statement if days is None else statement.where(table.c.order_on.in_(days))
 
 
-def _counted(model: CountRow, merchant_id: int, span: Span | None) -> Select[*tuple[Any, ...]]:
+def _counted(model: CountRow, merchant_id: int, days: Collection[date] | None) -> Select[*tuple[Any, ...]]:
     """By counting the payments."""
     amount = _PAYMENTS.amount_minor
     columns: dict[str, ColumnElement[Any]] = {
@@ -196,33 +191,34 @@ def _counted(model: CountRow, merchant_id: int, span: Span | None) -> Select[*tu
         .where(_PAYMENTS.merchant_id == merchant_id, _PAYMENTS.order_on.is_not(None))
         .group_by(*(columns[name] for name in keys))
     )
-    return statement if span is None else statement.where(_PAYMENTS.order_on.between(*span))
+    return statement if days is None else statement.where(_PAYMENTS.order_on.in_(days))
 
 
-def recount(connection: Connection, merchant_id: int, span: Span) -> None:
-    """Puts the counts of these days right, while others write; `connection` is in READ COMMITTED, as writers are.
+def recount(connection: Connection, merchant_id: int, days: Collection[date]) -> None:
+    """Puts the counts of these days right, while others write, and looks at no other day; `connection` is in READ
+    COMMITTED, as writers are.
 
     What an older version has written becomes ours first: one that is about to write more waits, or begins a row that
     the next recount finds. Then what is missing is added as any batch would add it, so what others add meanwhile stays.
     """
-    _take_over(connection, merchant_id, span)
+    _take_over(connection, merchant_id, days)
     for model in COUNTS:
         keys, names = keys_of(model), measures_of(model)
         rows = [
             {"merchant_id": merchant_id, "shard": FIRST_SHARD}
             | dict(zip(keys, found, strict=False))
             | {name: int(found[at + len(names)]) - int(found[at]) for at, name in enumerate(names, len(keys))}
-            for found in connection.execute(miscounts(model, merchant_id, span))
+            for found in connection.execute(miscounts(model, merchant_id, days))
         ]
         table: Any = model.__table__
         bulk_for(connection).add(connection, table, rows)
 
 
-def _take_over(connection: Connection, merchant_id: int, span: Span) -> None:
+def _take_over(connection: Connection, merchant_id: int, days: Collection[date]) -> None:
     table: Any = DailyCountRow.__table__
     taken = connection.execute(
         sa.delete(table)
-        .where(table.c.merchant_id == merchant_id, table.c.order_on.between(*span), table.c.shard < FIRST_SHARD)
+        .where(table.c.merchant_id == merchant_id, table.c.order_on.in_(days), table.c.shard < FIRST_SHARD)
         .returning(table.c.order_on, table.c.status, table.c.payments)
     ).all()
     sums: dict[tuple[date, str], int] = defaultdict(int)
