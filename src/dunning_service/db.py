@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, Dialect, Engine, make_url
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator
@@ -22,6 +23,8 @@ _BUSY_TIMEOUT_MS = 5_000
 _CONNECT_TIMEOUT_S = 3
 _POOL_TIMEOUT_S = 5
 _ONLY_READS = "dunning_only_reads"
+_OUT_OF_REACH = ("08", "25006", "40", "42P01", "42703", "53", "55", "57", "58")
+"""No connection, read-only, contended, not migrated yet, out of resources, locked, shutting down, system error."""
 
 
 class Base(DeclarativeBase):
@@ -194,6 +197,21 @@ def _prepare_sqlite(engine: Engine, *, begin: str) -> None:
     def begin_transaction(connection: Connection) -> None:
         only_reads = connection.get_execution_options().get(_ONLY_READS, False)
         connection.exec_driver_sql("BEGIN" if only_reads else begin)
+
+
+def sqlstate(error: DBAPIError) -> str | None:
+    """PostgreSQL's own code of an error; None on SQLite, and where the server said nothing."""
+    return getattr(error.orig, "sqlstate", None)
+
+
+def is_outage(error: BaseException) -> bool:
+    """True for a database that is down, full, read-only, locked, overloaded or gone in the middle: the same may succeed
+    later."""
+    if isinstance(error, (OperationalError, InterfaceError, sa.exc.TimeoutError)):
+        return True
+    if not isinstance(error, DBAPIError):
+        return False
+    return error.connection_invalidated or (sqlstate(error) or "").startswith(_OUT_OF_REACH)
 
 
 class Database:

@@ -8,16 +8,15 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import structlog
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
 from dunning_service.charging.attempts import Charging
 from dunning_service.charging.worker import Worker
 from dunning_service.clock import Clock
-from dunning_service.db import Database, database_url
+from dunning_service.db import Database, database_url, is_outage
 from dunning_service.durability import require_durable
 from dunning_service.gateways.registry import MerchantGateways
 from dunning_service.gateways.service import network_rules_of
-from dunning_service.ledger.commit import is_unavailable
 from dunning_service.ledger.writer import LedgerWriter
 from dunning_service.merchants.directory import Directory
 from dunning_service.merchants.keyring import keyring_of
@@ -111,8 +110,8 @@ def _require_durable(database: Database, settings: Settings) -> None:
     try:
         with database.read_blocking() as connection:
             unsafe = require_durable(connection, is_waived=settings.allow_unsafe_durability)
-    except DBAPIError as error:
-        if not is_unavailable(error):
+    except SQLAlchemyError as error:
+        if not is_outage(error):
             raise
         # a process that starts during an outage comes back with the database, like those that run already
         log.warning("durability.unknown", error=type(error).__name__)

@@ -8,14 +8,13 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import structlog
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
 from dunning_service.charging.attempts import Charging
 from dunning_service.charging.claims import Claim, Share, claim_due
 from dunning_service.clock import Clock
-from dunning_service.db import Database
+from dunning_service.db import Database, is_outage
 from dunning_service.errors import DunningError, Unavailable
-from dunning_service.ledger.commit import is_unavailable
 
 log = structlog.get_logger("dunning_service.charging")
 
@@ -149,8 +148,8 @@ class Worker:
         try:
             with self._database.write() as connection:
                 return claim_due(connection, self._clock(), limit=wanted, lease=self._lease, share=share)
-        except DBAPIError as error:
-            if not is_unavailable(error):
+        except SQLAlchemyError as error:
+            if not is_outage(error):
                 raise
             raise Unavailable("the database cannot be reached") from error
 

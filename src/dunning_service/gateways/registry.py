@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dunning_service.clock import Clock
-from dunning_service.db import Database
+from dunning_service.db import Database, is_outage
 from dunning_service.errors import NotFound, Unavailable
 from dunning_service.gateways._base import Gateway
 from dunning_service.gateways._network import NetworkRules
@@ -21,7 +21,6 @@ from dunning_service.gateways.http import HttpGateway
 from dunning_service.gateways.models import GatewayRow, SandboxChargeRow
 from dunning_service.gateways.sandbox import Sandbox
 from dunning_service.gateways.service import GatewayKind, signing_secrets
-from dunning_service.ledger.commit import is_unavailable
 from dunning_service.ledger.work import Command, Effect, Held, Lookup, Recorder
 from dunning_service.merchants.keyring import Keyring
 from dunning_service.merchants.memory import Found, Memory
@@ -160,7 +159,7 @@ async def _reading(database: Database) -> AsyncIterator[AsyncConnection]:
     except sa.exc.TimeoutError as error:
         raise Unavailable("all connections to the database are busy") from error
     except DBAPIError as error:
-        if not is_unavailable(error):
+        if not is_outage(error):
             raise
         raise Unavailable("the database cannot be reached") from error
 

@@ -8,9 +8,9 @@ from datetime import datetime
 import orjson
 import sqlalchemy as sa
 import structlog
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError
 
-from dunning_service.db import Database
+from dunning_service.db import Database, is_outage, sqlstate
 from dunning_service.errors import DunningError, Unavailable, Unconfirmed, UnreadableNotice
 from dunning_service.ledger.batch import Batch, Result
 from dunning_service.ledger.numbers import PaymentNumbers
@@ -28,8 +28,6 @@ _TRY_AGAIN = {
 }
 _REFUSED = ("22", "23", "54")
 """Data exceptions, broken constraints, limits exceeded: one notice's fault, not the database's."""
-_OUT_OF_REACH = ("08", "25006", "40", "42P01", "42703", "53", "55", "57", "58")
-"""No connection, read-only, contended, not migrated yet, out of resources, locked, shutting down, system error."""
 _FAILED = "XX"
 """A fault of the database's own, such as a file that cannot become larger. It may be one notice that brings it about,
 so the others in the batch are tried without it."""
@@ -98,11 +96,9 @@ class Committer:
                 # a connection that died while it was idle is found out by the first statement; in COMMIT it is too late
                 was_idle = tries == 1 and error.connection_invalidated and not is_prepared
                 if was_idle or (tries < _TRIES and _may_succeed_again(error)):
-                    log.info("batch.retried", works=len(works), sqlstate=_sqlstate(error))
-                elif is_unavailable(error):
-                    log.warning(
-                        "batch.refused", works=len(works), sqlstate=_sqlstate(error), error=type(error).__name__
-                    )
+                    log.info("batch.retried", works=len(works), sqlstate=sqlstate(error))
+                elif is_outage(error) and not _is_about_values(error):
+                    log.warning("batch.refused", works=len(works), sqlstate=sqlstate(error), error=type(error).__name__)
                     raise _OutOfReach(
                         "the database gives no confirmation of a commit; send it again", is_prepared
                     ) from error
@@ -116,27 +112,13 @@ def _payments_at_most(work: Work) -> int:
     return len(work.provider_payment_ids) if isinstance(work, Command) else 0
 
 
-def _sqlstate(error: DBAPIError) -> str | None:
-    return getattr(error.orig, "sqlstate", None)
-
-
 def _may_succeed_again(error: DBAPIError) -> bool:
     if error.connection_invalidated:
         return False
-    state = _sqlstate(error)
+    state = sqlstate(error)
     if state is not None:
         return state in _TRY_AGAIN
     return isinstance(error, sa.exc.IntegrityError) and "UNIQUE" in str(error.orig)
-
-
-def is_unavailable(error: DBAPIError) -> bool:
-    """True for a database that is down, full, read-only, locked or overloaded: the same may succeed later."""
-    if error.connection_invalidated:
-        return True
-    state = _sqlstate(error)
-    if state is not None:
-        return state.startswith(_OUT_OF_REACH)
-    return isinstance(error, (OperationalError, InterfaceError))
 
 
 def _refusal(work: Work, error: Exception) -> DunningError:
@@ -146,7 +128,7 @@ def _refusal(work: Work, error: Exception) -> DunningError:
     log.error("work.refused", kind=type(work).__name__, error=type(error).__name__, exc_info=error)
     if _is_about_values(error):
         return UnreadableNotice("the notice holds a value that the database cannot keep")
-    if isinstance(error, DBAPIError) and (_sqlstate(error) or "").startswith(_FAILED):
+    if isinstance(error, DBAPIError) and (sqlstate(error) or "").startswith(_FAILED):
         return Unavailable("the database failed to record it; send it again", _LATER_S)
     return DunningError("the notice could not be recorded; nothing was lost or changed")
 
@@ -154,6 +136,6 @@ def _refusal(work: Work, error: Exception) -> DunningError:
 def _is_about_values(error: Exception) -> bool:
     """True when it is a value that the database cannot keep, or that cannot even be written down for it."""
     if isinstance(error, DBAPIError):
-        state = _sqlstate(error)
+        state = sqlstate(error)
         return state.startswith(_REFUSED) if state else isinstance(error, (sa.exc.IntegrityError, sa.exc.DataError))
     return isinstance(error, (OverflowError, UnicodeError, orjson.JSONEncodeError))

@@ -17,6 +17,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Match
 
+from dunning_service.db import is_outage
 from dunning_service.errors import (
     ActionDoesNotApply,
     BadSignature,
@@ -244,13 +245,6 @@ def status_of(error: Exception) -> int:
     if isinstance(error, DunningError):
         return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
     return STATUS[Unavailable] if is_outage(error) else 500
-
-
-def is_outage(error: BaseException) -> bool:
-    """True for a database that is down, overloaded or gone in the middle: the same request may work in a moment."""
-    if isinstance(error, (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError)):
-        return True
-    return isinstance(error, sa.exc.DBAPIError) and error.connection_invalidated
 
 
 def _headers_for(error: DunningError) -> dict[str, str]:

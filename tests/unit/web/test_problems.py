@@ -6,12 +6,9 @@ import importlib
 import pkgutil
 from collections.abc import Iterator
 
-import pytest
-import sqlalchemy as sa
-
 import dunning_service
 from dunning_service.errors import DunningError
-from dunning_service.web.problems import STATUS, is_outage
+from dunning_service.web.problems import STATUS
 
 
 def _all_kinds(kind: type[DunningError] = DunningError) -> Iterator[type[DunningError]]:
@@ -29,23 +26,3 @@ def test_every_kind_of_error_has_a_status_and_a_code_of_its_own() -> None:
     assert [kind for kind in kinds if not STATUS.keys() & set(kind.__mro__)] == []
     assert len({kind.code for kind in kinds}) == len(kinds)
     assert all(400 <= status < 600 for status in STATUS.values())
-
-
-@pytest.mark.parametrize(
-    ("error", "outage"),
-    [
-        (sa.exc.OperationalError("", {}, Exception()), True),
-        (sa.exc.InterfaceError("", {}, Exception()), True),
-        (sa.exc.TimeoutError(), True),
-        (sa.exc.DBAPIError("", {}, Exception(), connection_invalidated=True), True),
-        (sa.exc.DBAPIError("", {}, Exception()), False),
-        (sa.exc.IntegrityError("", {}, Exception()), False),
-        (sa.exc.ProgrammingError("", {}, Exception()), False),
-        (ValueError(), False),
-    ],
-    ids=lambda value: (
-        f"{type(value).__name__}{getattr(value, 'connection_invalidated', '')}" if isinstance(value, Exception) else ""
-    ),
-)
-def test_only_what_may_pass_by_itself_is_an_outage(error: Exception, outage: bool) -> None:
-    assert is_outage(error) is outage
