@@ -6,6 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from contract._gateways import NO_MONEY
 from contract._goodparty import A_DEPOSIT, A_FAILURE, LOG, SUCCEEDED
 from contract._goodparty import post as post_to_action_service
 from contract._payment_records import FAILED, Records, a_payment, answer
@@ -13,10 +14,9 @@ from contract._subscriptions import a_request, created, send
 from contract._webhooks import an_event
 from contract._webhooks import post as post_webhook
 from dunning_service.failed_payments.names import NAMES
-from dunning_service.gateways.sandbox import DECLINED, PAYS
+from dunning_service.gateways.sandbox import PAYS
 from dunning_service.ledger.models import PaymentRow
 from dunning_service.merchants.directory import MerchantView
-from dunning_service.providers import Category
 from running import RegisteredSource, RunningService
 
 KARI = "cus_kari"
@@ -138,7 +138,7 @@ class Kari:
         told = {
             "customerId": KARI_AT_ARISE,
             "customer": {"customerName": "Kari Nordmann", "emailAddress": EMAIL, "phoneNumber": "+4791234567"},
-            "paymentMethodId": DECLINED[Category.INSUFFICIENT_FUNDS],
+            "paymentMethodId": NO_MONEY,
         }
         self.subscription_id = (await created(self.service, **told))["id"]
         self.paid_subscription_id = (await created(self.service, **told | {"paymentMethodId": PAYS}))["id"]

@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar
-from uuid import UUID
+from typing import Any
 
 import httpx
 import sqlalchemy as sa
 
-from dunning_service.charging.attempts import Charging
 from dunning_service.exact_json import read_json
-from dunning_service.gateways import Charged, ChargeOutcome, ChargeRequest, Gateway
-from dunning_service.gateways.models import SandboxChargeRow
-from dunning_service.gateways.registry import Chosen
-from dunning_service.gateways.service import choose_sandbox
-from dunning_service.merchants.directory import MerchantView
 from dunning_service.merchants.models import Merchant
-from dunning_service.recovery.ladder import DEFAULT_LADDER
 from dunning_service.running import worker_of
 from running import NOON, RunningService
 
@@ -115,72 +105,9 @@ async def failed_orders(service: RunningService, path: str = "", *, token: str |
     return response.json()["data"]
 
 
-def use_sandbox(service: RunningService, merchant: MerchantView | None = None) -> None:
-    with service.database.write() as connection:
-        choose_sandbox(connection, merchant or service.merchant, now=service.clock())
-
-
 def set_cash_discount(service: RunningService, units: int) -> None:
     """Gives the merchant dual pricing."""
     with service.database.write() as connection:
         connection.execute(
             sa.update(Merchant).where(Merchant.id == service.merchant.id).values(cash_discount_units=units)
         )
-
-
-async def charges(service: RunningService) -> int:
-    """How many charges the sandbox has made."""
-    async with service.database.read() as connection:
-        counted = sa.select(sa.func.count()).select_from(SandboxChargeRow)
-        return int((await connection.execute(counted)).scalar_one())
-
-
-class OneGateway:
-    """The same gateway for everybody."""
-
-    def __init__(self, gateway: Gateway) -> None:
-        self._gateway = gateway
-
-    async def chosen(self, merchant_id: int) -> Chosen:
-        return Chosen(1, self._gateway)
-
-    async def gateway(self, merchant_id: int, gateway_id: int) -> Gateway:
-        return self._gateway
-
-
-def use_gateway(service: RunningService, gateway: Gateway) -> None:
-    """Has everything charged through `gateway`, whatever the merchant has chosen."""
-    use_sandbox(service)
-    found = service.app.state.services
-    gateways = OneGateway(gateway)
-    charging = Charging(found.database, found.writer, gateways, found.clock, found.metrics, DEFAULT_LADDER)
-    service.app.state.services = replace(found, gateways=gateways, charging=charging)
-
-
-class Reluctant:
-    """A gateway that answers when it is told to, and never finds a charge again."""
-
-    name: ClassVar[str] = "reluctant"
-
-    def __init__(self, outcome: ChargeOutcome = ChargeOutcome.SUCCEEDED) -> None:
-        self._outcome = outcome
-        self.is_asked = asyncio.Event()
-        self.may_answer = asyncio.Event()
-        self.charged = 0
-
-    async def charge(self, key: str, request: ChargeRequest) -> Charged:
-        self.is_asked.set()
-        await self.may_answer.wait()
-        self.charged += 1
-        if self._outcome is ChargeOutcome.DECLINED:
-            return Charged(outcome=self._outcome, provider="stripe", code="insufficient_funds")
-        return Charged(outcome=self._outcome, provider_transaction_id=METHOD)
-
-    async def lookup(self, key: str) -> Charged | None:
-        return None
-
-    def method_problem(self, payment_method_id: UUID) -> str | None:
-        return None
-
-    async def close(self) -> None:
-        return

@@ -13,8 +13,8 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from contract._gateways import use_sandbox
 from contract._payment_records import Records
-from contract._subscriptions import use_sandbox
 from databases import PostgresDatabases, SqliteDatabases
 from running import NOON, RunningService, run_service
 

@@ -5,48 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
 import pytest
 
-from contract._subscriptions import created, failed_payments, get, send, told, use_gateway, use_sandbox
+from contract._gateways import PAID, Scripted, declined, use_gateway, use_sandbox
+from contract._subscriptions import created, failed_payments, get, send, told
 from dunning_service.charging.claims import Claim, Share, claim_due, claim_of_first
 from dunning_service.charging.worker import Worker
-from dunning_service.gateways import Charged, ChargeOutcome, ChargeRequest, NotCharged, NotSent, OutcomeUnknown
+from dunning_service.gateways import NotCharged, NotSent, OutcomeUnknown
 from dunning_service.gateways.service import choose_none
 from dunning_service.merchants.directory import Scope
 from running import RunningService
 
 LEASE = timedelta(seconds=120)
 TOMORROW = "2026-11-22T09:00:00Z"
-
-
-class Scripted:
-    """A gateway that does what it is told next, and keeps a book of what it charged."""
-
-    name = "scripted"
-
-    def __init__(self, *answers: Charged | Exception) -> None:
-        self.answers = list(answers)
-        self.charged: list[str] = []
-
-    async def charge(self, key: str, request: ChargeRequest) -> Charged:
-        answer = self.answers.pop(0)
-        if isinstance(answer, Exception):
-            raise answer
-        self.charged.append(key)
-        return answer
-
-    async def lookup(self, key: str) -> Charged | None:
-        return None
-
-    def method_problem(self, payment_method_id: UUID) -> str | None:
-        return None
-
-    async def close(self) -> None: ...
-
-
-PAID = Charged(outcome=ChargeOutcome.SUCCEEDED, provider_transaction_id="t1")
 
 
 async def claimed(service: RunningService) -> Claim:
@@ -158,8 +130,8 @@ async def test_a_refusal_after_it_was_not_found_is_certain(service: RunningServi
 
 @pytest.mark.parametrize("tried_before", [False, True])
 async def test_what_could_not_be_asked_for_stays_due(service: RunningService, tried_before: bool) -> None:
-    declined = Charged(outcome=ChargeOutcome.DECLINED, provider="stripe", code="insufficient_funds")
-    gateway = Scripted(*([declined] if tried_before else []), NotSent("no connection"), PAID)
+    before = [declined("insufficient_funds")] if tried_before else []
+    gateway = Scripted(*before, NotSent("no connection"), PAID)
     use_gateway(service, gateway)
     made = await a_due_payment(service)
     services = service.app.state.services

@@ -8,17 +8,15 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from contract._subscriptions import FIRST_RETRY, TOMORROW, charges, created, get, send, work
+from contract._gateways import NO_MONEY, charges
+from contract._subscriptions import FIRST_RETRY, TOMORROW, created, get, send, work
 from dunning_service.charging.claims import claim_due
 from dunning_service.db import Database
-from dunning_service.gateways.sandbox import DECLINED, TIMES_OUT_DONE, TIMES_OUT_UNDONE
-from dunning_service.providers import Category
+from dunning_service.gateways.sandbox import TIMES_OUT_DONE, TIMES_OUT_UNDONE
 from ledgers import complaints
 from running import NOON, RunningService
 
 _SOON_S = 20.0
-
-NO_MONEY = DECLINED[Category.INSUFFICIENT_FUNDS]
 
 
 async def terminate(service: RunningService, subscription: str) -> None:

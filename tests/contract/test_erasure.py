@@ -23,21 +23,20 @@ from contract._erasure import (
     money,
     summary,
 )
+from contract._gateways import NO_MONEY, charges
 from contract._goodparty import A_DEPOSIT, LOG, SUCCEEDED
 from contract._goodparty import listed as listed_at_goodparty
 from contract._payments import an_attempt, record
-from contract._subscriptions import a_request, charges, created, failed_orders, failed_payments, get, send, told, work
+from contract._subscriptions import a_request, created, failed_orders, failed_payments, get, send, told, work
 from contract._subscriptions import post as post_subscription
 from contract._webhooks import an_event, post
 from dunning_service.erasure.person import Person
 from dunning_service.erasure.service import Erased, erase_person, impersonal, survey
 from dunning_service.errors import InvalidInput, RuleBroken
-from dunning_service.gateways.sandbox import DECLINED
 from dunning_service.intake.replay import replayed_notice
 from dunning_service.ledger.commit import Committer
 from dunning_service.ledger.models import AttemptRow, DeliveryRow, PaymentRow
 from dunning_service.ledger.work import ERASED, Erasure, ErasureDone, NoticeRecorded
-from dunning_service.providers import Category
 from ledgers import Ledger, complaints
 from running import NOON, RunningService
 
@@ -225,8 +224,7 @@ async def test_nobody_is_charged_for_an_erased_subscription(seller: RunningServi
 async def test_nobody_is_charged_for_an_erased_subscription_even_on_request(
     seller: RunningService,
 ) -> None:
-    no_money = DECLINED[Category.INSUFFICIENT_FUNDS]
-    await created(seller, customerId=KARI_AT_ARISE, paymentMethodId=no_money, numberOfPayments=1)
+    await created(seller, customerId=KARI_AT_ARISE, paymentMethodId=NO_MONEY, numberOfPayments=1)
     for _ in range(40):
         await work(seller, seller.clock() + timedelta(days=1))
     (tried,) = await failed_payments(seller)

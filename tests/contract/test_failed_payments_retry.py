@@ -10,55 +10,18 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
+from contract._gateways import EXPIRED, NO_MONEY, PAID, Reluctant, Scripted, charges, declined, use_gateway, use_sandbox
 from contract._payments import a_failed_payment, act
-from contract._subscriptions import (
-    FIRST_RETRY,
-    TOMORROW,
-    Reluctant,
-    charges,
-    created,
-    get,
-    send,
-    told,
-    use_gateway,
-    use_sandbox,
-    work,
-)
+from contract._subscriptions import FIRST_RETRY, TOMORROW, created, get, send, told, work
 from dunning_service.app import create_app
 from dunning_service.failed_payments.schemas import ActionAnswer, FailedPaymentDetail
-from dunning_service.gateways import Charged, ChargeOutcome, NotSent
-from dunning_service.gateways.sandbox import DECLINED, FAILS_TWICE_THEN_PAYS
+from dunning_service.gateways.sandbox import FAILS_TWICE_THEN_PAYS
 from dunning_service.ledger.models import PaymentRow
-from dunning_service.providers import Category
 from dunning_service.subscriptions.models import SubscriptionRow
 from ledgers import complaints
 from running import NOON, RunningService
 
 PATH = "/api/v1/failed-payments"
-NO_MONEY = DECLINED[Category.INSUFFICIENT_FUNDS]
-STOLEN = DECLINED[Category.LOST_STOLEN]
-EXPIRED = DECLINED[Category.EXPIRED_CARD]
-
-
-class Scripted(Reluctant):
-    """A gateway that answers one thing after the other."""
-
-    def __init__(self, *answers: Charged) -> None:
-        super().__init__()
-        self.answers = list(answers)
-
-    async def charge(self, key: str, request: Any) -> Charged:
-        if not self.answers:
-            raise NotSent("the gateway is out of reach")
-        self.charged += 1
-        return self.answers.pop(0)
-
-
-PAID = Charged(outcome=ChargeOutcome.SUCCEEDED, provider_transaction_id="t1")
-
-
-def declined(code: str, **fields: Any) -> Charged:
-    return Charged(outcome=ChargeOutcome.DECLINED, provider="stripe", code=code, **fields)
 
 
 async def ask(
@@ -308,7 +271,7 @@ async def test_it_says_why_there_is_nothing_to_try(service: RunningService) -> N
     assert "forbids this payment method for ever: the card is reported lost or stolen" in await refused(service, stolen)
     assert "(stripe stolen_card)" in await refused(service, stolen)
 
-    expired = await a_failure_of_ours(service, DECLINED[Category.EXPIRED_CARD])
+    expired = await a_failure_of_ours(service, EXPIRED)
     await asked(service, expired)
     assert "a worker tries it as soon as it can: test asked for it" in await refused(service, expired)
     await work(service)
@@ -321,7 +284,7 @@ async def test_attempt_that_is_being_made_is_not_made_twice(service: RunningServ
     gateway = Reluctant()
     use_gateway(service, gateway)
     working = asyncio.create_task(work(service, FIRST_RETRY))
-    await gateway.is_asked.wait()
+    await gateway.once_asked()
 
     assert (await refused(service, number)).endswith("an attempt is being made just now")
 

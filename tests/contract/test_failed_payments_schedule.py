@@ -11,20 +11,17 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from contract._gateways import EXPIRED, NO_MONEY, STOLEN, charges, use_gateway, use_sandbox
 from contract._payments import a_failed_payment, act
-from contract._subscriptions import FIRST_RETRY, charges, created, send, use_gateway, use_sandbox, work
+from contract._subscriptions import FIRST_RETRY, created, send, work
 from dunning_service.charging.claims import claim_due
 from dunning_service.failed_payments.schemas import FailedPaymentDetail, FailedPaymentPage
 from dunning_service.gateways import Charged, ChargeRequest, OutcomeUnknown
-from dunning_service.gateways.sandbox import DECLINED, FAILS_TWICE_THEN_PAYS, Sandbox
-from dunning_service.providers import Category
+from dunning_service.gateways.sandbox import FAILS_TWICE_THEN_PAYS, Sandbox
 from running import NOON, RunningService
 from sandbox_book import BookInMemory
 
 PATH = "/api/v1/failed-payments"
-NO_MONEY = DECLINED[Category.INSUFFICIENT_FUNDS]
-STOLEN = DECLINED[Category.LOST_STOLEN]
-EXPIRED = DECLINED[Category.EXPIRED_CARD]
 SECOND_RETRY = datetime(2026, 11, 24, 8, tzinfo=UTC)
 
 

@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 from standardwebhooks import Webhook
 
+from contract._gateways import use_sandbox
 from dunning_service.errors import ConfigurationError, Unavailable
 from dunning_service.gateways import ChargeOutcome, ChargeRequest, Gateway, OutcomeUnknown
 from dunning_service.gateways.models import SandboxChargeRow
@@ -36,11 +37,6 @@ URL = "http://127.0.0.1:9/charges"
 def gateways(service: RunningService) -> MerchantGateways:
     found: MerchantGateways = service.app.state.services.gateways
     return found
-
-
-def sandbox(service: RunningService, merchant: MerchantView | None = None) -> None:
-    with service.database.write() as connection:
-        choose_sandbox(connection, merchant or service.merchant, now=service.clock())
 
 
 def endpoint(service: RunningService, url: str = URL) -> str:
@@ -76,12 +72,12 @@ async def test_a_merchant_without_a_gateway_has_none_and_one_that_is_given_holds
     service: RunningService,
 ) -> None:
     assert await gateways(service).chosen(service.merchant.id) is None
-    sandbox(service)
+    use_sandbox(service)
     assert (await gateway(service)).name == "sandbox"
 
 
 async def test_a_gateway_that_is_taken_away_is_gone_within_seconds(service: RunningService) -> None:
-    sandbox(service)
+    use_sandbox(service)
     await gateway(service)
     with service.database.write() as connection:
         choose_none(connection, service.merchant)
@@ -90,7 +86,7 @@ async def test_a_gateway_that_is_taken_away_is_gone_within_seconds(service: Runn
 
 
 async def test_the_sandbox_remembers_in_the_database_and_keeps_nothing_else(service: RunningService) -> None:
-    sandbox(service)
+    use_sandbox(service)
     charged = await (await gateway(service)).charge("p:1", a_request())
     assert charged.outcome is ChargeOutcome.SUCCEEDED
     other = MerchantGateways(
@@ -111,8 +107,8 @@ async def test_the_sandbox_remembers_in_the_database_and_keeps_nothing_else(serv
 
 async def test_merchants_do_not_see_each_others_charges(service: RunningService) -> None:
     other = await service.add_merchant("Denmark")
-    sandbox(service)
-    sandbox(service, other)
+    use_sandbox(service)
+    use_sandbox(service, other)
     await (await gateway(service)).charge("p:1", a_request())
     assert await (await gateway(service, other)).lookup("p:1") is None
 
@@ -125,7 +121,7 @@ async def test_of_two_at_once_the_first_is_kept_and_told_to_both(service: Runnin
 
 
 async def test_a_time_out_is_one_in_every_process(service: RunningService) -> None:
-    sandbox(service)
+    use_sandbox(service)
     found = await gateway(service)
     with pytest.raises(OutcomeUnknown, match="did not answer in time"):
         await found.charge("p:1", a_request(payment_method_id=TIMES_OUT_UNDONE))
@@ -150,7 +146,7 @@ async def test_what_was_begun_at_a_former_gateway_is_looked_for_there(database_u
         merchant = service.merchant.id
         endpoint(service)
         former = await gateways(service).chosen(merchant)
-        sandbox(service)
+        use_sandbox(service)
         forget(service)
         chosen = await gateways(service).chosen(merchant)
         assert former is not None

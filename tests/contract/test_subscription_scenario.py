@@ -12,15 +12,13 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from contract._subscriptions import charges, created, get, send, use_sandbox, work
-from dunning_service.gateways.sandbox import DECLINED, FAILS_TWICE_THEN_PAYS, PAYS
-from dunning_service.providers import Category
+from contract._gateways import NO_MONEY, STOLEN, charges, use_sandbox
+from contract._subscriptions import created, get, send, work
+from dunning_service.gateways.sandbox import FAILS_TWICE_THEN_PAYS, PAYS
 from dunning_service.subscriptions.models import ScheduledPaymentRow
 from ledgers import complaints
 from running import RunningService
 
-NO_MONEY = DECLINED[Category.INSUFFICIENT_FUNDS]
-STOLEN = DECLINED[Category.LOST_STOLEN]
 WEEK, MONTH = 2, 3
 
 BEGIN = datetime(2027, 1, 20, 10, tzinfo=UTC)

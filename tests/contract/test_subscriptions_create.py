@@ -9,12 +9,12 @@ from uuid import UUID
 import pytest
 import sqlalchemy as sa
 
+from contract._gateways import NO_MONEY, STOLEN, charges
 from contract._subscriptions import (
     CUSTOMER,
     PROCESSOR,
     TOMORROW,
     a_request,
-    charges,
     created,
     failed_orders,
     failed_payments,
@@ -26,17 +26,13 @@ from contract._subscriptions import (
 )
 from dunning_service.gateways.models import GatewayRow
 from dunning_service.gateways.sandbox import (
-    DECLINED,
     PENDING_THEN_PAYS,
     TIMES_OUT_DONE,
     TIMES_OUT_UNDONE,
 )
 from dunning_service.ledger.models import DeliveryRow
-from dunning_service.providers import Category
 from dunning_service.subscriptions.schemas import SubscriptionCreated
 from running import NOON, RunningService
-
-NO_MONEY = DECLINED[Category.INSUFFICIENT_FUNDS]
 
 
 async def test_with_a_start_nothing_is_charged_yet(seller: RunningService) -> None:
@@ -112,7 +108,7 @@ async def test_a_failure_is_in_both_lists_under_the_subscriptions_id(seller: Run
 
 
 async def test_a_charge_that_may_never_be_tried_again_ends_the_subscription(seller: RunningService) -> None:
-    body = await created(seller, paymentMethodId=DECLINED[Category.LOST_STOLEN])
+    body = await created(seller, paymentMethodId=STOLEN)
 
     assert body["payNowSuccess"] is False
     assert body["payNowResponse"]["details"]["category"] == "lost_stolen"

@@ -8,7 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from contract._subscriptions import PATH, a_request, get, post, send, use_sandbox
+from contract._gateways import use_sandbox
+from contract._subscriptions import PATH, a_request, get, post, send
 from dunning_service.gateways.sandbox import INACTIVE, UNKNOWN
 from dunning_service.subscriptions.schemas import ProblemDetails
 from running import NOON, RunningService

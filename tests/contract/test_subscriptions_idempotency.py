@@ -8,28 +8,21 @@ from datetime import timedelta
 
 import pytest
 
-from contract._subscriptions import (
-    FIRST_RETRY,
-    METHOD,
-    TOMORROW,
-    Reluctant,
-    a_request,
-    charges,
-    created,
-    get,
-    post,
-    send,
-    told,
-    use_gateway,
-    use_sandbox,
-    work,
-)
+from contract._gateways import NO_MONEY, Reluctant, charges, use_gateway, use_sandbox
+from contract._subscriptions import FIRST_RETRY, METHOD, TOMORROW, a_request, created, get, post, send, told, work
 from dunning_service.charging import first_payment
-from dunning_service.gateways.sandbox import DECLINED
-from dunning_service.providers import Category
 from running import NOON, RunningService
 
-NO_MONEY = DECLINED[Category.INSUFFICIENT_FUNDS]
+
+async def a_creation_that_dies(service: RunningService) -> Reluctant:
+    """It is gone while the gateway is asked, which answers nobody any more."""
+    gateway = Reluctant()
+    use_gateway(service, gateway)
+    dying = asyncio.create_task(post(service, a_request(), key="k-1"))
+    await gateway.once_asked()
+    dying.cancel()
+    await asyncio.gather(dying, return_exceptions=True)
+    return gateway
 
 
 async def test_same_key_and_request_is_one_subscription_and_one_charge(seller: RunningService) -> None:
@@ -120,7 +113,7 @@ async def test_a_repeat_waits_with_the_first(service: RunningService) -> None:
     gateway = Reluctant()
     use_gateway(service, gateway)
     first = asyncio.create_task(post(service, a_request(), key="k-1"))
-    await gateway.is_asked.wait()
+    await gateway.once_asked()
     again = asyncio.create_task(post(service, a_request(), key="k-1"))
     (read,) = (await get(service))["items"]
     (attempt,) = (await get(service, f"/{read['id']}/payments"))[0]["attempts"]
@@ -140,7 +133,7 @@ async def test_a_repeat_does_not_wait_for_ever(service: RunningService, monkeypa
     gateway = Reluctant()
     use_gateway(service, gateway)
     first = asyncio.create_task(post(service, a_request(), key="k-1"))
-    await gateway.is_asked.wait()
+    await gateway.once_asked()
 
     again = told(await post(service, a_request(), key="k-1"))
 
@@ -154,12 +147,7 @@ async def test_a_creation_whose_process_died_is_finished_by_a_worker(
     service: RunningService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(first_payment, "PATIENCE_S", 0.0)
-    gateway = Reluctant()
-    use_gateway(service, gateway)
-    dying = asyncio.create_task(post(service, a_request(), key="k-1"))
-    await gateway.is_asked.wait()
-    dying.cancel()
-    await asyncio.gather(dying, return_exceptions=True)
+    gateway = await a_creation_that_dies(service)
     gateway.may_answer.set()
     assert told(await post(service, a_request(), key="k-1"))["payNowResponse"]["status"] == "Pending"
 
@@ -172,12 +160,7 @@ async def test_a_creation_whose_process_died_is_finished_by_a_worker(
 
 async def test_a_charge_that_was_given_up_is_an_error(service: RunningService, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(first_payment, "PATIENCE_S", 0.0)
-    gateway = Reluctant()
-    use_gateway(service, gateway)
-    dying = asyncio.create_task(post(service, a_request(), key="k-1"))
-    await gateway.is_asked.wait()
-    dying.cancel()
-    await asyncio.gather(dying, return_exceptions=True)
+    gateway = await a_creation_that_dies(service)
     (made,) = (await get(service))["items"]
     told(await send(service, "POST", f"/{made['id']}/terminate"))
     assert await work(service, NOON + timedelta(minutes=3)) == 1

@@ -7,10 +7,11 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from contract._gateways import NO_MONEY, STOLEN
 from contract._payments import an_attempt, record
 from contract._subscriptions import FIRST_RETRY, TOMORROW, created, failed_payments, get, work
-from dunning_service.gateways.sandbox import DECLINED, FAILS_TWICE_THEN_PAYS, TIMES_OUT_UNDONE
-from dunning_service.providers import Category, Outcome
+from dunning_service.gateways.sandbox import FAILS_TWICE_THEN_PAYS, TIMES_OUT_UNDONE
+from dunning_service.providers import Outcome
 from dunning_service.subscriptions.schemas import SubscriptionPayment
 from running import NOON, RunningService
 
@@ -90,7 +91,7 @@ async def test_every_attempt_is_listed(seller: RunningService) -> None:
 
 
 async def test_a_ladder_that_is_used_up_leaves_it_failed(seller: RunningService) -> None:
-    made = await created(seller, paymentMethodId=DECLINED[Category.INSUFFICIENT_FUNDS], numberOfPayments=1)
+    made = await created(seller, paymentMethodId=NO_MONEY, numberOfPayments=1)
     for day in (1, 3, 5, 7):
         assert await work(seller, FIRST_RETRY + timedelta(days=day - 1)) == 1
 
@@ -102,10 +103,9 @@ async def test_a_ladder_that_is_used_up_leaves_it_failed(seller: RunningService)
 
 
 async def test_an_attempt_that_never_reached_the_method_is_an_error(seller: RunningService) -> None:
-    stolen = DECLINED[Category.LOST_STOLEN]
-    await created(seller, paymentMethodId=stolen)
+    await created(seller, paymentMethodId=STOLEN)
 
-    made = await created(seller, paymentMethodId=stolen)
+    made = await created(seller, paymentMethodId=STOLEN)
 
     assert made["payNowResponse"]["status"] == "Error"
     assert (made["payNowSuccess"], made["transactionId"]) == (False, None)

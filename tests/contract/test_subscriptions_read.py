@@ -8,20 +8,9 @@ from typing import Any
 
 import pytest
 
-from contract._subscriptions import (
-    CUSTOMER,
-    FIRST_RETRY,
-    METHOD,
-    PROCESSOR,
-    TOMORROW,
-    created,
-    get,
-    send,
-    use_sandbox,
-    work,
-)
-from dunning_service.gateways.sandbox import DECLINED, FAILS_TWICE_THEN_PAYS
-from dunning_service.providers import Category
+from contract._gateways import STOLEN, use_sandbox
+from contract._subscriptions import CUSTOMER, FIRST_RETRY, METHOD, PROCESSOR, TOMORROW, created, get, send, work
+from dunning_service.gateways.sandbox import FAILS_TWICE_THEN_PAYS
 from dunning_service.subscriptions.identifiers import merchant_uuid
 from dunning_service.subscriptions.schemas import Subscription, SubscriptionPage
 from running import NOON, RunningService
@@ -159,7 +148,7 @@ async def test_those_created_at_one_moment_are_on_one_page_each(seller: RunningS
 
 async def test_filters_leave_what_meets_all_of_them(seller: RunningService) -> None:
     active = (await created(seller))["id"]
-    failed = (await created(seller, paymentMethodId=DECLINED[Category.LOST_STOLEN]))["id"]
+    failed = (await created(seller, paymentMethodId=STOLEN))["id"]
     other = (await created(seller, customerId=OTHER_CUSTOMER))["id"]
 
     async def found(query: str) -> set[str]:

@@ -10,28 +10,25 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from contract._gateways import NO_MONEY, Reluctant, use_gateway
 from contract._payments import act
 from contract._subscriptions import (
     FIRST_RETRY,
     TOMORROW,
-    Reluctant,
     created,
     failed_orders,
     failed_payments,
     get,
     send,
     told,
-    use_gateway,
     work,
 )
 from dunning_service.gateways import ChargeOutcome
-from dunning_service.gateways.sandbox import DECLINED, FAILS_TWICE_THEN_PAYS
-from dunning_service.providers import Category
+from dunning_service.gateways.sandbox import FAILS_TWICE_THEN_PAYS
 from dunning_service.subscriptions import queries
 from dunning_service.subscriptions.schemas import SubscriptionTerminated
 from running import NOON, RunningService
 
-NO_MONEY = DECLINED[Category.INSUFFICIENT_FUNDS]
 WORDS = "Subscription is terminated. Future payments will no longer be processed. This action is permanent."
 
 
@@ -137,7 +134,7 @@ async def test_what_is_being_charged_has_its_outcome_recorded(
     use_gateway(service, gateway)
     made = await created(service, paymentStartDateTime=TOMORROW, numberOfPayments=None)
     working = asyncio.create_task(work(service, TOMORROW))
-    await gateway.is_asked.wait()
+    await gateway.once_asked()
 
     await terminated(service, made)
     gateway.may_answer.set()

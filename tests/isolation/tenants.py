@@ -9,12 +9,11 @@ from typing import Any
 
 import httpx
 
+from contract._gateways import NO_MONEY, use_sandbox
 from contract._payment_records import a_payment, a_refund, encoded
-from contract._subscriptions import a_request, use_sandbox
+from contract._subscriptions import a_request
 from contract._webhooks import an_event, signed
-from dunning_service.gateways.sandbox import DECLINED
 from dunning_service.merchants.directory import MerchantView
-from dunning_service.providers import Category
 from running import NOON, RegisteredSource, RunningService
 
 OUR_LIST = "/api/v1/failed-payments"
@@ -34,7 +33,7 @@ OUR_DAY = NOON - 400 * DAY
 BETWEEN = NOON + timedelta(minutes=30)
 """What the service heard from us it heard before, and what it heard from them after."""
 
-THEIR_METHOD = str(DECLINED[Category.INSUFFICIENT_FUNDS])
+THEIR_METHOD = str(NO_MONEY)
 THEIR_CUSTOMER = "7d0a4a3c-4c9e-4a37-9d55-2f1c6a4b7e10"
 THEIR_AMOUNT = 777_700
 
