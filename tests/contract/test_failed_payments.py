@@ -6,20 +6,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
+from contract._failed_payments import PATH, listed, read
 from contract._payments import a_failed_payment, act, an_attempt, public_number_of, record
-from dunning_service.failed_payments.schemas import FailedPaymentDetail, FailedPaymentPage
 from dunning_service.providers import Category, Outcome, ReceiptReported
 from running import NOON, RunningService, run_service
-
-PATH = "/api/v1/failed-payments"
-
-
-async def listed(service: RunningService, query: str = "") -> dict[str, Any]:
-    response = await service.client.get(f"{PATH}{query}", headers=service.auth)
-    assert response.status_code == 200, response.text
-    FailedPaymentPage.model_validate_json(response.content)
-    body: dict[str, Any] = response.json()
-    return body
 
 
 async def refused(service: RunningService, query: str, status: int = 422) -> dict[str, Any]:
@@ -417,10 +407,8 @@ async def test_timeline_tells_what_happened_in_order(service: RunningService) ->
         [ReceiptReported(provider_receipt_id="txn_1", payer_key="anna", amount_minor=250_000, currency="NOK")],
     )
 
-    body = await service.client.get(f"{PATH}/{number}", headers=service.auth)
+    payment = await read(service, number)
 
-    FailedPaymentDetail.model_validate_json(body.content)
-    payment = body.json()
     assert (payment["id"], payment["status"], payment["paid_minor"]) == (number, "paid", 250_000)
     assert (await listed(service))["data"] == [{name: payment[name] for name in payment if name != "timeline"}]
     attempt = {"type": "attempt", "outcome": "failed", "message": None, "amount_minor": 250_000, "currency": "NOK"}

@@ -5,11 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from contract._failed_payments import PATH, listed, read
 from contract._payments import a_failed_payment, an_attempt, record
 from dunning_service.providers import Outcome
 from running import RunningService
-
-PATH = "/api/v1/failed-payments"
 
 
 async def post(service: RunningService, number: str, body: Any, **headers: str) -> Any:
@@ -38,8 +37,7 @@ async def test_action_changes_the_status_at_once(service: RunningService) -> Non
         },
     }
     assert "idempotent-replayed" not in response.headers
-    listed = (await service.client.get(f"{PATH}?status=debt_collection", headers=service.auth)).json()
-    assert [item["id"] for item in listed["data"]] == [number]
+    assert [item["id"] for item in (await listed(service, "?status=debt_collection"))["data"]] == [number]
     reopened = await post(service, number, {"action": "reopen"})
     assert (reopened.json()["status"], reopened.json()["action"]["id"]) == ("failed", 2)
 
@@ -69,7 +67,7 @@ async def test_same_key_and_request_is_answered_the_same(service: RunningService
     assert first.status_code == again.status_code == 200
     assert again.content == first.content
     assert again.headers["idempotent-replayed"] == "true"
-    detail = (await service.client.get(f"{PATH}/{number}", headers=service.auth)).json()
+    detail = await read(service, number)
     assert [entry["type"] for entry in detail["timeline"]] == ["attempt", "action"]
 
 
@@ -127,7 +125,7 @@ async def test_wrong_body_is_told_where(service: RunningService) -> None:
         )
         assert response.status_code == 422, (body[:50], response.text)
         assert [error["field"] for error in response.json()["errors"]] == [field], body[:50]
-    assert (await service.client.get(f"{PATH}/{number}", headers=service.auth)).json()["status"] == "failed"
+    assert (await read(service, number))["status"] == "failed"
 
 
 async def test_body_of_another_kind_or_size_is_refused(service: RunningService) -> None:

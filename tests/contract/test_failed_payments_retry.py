@@ -5,23 +5,23 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 import pytest
 import sqlalchemy as sa
 
+from contract._failed_payments import PATH, a_failure_of_ours, failure_of, listed, read
 from contract._gateways import EXPIRED, NO_MONEY, PAID, Reluctant, Scripted, charges, declined, use_gateway, use_sandbox
 from contract._payments import a_failed_payment, act
 from contract._subscriptions import FIRST_RETRY, TOMORROW, created, get, send, told, work
 from dunning_service.app import create_app
-from dunning_service.failed_payments.schemas import ActionAnswer, FailedPaymentDetail
+from dunning_service.failed_payments.schemas import ActionAnswer
 from dunning_service.gateways.sandbox import FAILS_TWICE_THEN_PAYS
 from dunning_service.ledger.models import PaymentRow
 from dunning_service.subscriptions.models import SubscriptionRow
 from ledgers import complaints
 from running import NOON, RunningService
-
-PATH = "/api/v1/failed-payments"
 
 
 async def ask(
@@ -49,31 +49,9 @@ async def refused(service: RunningService, number: str) -> str:
     return words
 
 
-async def read(service: RunningService, number: str) -> dict[str, Any]:
-    response = await service.client.get(f"{PATH}/{number}", headers=service.auth)
-    assert response.status_code == 200, response.text
-    FailedPaymentDetail.model_validate_json(response.content)
-    body: dict[str, Any] = response.json()
-    return body
-
-
 async def changed_since(service: RunningService, at: Any) -> list[str]:
-    query = {"updated_since": at.isoformat(), "sort": "updated_at"}
-    response = await service.client.get(PATH, params=query, headers=service.auth)
-    assert response.status_code == 200, response.text
-    return [item["id"] for item in response.json()["data"]]
-
-
-async def a_failure_of_ours(service: RunningService, method: Any = NO_MONEY, **changes: Any) -> str:
-    subscription = (await created(service, paymentMethodId=method, **changes))["id"]
-    return await failure_of(service, subscription)
-
-
-async def failure_of(service: RunningService, subscription: str) -> str:
-    response = await service.client.get(f"{PATH}?subscription={subscription}", headers=service.auth)
-    (item,) = response.json()["data"]
-    number: str = item["id"]
-    return number
+    query = urlencode({"updated_since": at.isoformat(), "sort": "updated_at"})
+    return [item["id"] for item in (await listed(service, f"?{query}"))["data"]]
 
 
 async def test_payment_that_waits_for_somebody_is_tried_at_once(service: RunningService) -> None:
@@ -102,8 +80,8 @@ async def test_payment_that_waits_for_somebody_is_tried_at_once(service: Running
         "2026-11-21T14:00:00Z",
     )
     assert planned["next_attempt_reason"] == "test asked for it: the customer has a new expiry date"
-    listed = await service.client.get(f"{PATH}?next_attempt=planned&next_attempt_rule=requested", headers=service.auth)
-    assert [item["id"] for item in listed.json()["data"]] == [number]
+    found = await listed(service, "?next_attempt=planned&next_attempt_rule=requested")
+    assert [item["id"] for item in found["data"]] == [number]
 
     assert await work(service) == 1
     paid = await read(service, number)
@@ -395,18 +373,10 @@ async def test_payment_that_was_reopened_says_when_it_is_tried(seller: RunningSe
     assert detail["next_attempt_at"] == "2026-11-23T08:00:00Z"
     assert detail["next_attempt_reason"].startswith("it fell due while it was invoiced")
     for query in ("next_attempt=planned", "next_attempt_since=2026-11-23T08:00:00Z"):
-        listed = await service_list(seller, query)
-        assert [item["id"] for item in listed] == [number]
+        assert [item["id"] for item in (await listed(seller, f"?{query}"))["data"]] == [number]
     assert (await get(seller, f"/{subscription}"))["nextPaymentDate"] == "2026-11-23T08:00:00Z"
     assert await work(seller, FIRST_RETRY + timedelta(days=1)) == 1
     assert (await read(seller, number))["attempt_count"] == 2
-
-
-async def service_list(service: RunningService, query: str) -> list[dict[str, Any]]:
-    response = await service.client.get(f"{PATH}?{query}", headers=service.auth)
-    assert response.status_code == 200, response.text
-    found: list[dict[str, Any]] = response.json()["data"]
-    return found
 
 
 # Polling
@@ -450,7 +420,7 @@ async def test_whoever_polls_sees_that_retries_were_dropped_with_the_subscriptio
     at = service.clock()
     await work(service)
 
-    items = {item["id"]: item for item in await service_list(service, "")}
+    items = {item["id"]: item for item in (await listed(service))["data"]}
     (second,) = items.keys() - {first}
     assert (await get(service, f"/{subscription}"))["status"] == "Failed"
     assert (items[second]["next_attempt_at"], items[second]["next_attempt_reason"]) == (

@@ -11,17 +11,16 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from contract._failed_payments import PATH, a_failure_of_ours, listed, read
 from contract._gateways import EXPIRED, NO_MONEY, STOLEN, charges, use_gateway, use_sandbox
 from contract._payments import a_failed_payment, act
-from contract._subscriptions import FIRST_RETRY, created, send, work
+from contract._subscriptions import FIRST_RETRY, send, work
 from dunning_service.charging.claims import claim_due
-from dunning_service.failed_payments.schemas import FailedPaymentDetail, FailedPaymentPage
 from dunning_service.gateways import Charged, ChargeRequest, OutcomeUnknown
 from dunning_service.gateways.sandbox import FAILS_TWICE_THEN_PAYS, Sandbox
 from running import NOON, RunningService
 from sandbox_book import BookInMemory
 
-PATH = "/api/v1/failed-payments"
 SECOND_RETRY = datetime(2026, 11, 24, 8, tzinfo=UTC)
 
 
@@ -35,32 +34,8 @@ class Silent(Sandbox):
         raise OutcomeUnknown("the gateway did not answer in time")
 
 
-async def listed(service: RunningService, query: str = "", *, token: str | None = None) -> dict[str, Any]:
-    response = await service.client.get(f"{PATH}{query}", headers={"Authorization": f"Bearer {token or service.token}"})
-    assert response.status_code == 200, response.text
-    FailedPaymentPage.model_validate_json(response.content)
-    body: dict[str, Any] = response.json()
-    return body
-
-
-async def read(service: RunningService, number: str) -> dict[str, Any]:
-    response = await service.client.get(f"{PATH}/{number}", headers=service.auth)
-    assert response.status_code == 200, response.text
-    FailedPaymentDetail.model_validate_json(response.content)
-    body: dict[str, Any] = response.json()
-    return body
-
-
 def schedule(item: dict[str, Any]) -> tuple[str | None, str | None, str | None]:
     return item["next_attempt_at"], item["next_attempt_rule"], item["next_attempt_reason"]
-
-
-async def a_failure_of_ours(service: RunningService, method: Any = NO_MONEY, **changes: Any) -> str:
-    """A subscription that fails now; answers the public number of its payment."""
-    subscription = (await created(service, paymentMethodId=method, **changes))["id"]
-    (item,) = (await listed(service, f"?subscription={subscription}"))["data"]
-    number: str = item["id"]
-    return number
 
 
 async def test_payment_says_when_it_is_tried_next_and_why_then(seller: RunningService) -> None:
