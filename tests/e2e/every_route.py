@@ -11,8 +11,9 @@ from urllib.parse import urlencode
 from fastapi import FastAPI
 
 from dunning_service.clock import utc_now
+from e2e.processes import ServerProcess
 from e2e.reporters import ATTEMPTS, FORM, RECORDS, Report, a_payment, a_refund, a_report, an_attempt
-from e2e.senders import LOG_FAILURE, Account, Answer, Line, a_goodparty_notice, a_maple_notice
+from e2e.senders import LOG_FAILURE, Account, Answer, Line, a_goodparty_notice, a_maple_notice, lines
 
 SUBSCRIPTIONS = "/sub-api/v1/subscriptions"
 OURS = "/api/v1/failed-payments"
@@ -167,6 +168,14 @@ def _subscription(account: Account, key: str) -> Call:
 async def send(line: Line, call: Call) -> Answer:
     """Raises HungUpError when no whole answer came."""
     return await line.ask(call.method, call.path, call.content_headers, call.body)
+
+
+async def require_that_all_is_well(server: ServerProcess, calls: Sequence[Call]) -> None:
+    """Each is done, one after the other, without a restart."""
+    async with lines(server.port, 1) as (line,):
+        for call in calls:
+            answer = await send(line, call)
+            assert answer.status == 200, (call, answer)
 
 
 async def _accepted(line: Line, call: Call) -> Any:

@@ -9,7 +9,6 @@ import pytest
 
 from dunning_service.db import create_write_engine, database_url
 from dunning_service.migrating import head_revision
-from running import SECRET_KEY
 from typing_commands import CommandLine
 
 UNSET = {"gateway": None, "gateway_url": None, "retry_ladder": None, "cash_discount_percent": None}
@@ -17,19 +16,9 @@ UNSET = {"gateway": None, "gateway_url": None, "retry_ladder": None, "cash_disco
 
 
 @pytest.fixture
-def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """The environment, from an empty folder that is not the checkout."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("DUNNING_SECRET_KEY", SECRET_KEY)
-    monkeypatch.setenv("DUNNING_PUBLIC_URL", "https://dunning.example.com")
-    return monkeypatch
-
-
-@pytest.fixture
-def dunning(database_url: str, settings: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> CommandLine:
-    """On a migrated database."""
-    settings.setenv("DUNNING_DATABASE_URL", database_url)
-    return CommandLine(capsys)
+def settings(settings: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    settings.setenv("DUNNING_PUBLIC_URL", "https://dunning.example.com")
+    return settings
 
 
 @pytest.fixture

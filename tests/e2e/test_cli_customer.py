@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,18 +11,7 @@ from dunning_service.commands.opening import opened_database
 from dunning_service.merchants.service import list_merchants
 from e2e.processes import serving
 from e2e.senders import Account, a_goodparty_notice, complaints, lines, listed, open_account
-from running import SECRET_KEY
 from typing_commands import CommandLine
-
-
-@pytest.fixture
-def dunning(
-    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> CommandLine:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("DUNNING_SECRET_KEY", SECRET_KEY)
-    monkeypatch.setenv("DUNNING_DATABASE_URL", database_url)
-    return CommandLine(capsys)
 
 
 def merchant_name() -> str:

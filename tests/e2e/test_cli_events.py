@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +16,6 @@ from dunning_service.db import database_url as parsed
 from dunning_service.ledger.commit import Committer
 from dunning_service.ledger.models import AttemptRow, DeliveryRow, PaymentRow
 from dunning_service.providers import Delivery
-from running import SECRET_KEY
 from typing_commands import CommandLine
 
 NOW = datetime.now(UTC)
@@ -70,11 +69,8 @@ class Stored:
 
 
 @pytest.fixture
-def stored(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("DUNNING_SECRET_KEY", SECRET_KEY)
-    monkeypatch.setenv("DUNNING_DATABASE_URL", database_url)
-    stored = Stored(database_url, CommandLine(capsys))
+def stored(database_url: str, dunning: CommandLine) -> Iterator[Stored]:
+    stored = Stored(database_url, dunning)
     yield stored
     stored.database.write_engine.dispose()
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from running import SECRET_KEY
 from typing_commands import CommandLine
 
 URL = "https://billing.example.com/charges"
@@ -14,19 +11,14 @@ CHOOSE_ENDPOINT = ("merchant", "set", "Sweden", "--gateway", "http", "--gateway-
 
 
 @pytest.fixture
-def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """The environment, from an empty folder."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("DUNNING_SECRET_KEY", SECRET_KEY)
-    monkeypatch.setenv("DUNNING_GATEWAY_HOSTS", "billing.example.com, localhost:9000")
-    return monkeypatch
+def settings(settings: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    settings.setenv("DUNNING_GATEWAY_HOSTS", "billing.example.com, localhost:9000")
+    return settings
 
 
 @pytest.fixture
-def dunning(database_url: str, settings: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> CommandLine:
+def dunning(dunning: CommandLine) -> CommandLine:
     """On a database with a merchant, Sweden."""
-    settings.setenv("DUNNING_DATABASE_URL", database_url)
-    dunning = CommandLine(capsys)
     dunning.json("merchant", "add", "Sweden", "--currency", "NOK", "--timezone", "Europe/Oslo")
     return dunning
 

@@ -7,7 +7,6 @@ import itertools
 import json
 import sqlite3
 import time
-from collections.abc import Iterator
 
 import httpx
 import pytest
@@ -17,7 +16,7 @@ from sqlalchemy.engine import make_url
 from building import a_failure, a_notice
 from databases import PostgresDatabases
 from dunning_service.errors import Unavailable
-from e2e.private_postgres import PrivatePostgres, private_postgres
+from e2e.private_postgres import PrivatePostgres
 from e2e.processes import ServerProcess, serving
 from e2e.senders import (
     Account,
@@ -41,12 +40,6 @@ SOON_S = 3.0
 FAILED_LIST = "/api/v1/failed-payments"
 FRONT_PAYMENT_LIST = "/api/v1/connect/subscriptions/failed/list"
 GOODPARTY_LIST = "/api/ActionService/GetInvoicePaymentFailed"
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[PrivatePostgres]:
-    with private_postgres() as server:
-        yield server
 
 
 class Load:

@@ -13,8 +13,16 @@ import pytest
 from databases import PostgresDatabases
 from dunning_service.app import create_app
 from dunning_service.settings import Settings
-from e2e.every_route import WITHOUT_DATABASE, Call, calls_for, routes_of, says_unavailable, send
-from e2e.private_postgres import PrivatePostgres, private_postgres
+from e2e.every_route import (
+    WITHOUT_DATABASE,
+    Call,
+    calls_for,
+    require_that_all_is_well,
+    routes_of,
+    says_unavailable,
+    send,
+)
+from e2e.private_postgres import PrivatePostgres
 from e2e.processes import ServerProcess, serving
 from e2e.senders import Account, HungUpError, Line, a_goodparty_notice, complaints, lines, listed, open_account
 from running import SECRET_KEY
@@ -23,12 +31,6 @@ AT_ONCE_S = 1.0
 IN_BOUNDS_S = 15.0
 FORGOTTEN_S = 2.5
 """After this nobody remembers whose a token is."""
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[PrivatePostgres]:
-    with private_postgres() as server:
-        yield server
 
 
 @pytest.fixture(scope="module")
@@ -78,14 +80,6 @@ async def require_alive(server: ServerProcess, paths: Sequence[str], within_s: f
             began = time.monotonic()
             assert (await line.get(path, {})).status == 200, path
             assert time.monotonic() - began < within_s, path
-
-
-async def require_that_all_is_well(server: ServerProcess, calls: Sequence[Call]) -> None:
-    """One after the other, without a restart."""
-    async with lines(server.port, 1) as (line,):
-        for call in calls:
-            answer = await send(line, call)
-            assert answer.status == 200, (call, answer)
 
 
 async def test_there_is_a_call_for_every_route(server: ServerProcess, postgres_url: str, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from sqlalchemy.engine import make_url
 
 from databases import PostgresDatabases
-from e2e.every_route import LOGGED, Call, calls_for, says_unavailable, send
+from e2e.every_route import LOGGED, Call, calls_for, require_that_all_is_well, says_unavailable, send
 from e2e.private_postgres import private_postgres
 from e2e.processes import ServerProcess, serving
 from e2e.senders import Account, Line, Posted, a_goodparty_notice, complaints, lines, listed, open_account, together
@@ -54,13 +54,6 @@ async def wrong_answers(server: ServerProcess, calls: Sequence[Call]) -> list[st
             elif answer.status != 200:
                 found.append(f"{call.method} {call.path} was answered {answer}")
     return [wrong for wrong in found if wrong is not None]
-
-
-async def require_that_all_is_well(server: ServerProcess, calls: Sequence[Call]) -> None:
-    async with lines(server.port, 1) as (line,):
-        for call in calls:
-            answer = await send(line, call)
-            assert answer.status == 200, (call, answer)
 
 
 class Load:

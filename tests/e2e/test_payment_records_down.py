@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-from collections.abc import Iterator
 
 import httpx
-import pytest
 
 from databases import PostgresDatabases
-from e2e.private_postgres import PrivatePostgres, private_postgres
+from e2e.private_postgres import PrivatePostgres
 from e2e.processes import serving
 from e2e.reporters import (
     ATTEMPTS,
@@ -30,12 +28,6 @@ from e2e.senders import Account, Answer, complaints, open_account, together
 CONNECTIONS = 12
 BEFORE_THE_OUTAGE = 100
 SOON_S = 3.0
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[PrivatePostgres]:
-    with private_postgres() as server:
-        yield server
 
 
 class Load:

@@ -120,9 +120,7 @@ def _whole(response: httpx.Response) -> str:
 
 
 @pytest.mark.parametrize("databases", ["postgresql"], indirect=True)
-def test_nothing_secret_is_told_again(
-    database_url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nothing_secret_is_told_again(database_url: str, dunning: CommandLine) -> None:
     story = Story()
     password = make_url(database_url).password
     if password:
@@ -147,15 +145,12 @@ def test_nothing_secret_is_told_again(
             for one in signature.split():
                 story.keep("a signature of ours", one.partition(",")[2])
     story.said.append(("the database", _dumped(database_url)))
-    monkeypatch.setenv("DUNNING_DATABASE_URL", database_url)
-    monkeypatch.setenv("DUNNING_SECRET_KEY", SECRET_KEY)
-    commands = CommandLine(capsys)
-    deliveries = commands.json("events", "list")
+    deliveries = dunning.json("events", "list")
     assert deliveries
     for command in (["token", "list"], ["source", "list"], ["merchant", "list"], ["events", "list"]):
-        story.said.append((f"dunning {command}", json.dumps(commands.json(*command))))
+        story.said.append((f"dunning {command}", json.dumps(dunning.json(*command))))
     for delivery in deliveries[:5]:
-        story.said.append(("dunning events show", json.dumps(commands.json("events", "show", str(delivery["id"])))))
+        story.said.append(("dunning events show", json.dumps(dunning.json("events", "show", str(delivery["id"])))))
 
     assert '"event":"request"' in dict(story.said)["the log"]
     assert story.leaks() == []

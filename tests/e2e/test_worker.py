@@ -38,15 +38,9 @@ def due_on_sqlite(sqlite_url: str) -> DuePayments:
 
 
 @pytest.fixture
-def dunning(
-    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[CommandLine]:
-    """Typed in this process, on the same database."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("DUNNING_DATABASE_URL", database_url)
-    monkeypatch.setenv("DUNNING_SECRET_KEY", SECRET_KEY)
+def dunning(dunning: CommandLine) -> Iterator[CommandLine]:
     with structlog.testing.capture_logs():  # which the installed command keeps out of its output too
-        yield CommandLine(capsys)
+        yield dunning
 
 
 def eventually(holds: Callable[[], bool]) -> None:
@@ -172,16 +166,13 @@ def test_a_port_in_use_names_the_option(dunning: CommandLine, due: DuePayments) 
 
 
 def test_a_database_that_acknowledges_before_the_disk_has_it_is_refused(
-    postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+    postgres_url: str, settings: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     engine = create_write_engine(parsed_url(postgres_url))
     with engine.begin() as connection:
         connection.exec_driver_sql(f'ALTER DATABASE "{parsed_url(postgres_url).database}" SET synchronous_commit = off')
     engine.dispose()
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("DUNNING_DATABASE_URL", postgres_url)
-    monkeypatch.setenv("DUNNING_SECRET_KEY", SECRET_KEY)
+    settings.setenv("DUNNING_DATABASE_URL", postgres_url)
     assert "synchronous_commit = off" in CommandLine(capsys)("worker", "--once").refusal
 
 
@@ -217,17 +208,14 @@ def test_a_worker_in_a_service_of_several_processes_is_refused(postgres_url: str
 
 
 def test_a_lost_key_is_told_at_the_start(
-    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+    sqlite_url: str, settings: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     DuePayments(sqlite_url)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("DUNNING_DATABASE_URL", sqlite_url)
-    monkeypatch.setenv("DUNNING_GATEWAY_HOSTS", "billing.example.com")
-    monkeypatch.setenv("DUNNING_SECRET_KEY", SECRET_KEY)
+    settings.setenv("DUNNING_DATABASE_URL", sqlite_url)
+    settings.setenv("DUNNING_GATEWAY_HOSTS", "billing.example.com")
     dunning = CommandLine(capsys)
     dunning.json("merchant", "set", "Sweden & Co", "--gateway", "http", "--gateway-url", "https://billing.example.com")
-    monkeypatch.setenv("DUNNING_SECRET_KEY", dunning.json("secret-key")["secret_key"])
+    settings.setenv("DUNNING_SECRET_KEY", dunning.json("secret-key")["secret_key"])
     assert "the signing secrets of 'Sweden & Co' is not at hand" in dunning("worker", "--once").err
     rotated = dunning("merchant", "set", "Sweden & Co", "--rotate-gateway-secret")
     assert "signing secret  whsec_" in rotated.out

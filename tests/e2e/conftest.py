@@ -1,0 +1,34 @@
+"""What tests of a whole service ask for: a command line, and a PostgreSQL of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from e2e.private_postgres import PrivatePostgres, private_postgres
+from running import SECRET_KEY
+from typing_commands import CommandLine
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """The environment of what is typed, from an empty folder that is not the checkout."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DUNNING_SECRET_KEY", SECRET_KEY)
+    return monkeypatch
+
+
+@pytest.fixture
+def dunning(database_url: str, settings: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> CommandLine:
+    """Typed in this process, on a migrated database."""
+    settings.setenv("DUNNING_DATABASE_URL", database_url)
+    return CommandLine(capsys)
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[PrivatePostgres]:
+    """One that the tests of a module may crash, kill and freeze."""
+    with private_postgres() as server:
+        yield server
