@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -12,6 +13,7 @@ from dunning_service.errors import ConfigurationError
 from dunning_service.recovery.ladder import DEFAULT_LADDER, parse_ladder
 
 _PREFIX = "DUNNING_"
+_ORIGIN = re.compile(r"https?://[^/\s*]+")
 
 
 class Settings(BaseSettings):
@@ -50,7 +52,9 @@ class Settings(BaseSettings):
         description="most open connections that are served, in each process; requests on more are answered 503",
     )
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="origins, comma-separated, whose pages may call the lists; none by default"
+        (),
+        description="origins, comma-separated, whose pages may call every API, such as "
+        "`https://dashboard.example.com`; `*` for any",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least severe log line written")
     max_batch: int = Field(128, ge=1, le=1_000, description="most notices that share one commit")
@@ -117,6 +121,17 @@ class Settings(BaseSettings):
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _as_browsers_say_them(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            if origin != "*" and not _ORIGIN.fullmatch(origin):
+                raise ValueError(
+                    f"{origin!r} is no origin: write the scheme and the host, without a path or a slash at the end, "
+                    "such as https://dashboard.example.com"
+                )
+        return origins
 
     @field_validator("public_url")
     @classmethod

@@ -190,6 +190,7 @@ def test_a_source_is_disabled_by_its_id(dunning: CommandLine) -> None:
     assert dunning("source", "disable", added["id"]).out.endswith("(maple, of Sweden) is disabled\n")
     assert "is disabled already, since 20" in dunning("source", "disable", added["id"]).out
     assert dunning.json("source", "list")[0]["disabled_at"] is not None
+    assert "its address answers 404" in dunning("source", "rotate", added["id"]).err
     assert "see `dunning source list`" in dunning("source", "disable", "nothing").refusal
     assert "see `dunning source list`" in dunning("source", "rotate", "nothing").refusal
 
@@ -239,6 +240,15 @@ def test_migrating_can_print_its_sql_instead(dunning_on_nothing: CommandLine) ->
     assert "CREATE TABLE payments" in typed.out
     assert typed.err == ""
     assert dunning_on_nothing("merchant", "list").code == 1
+    assert dunning_on_nothing("migrate", "--to", "0003").code == 0
+    rest = dunning_on_nothing("migrate", "--sql").out
+    assert "block_counts" in rest
+    assert "CREATE TABLE payments" not in rest
+    assert "CREATE TABLE payments" in dunning_on_nothing("migrate", "--sql", "--to", "base:head").out
+
+
+def test_migrating_does_not_go_back_and_says_so(dunning: CommandLine) -> None:
+    assert "this command does not go back" in dunning("migrate", "--to", "0002").out
 
 
 @pytest.mark.parametrize("to", ["9999", "gibberish", "0001:0002"])

@@ -182,6 +182,7 @@ def test_pruning_drops_raw_bytes_and_no_facts(stored: Stored) -> None:
         "failed": 1,
     }
     assert stored.dunning("events", "prune", "--older-than", "400d").out.startswith("dropped the raw bytes of 0 ")
+    assert "would drop everything" in stored.dunning("events", "prune", "--older-than", "0").err
     assert stored.dunning.json("events", "show", old)["body"] is None
     assert "(pruned)" in stored.dunning("events", "show", old).out
     assert stored.dunning.json("events", "show", new)["body"] == "new"

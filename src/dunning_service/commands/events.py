@@ -143,6 +143,8 @@ def prune(
     as_json: AsJson = False,
 ) -> None:
     """Drop the raw bytes of old deliveries. What they said stays in the ledger; they cannot be replayed any more."""
+    if not older_than:
+        raise typer.BadParameter("it has to be a span of time, such as 400d; 0 would drop everything")
     before = utc_now() - older_than
     counts: dict[str, int] = dict.fromkeys(get_args(DeliveryOutcome), 0)
     with opened_database() as (_, database):

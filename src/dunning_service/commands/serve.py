@@ -37,6 +37,9 @@ from dunning_service.settings import Settings, load_settings
 from dunning_service.web.logs import configure_logs
 
 _APP = "dunning_service.app:app_from_environment"
+_SILENT_FOR_S = 60
+"""After which a process that says nothing is ended and another one started. One that is still starting says nothing
+either, and on a busy machine that takes many seconds."""
 
 
 def serve(
@@ -126,7 +129,14 @@ def _migrate_embedded(url: URL) -> None:
 
 def _run(settings: Settings, listening: socket.socket, workers: int) -> None:
     configure_logs(settings.log_level)
-    config = uvicorn.Config(_APP, factory=True, lifespan="on", workers=workers, **server_options(settings))
+    config = uvicorn.Config(
+        _APP,
+        factory=True,
+        lifespan="on",
+        workers=workers,
+        timeout_worker_healthcheck=_SILENT_FOR_S,
+        **server_options(settings),
+    )
     if workers == 1:
         _run_here(config, listening)
         return

@@ -17,7 +17,7 @@ from dunning_service.commands.arguments import (
     given_secret,
 )
 from dunning_service.commands.opening import reading, transaction
-from dunning_service.commands.printing import print_fields, print_json, print_table, say, shown
+from dunning_service.commands.printing import print_fields, print_json, print_table, say, shown, warn
 from dunning_service.merchants.keyring import keyring_of
 from dunning_service.merchants.service import (
     NewSecret,
@@ -118,7 +118,12 @@ def rotate(
             keep_old=keep_old,
             now=opened.now,
         )
+        is_disabled = any(
+            one.id == source_id and one.disabled_at for one in list_sources(opened.connection, now=opened.now)
+        )
     _print_secret(made, opened.settings, as_json)
+    if is_disabled:
+        warn(f"source {source_id} is disabled, for good: its address answers 404; `dunning source add` makes another")
 
 
 @app.command("disable")

@@ -129,7 +129,7 @@ class FailedPaymentFilters(Parameters):
     next_attempt_rule: tuple[Rule, ...] = Field(
         (),
         max_length=_MAX_VALUES,
-        description="which rule decided about its next attempt, or that there is none; repeatable",
+        description="which rule decided about its next attempt, or that it has none; repeatable",
         examples=[["customer_action"]],
     )
     q: SearchText | None = Field(

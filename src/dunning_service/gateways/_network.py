@@ -179,9 +179,10 @@ def _allowed(hosts: Iterable[str], default_port: int) -> set[tuple[str, int]]:
             host = _ascii_host(parsed)
         except (httpx.InvalidURL, UnicodeError):
             host = ""
-        if not host or parsed.path not in ("", "/") or parsed.userinfo or "://" in entry:
+        if not host or "*" in host or parsed.path not in ("", "/") or parsed.userinfo or "://" in entry:
             raise ConfigurationError(
-                f"DUNNING_GATEWAY_HOSTS: {_shown(entry)} is not a host such as billing.example.com or localhost:9000"
+                f"DUNNING_GATEWAY_HOSTS: {_shown(entry)} is not a host, whole and without a wildcard, such as "
+                "billing.example.com or localhost:9000"
             )
         allowed.add((host, parsed.port or default_port))
     return allowed

@@ -87,12 +87,13 @@ class Reading:
     network: str | None = None
     """The network by the name that its rules go by."""
     unmapped: tuple[str, ...] = ()
-    """Codes that the table does not have, as "sender code": to be counted, and added to the table some day."""
+    """Codes that the table does not have, as "sender code", or alone where nobody said whose: to be counted, and added
+    to the table some day."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Told:
-    """One code, by whom it was sent, and what it means."""
+    """One code, by whom it was sent (empty where nobody said), and what it means."""
 
     sender: str
     code: str
@@ -107,7 +108,7 @@ class _Told:
 
     @property
     def quoted(self) -> str:
-        return f"{self.sender} {_printable(self.code)}"
+        return f"{self.sender} {_printable(self.code)}".lstrip()
 
     @property
     def because(self) -> str:
@@ -175,7 +176,7 @@ def _told(decline: Decline, network: str | None) -> Iterator[_Told]:
     if network_code is not None and not is_decisive:
         yield network_code
     if (code := _said(decline.code)) is not None:
-        yield _looked_up(provider or "code", provider, code)
+        yield _looked_up(provider or "", provider, code)
     if decline.category is not None and decline.category is not Category.UNKNOWN:
         yield _Told("category", decline.category.value, meaning_of(decline.category))
 

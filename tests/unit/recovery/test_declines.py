@@ -163,6 +163,7 @@ def test_a_stated_category_does_not_overrule_a_code() -> None:
         (Decline(code=" "), "no reason was given"),
         (Decline(category=Category.UNKNOWN), "no reason was given"),
         (Decline(provider="stripe", code="mystery"), "the code stripe mystery is not a known one"),
+        (Decline(code="mystery"), "the code mystery is not a known one"),
         (Decline(provider="x", code="a\nb<script>"), "the code x a?b?script? is not a known one"),
     ],
 )
