@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -32,7 +33,7 @@ from contract._subscriptions import post as post_subscription
 from contract._webhooks import an_event, post
 from dunning_service.erasure.person import Person
 from dunning_service.erasure.service import Erased, erase_person, impersonal, survey
-from dunning_service.errors import InvalidInput, RuleBroken
+from dunning_service.errors import InvalidInput, RuleBroken, Unavailable
 from dunning_service.intake.replay import replayed_notice
 from dunning_service.ledger.commit import Committer
 from dunning_service.ledger.models import AttemptRow, DeliveryRow, PaymentRow
@@ -349,9 +350,28 @@ async def test_payments_that_come_while_somebody_erases_are_erased_too(
     assert complaints(service.database) == []
 
 
-def a_late_notice(service: RunningService) -> Any:
-    late = a_failure("in_late", provider_customer_id=KARI, customer_name="Kari", payer_key=f"9:{KARI}", amount_minor=7)
-    return a_notice(late, merchant_id=service.merchant.id, provider="goodparty", origin=LOG, body=b"late of cus_kari")
+async def test_it_says_so_when_more_keeps_coming_in(service: RunningService, monkeypatch: pytest.MonkeyPatch) -> None:
+    kari = Kari(service, await service.add_source(service.merchant))
+    await kari.goodparty(LOG, **a_failure_of_kari())
+    commit, numbers = Committer.commit, itertools.count()
+
+    def committed(self: Committer, works: Any, now: Any) -> Any:
+        commit(Committer(service.database), [a_late_notice(service, f"in_{next(numbers)}")], now)
+        return commit(self, works, now)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Committer, "commit", committed)
+        with pytest.raises(Unavailable, match="run the command again"):
+            erase(service)
+    assert erase(service).payments > 0
+    assert "kari" not in everything(service)
+
+
+def a_late_notice(service: RunningService, payment: str = "in_late") -> Any:
+    late = a_failure(payment, provider_customer_id=KARI, customer_name="Kari", payer_key=f"9:{KARI}", amount_minor=7)
+    return a_notice(
+        late, merchant_id=service.merchant.id, provider="goodparty", origin=LOG, body=f"{payment} of {KARI}".encode()
+    )
 
 
 async def test_more_payments_than_one_portion_holds(service: RunningService, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from dunning_service.clock import Clock
 from dunning_service.db import Database
 from dunning_service.erasure.finding import Found, Payer, find, find_deliveries, under_way
 from dunning_service.erasure.person import Person
-from dunning_service.errors import DunningError, RuleBroken
+from dunning_service.errors import DunningError, RuleBroken, Unavailable
 from dunning_service.ledger.commit import Committer
 from dunning_service.ledger.receipts import OPEN
 from dunning_service.ledger.work import Command, CommandDone, Erasure, ErasureDone
@@ -66,7 +66,8 @@ def erase_person(database: Database, merchant: MerchantView, person: Person, clo
     """Erases, while the service goes on working; what comes in meanwhile is erased as well.
 
     Raw bytes go first and facts last, so that whoever is interrupted can begin again and finds the rest. Raises
-    RuleBroken when nothing may be erased, as things stand, and Unavailable when the database does not take it.
+    RuleBroken when nothing may be erased, as things stand, and Unavailable when the database does not take it, or when
+    so much comes in meanwhile that some may be left.
     """
     began = clock()
     eraser = _Eraser(database, merchant, clock)
@@ -83,6 +84,8 @@ def erase_person(database: Database, merchant: MerchantView, person: Person, clo
         eraser.erase_subscriptions(found)
         eraser.erase_facts(found)
         since = began - _A_MOMENT
+    else:
+        raise Unavailable("more about this customer keeps coming in, so some may be left; run the command again")
     eraser.erased.others = everything.others
     return eraser.erased
 
