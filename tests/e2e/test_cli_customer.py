@@ -67,11 +67,14 @@ def test_it_says_what_was_erased_and_what_to_know(database_url: str, dunning: Co
                 assert (await line.post(of_kari(account, 1))).status == 200
 
         asyncio.run(send())
-        told = dunning("customer", "erase", "--merchant", merchant_name(), "--email", "KARI@example.com")
+        command = ("customer", "erase", "--merchant", merchant_name(), "--email", "KARI@example.com")
+        foretold, told = dunning(*command, "--dry-run"), dunning(*command)
         found = dunning.json("events", "list")[0]["id"]
         assert "(erased)" in dunning("events", "show", found).out
         assert dunning("events", "replay", found).code == 1
-    assert told.code == 0
+    assert (foretold.code, told.code) == (0, 0)
+    assert foretold.out.startswith(f"Would be erased about a customer of {merchant_name()}:\n")
+    assert told.out.startswith(f"Erased about a customer of {merchant_name()}:\n")
     assert "payments" in told.out
     assert "still open" in told.out
     assert "perhaps the same person: cus_kari" in told.out

@@ -64,7 +64,7 @@ def erase(
 
 def _print_counts(counts: dict[str, Any], merchant: str, is_dry_run: bool) -> None:
     deliveries = counts.pop("deliveries")
-    say(f"{'would be' if is_dry_run else 'were'} erased of a customer of {merchant}:")
+    say(f"{'Would be erased' if is_dry_run else 'Erased'} about a customer of {merchant}:")
     print_fields(
         {name.replace("_", " "): count for name, count in counts.items() if name != "open_payments"}
         | {f"deliveries {outcome}": count for outcome, count in deliveries.items()}
