@@ -78,6 +78,20 @@ async def test_same_key_with_another_request_is_refused(seller: RunningService) 
     assert (await get(seller))["total"] == 1
 
 
+@pytest.mark.parametrize("depth", [10, 300, 700])
+async def test_same_key_with_another_request_is_refused_however_deep_what_nobody_reads_is(
+    seller: RunningService, depth: int
+) -> None:
+    def nested(amount: int) -> bytes:
+        return f'{json.dumps(a_request(amount=amount))[:-1]}, "note": {"[" * depth}{"]" * depth}}}'.encode()
+
+    json_too = {"Content-Type": "application/json"}
+    first = told(await send(seller, "POST", key="k-1", content=nested(250), headers=json_too))
+    refused = await send(seller, "POST", key="k-1", content=nested(999), headers=json_too)
+    assert (refused.status_code, refused.json()["code"]) == (422, "idempotency_key_reused")
+    assert told(await send(seller, "POST", key="k-1", content=nested(250), headers=json_too)) == first
+
+
 async def test_a_refused_request_leaves_its_key_free(seller: RunningService) -> None:
     assert (await post(seller, a_request(amount=0), key="k-1")).status_code == 400
     assert (await post(seller, a_request(), key="k-1")).status_code == 200

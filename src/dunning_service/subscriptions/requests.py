@@ -28,14 +28,17 @@ async def json_body(request: Request, bodies: Bodies) -> bytes:
 
 
 def key_of(request: Request, body: bytes) -> IdempotencyKey | None:
-    """The request's idempotency key; its body counts as what it says, however that is written.
+    """The request's idempotency key; its body counts as what it says, however that is written, or as its bytes where it
+    is nested too deeply for that.
 
     A body that says nothing is no error here: whoever reads it says what is wrong with it.
     """
     try:
         return idempotency_key(request, _canonical(read_json(body)))
-    except (UnreadableNotice, RecursionError):
+    except UnreadableNotice:
         return idempotency_key(request, None)
+    except RecursionError:
+        return idempotency_key(request, body.hex())
 
 
 def subscription_id_of(text: str) -> str:
