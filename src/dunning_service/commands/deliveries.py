@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -145,12 +145,6 @@ def prune_once(
             .values(body=None)
         )
     return oldest
-
-
-def in_portions(keys: Sequence[Key], size: int) -> Iterator[Sequence[Key]]:
-    """`keys`, `size` at a time."""
-    for start in range(0, len(keys), size):
-        yield keys[start : start + size]
 
 
 def body_for_people(body: bytes | None) -> str:

@@ -17,7 +17,6 @@ from dunning_service.commands.deliveries import (
     body_for_programs,
     delivery_keys,
     found_delivery,
-    in_portions,
     newest_deliveries,
     prune_once,
     stored_delivery,
@@ -30,6 +29,7 @@ from dunning_service.ledger.commit import Committer
 from dunning_service.ledger.work import ERASED_AT, DeliveryOutcome, Notice, NoticeRecorded
 from dunning_service.merchants.directory import MerchantView
 from dunning_service.merchants.service import list_merchants, merchant_named, source_options
+from dunning_service.portions import in_portions
 
 app = typer.Typer(help="Deliveries: every notice as it arrived, understood or not.", no_args_is_help=True)
 

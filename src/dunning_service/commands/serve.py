@@ -19,11 +19,9 @@ from dunning_service.clock import utc_now
 from dunning_service.commands.first_run import later, made_on_empty, welcome
 from dunning_service.commands.listening import bound, server_options
 from dunning_service.commands.printing import say, warn
-from dunning_service.commands.starting import check_durability, warn_of_newer_schema, warn_of_unreadable_gateways
-from dunning_service.db import create_write_engine, database_url, is_sqlite, sqlite_file
+from dunning_service.commands.starting import looked_at
+from dunning_service.db import database_url, is_sqlite, sqlite_file
 from dunning_service.errors import ConfigurationError
-from dunning_service.gateways.service import network_rules_of
-from dunning_service.merchants.keyring import keyring_of
 from dunning_service.merchants.service import list_merchants, unreadable_sources
 from dunning_service.migrating import (
     SchemaState,
@@ -88,19 +86,10 @@ def _prepare(settings: Settings, url: URL) -> None:
         _migrate_embedded(url)
     else:
         require_current_revision(current_revision(url))
-    warn_of_newer_schema(url)
-    network_rules_of(settings)
-    keyring = keyring_of(settings)
-    engine = create_write_engine(url)
-    try:
-        with engine.begin() as connection:
-            check_durability(connection, settings)
-            made = made_on_empty(connection, keyring, utc_now()) if is_sqlite(url) else None
-            merchants = list_merchants(connection)
-            unreadable = unreadable_sources(connection, keyring)
-            warn_of_unreadable_gateways(connection, keyring)
-    finally:
-        engine.dispose()
+    with looked_at(settings, url) as (connection, keyring):
+        made = made_on_empty(connection, keyring, utc_now()) if is_sqlite(url) else None
+        merchants = list_merchants(connection)
+        unreadable = unreadable_sources(connection, keyring)
     if unreadable:
         warn(
             f"the key that encrypted the secrets of {', '.join(unreadable)} is not at hand, so notices to them are "

@@ -13,17 +13,14 @@ from typing import Annotated
 
 import typer
 import uvicorn
-from sqlalchemy.engine import URL
 
 from dunning_service.charging.worker import Worker
 from dunning_service.clock import utc_now
 from dunning_service.commands.arguments import AsJson
 from dunning_service.commands.listening import bound, server_options
 from dunning_service.commands.printing import print_json, say
-from dunning_service.commands.starting import check_durability, warn_of_newer_schema, warn_of_unreadable_gateways
-from dunning_service.db import create_write_engine, database_url
-from dunning_service.gateways.service import network_rules_of
-from dunning_service.merchants.keyring import keyring_of
+from dunning_service.commands.starting import looked_at
+from dunning_service.db import database_url
 from dunning_service.migrating import require_current
 from dunning_service.running import opened_services, worker_of
 from dunning_service.services import Services
@@ -50,7 +47,8 @@ def worker(
     url = database_url(settings.database_url)
     require_current(url)
     with nullcontext() if metrics_port is None else bound(settings.host, metrics_port, "--metrics-port") as listening:
-        _prepare(settings, url)
+        with looked_at(settings, url):
+            pass  # everything that could refuse has done so before anything is charged
         if listening is not None:
             host, port = listening.getsockname()[:2]
             say(f"Metrics on http://{f'[{host}]' if ':' in host else host}:{port}/metrics")
@@ -63,20 +61,6 @@ def worker(
         print_json({"due_payments": worked_off})
     elif once:
         say(f"worked off {worked_off} due {'payment' if worked_off == 1 else 'payments'}")
-
-
-def _prepare(settings: Settings, url: URL) -> None:
-    """Everything that could refuse, before anything is charged."""
-    warn_of_newer_schema(url)
-    network_rules_of(settings)
-    keyring = keyring_of(settings)
-    engine = create_write_engine(url)
-    try:
-        with engine.begin() as connection:
-            check_durability(connection, settings)
-            warn_of_unreadable_gateways(connection, keyring)
-    finally:
-        engine.dispose()
 
 
 async def _work(settings: Settings, once: bool, listening: socket.socket | None) -> int:

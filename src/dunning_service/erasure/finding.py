@@ -17,6 +17,7 @@ from dunning_service.erasure.person import Person, Words
 from dunning_service.errors import DunningError
 from dunning_service.ledger.fields import folded
 from dunning_service.ledger.models import AttemptRow, DeliveryRow, PaymentRow, ReceiptRow, RefundRow
+from dunning_service.portions import in_portions
 from dunning_service.providers import AttemptReported, Delivery, all_providers
 from dunning_service.subscriptions.models import ScheduledPaymentRow, SubscriptionRow
 
@@ -127,7 +128,7 @@ class _Finder:
             *self._numbers(_ATTEMPTS.payment_id, named),
             *self._connection.scalars(sa.select(_PAYMENTS.id).where(*known)),
         }
-        for some in _in_parts(list(self._found.subscriptions)):
+        for some in in_portions(list(self._found.subscriptions), _AT_ONCE):
             scheduled = sa.select(_PAYMENTS.id).where(
                 _PAYMENTS.merchant_id == self._merchant_id,
                 _PAYMENTS.provider == subscriptions.PROVIDER,
@@ -163,7 +164,7 @@ class _Finder:
         """Takes these payments in; answers other payments of the payers whom they name."""
         # a payer that is known already may have got another payment
         payers = set(self._found.payers)
-        for some in _in_parts(sorted(new)):
+        for some in in_portions(sorted(new), _AT_ONCE):
             statement = (
                 sa.select(
                     _PAYMENTS.id,
@@ -192,14 +193,14 @@ class _Finder:
         for payer in payers:
             self._found.payers.setdefault(payer, set())
         others: set[int] = set()
-        for some in _in_parts(sorted({key for _, key in payers})):
+        for keys in in_portions(sorted({key for _, key in payers}), _AT_ONCE):
             theirs = (
                 sa.select(_PAYMENTS.provider, _ATTEMPTS.payer_key, _ATTEMPTS.payment_id)
                 .join(
                     PaymentRow,
                     (_PAYMENTS.merchant_id == _ATTEMPTS.merchant_id) & (_PAYMENTS.id == _ATTEMPTS.payment_id),
                 )
-                .where(_ATTEMPTS.merchant_id == self._merchant_id, _ATTEMPTS.payer_key.in_(some))
+                .where(_ATTEMPTS.merchant_id == self._merchant_id, _ATTEMPTS.payer_key.in_(keys))
             )
             for provider, key, number in self._connection.execute(theirs):
                 if (provider, key) in payers:
@@ -220,7 +221,7 @@ class _Finder:
                 if row.delivery_digest is not None:
                     self._found.brought_by.add(row.delivery_digest)
         records = [name for provider, name in self._found.names if provider == payment_records.PROVIDER]
-        for some in _in_parts(records):
+        for some in in_portions(records, _AT_ONCE):
             refunds = sa.select(_REFUNDS.delivery_digest).where(
                 _REFUNDS.merchant_id == self._merchant_id,
                 _REFUNDS.provider == payment_records.PROVIDER,
@@ -240,7 +241,7 @@ class _Finder:
 def under_way(connection: Connection, merchant_id: int, subscription_ids: Collection[str]) -> set[str]:
     """Those of the subscriptions at which an attempt has begun and has no outcome yet."""
     busy: set[str] = set()
-    for some in _in_parts(list(subscription_ids)):
+    for some in in_portions(list(subscription_ids), _AT_ONCE):
         statement = sa.select(_SCHEDULED.subscription_id).where(
             _SCHEDULED.merchant_id == merchant_id,
             _SCHEDULED.subscription_id.in_(some),
@@ -307,7 +308,7 @@ def _pages_since(database: Database, merchant_id: int, since: datetime) -> Itera
     came = sa.select(_DELIVERIES.digest).where(_DELIVERIES.merchant_id == merchant_id, _DELIVERIES.received_at >= since)
     with _patiently(database) as connection:
         digests = connection.scalars(came).all()
-    for some in _in_parts(digests):
+    for some in in_portions(digests, _AT_ONCE):
         with _patiently(database) as connection:
             yield connection.execute(
                 _WITH_BYTES.where(_DELIVERIES.merchant_id == merchant_id, _DELIVERIES.digest.in_(some))
@@ -362,8 +363,3 @@ class _Search:
             elif (provider.name, event.provider_receipt_id) in self._found.receipts:
                 return True
         return False
-
-
-def _in_parts(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    for start in range(0, len(items), _AT_ONCE):
-        yield items[start : start + _AT_ONCE]

@@ -19,6 +19,7 @@ from dunning_service.ledger.receipts import OPEN
 from dunning_service.ledger.work import Command, CommandDone, Erasure, ErasureDone
 from dunning_service.merchants.directory import MerchantView
 from dunning_service.payment_records.records import IMPERSONAL, without_the_person
+from dunning_service.portions import in_portions
 from dunning_service.providers import all_providers
 from dunning_service.subscriptions.commands import forget_customer
 
@@ -98,7 +99,7 @@ class _Eraser:
         self.erased = Erased()
 
     def erase_deliveries(self, digests: Sequence[bytes]) -> None:
-        for some in _in_parts(digests, _DELIVERIES_AT_ONCE):
+        for some in in_portions(digests, _DELIVERIES_AT_ONCE):
             self._commit(self._erasure(deliveries=some))
 
     def erase_subscriptions(self, found: Found) -> None:
@@ -214,8 +215,3 @@ def _groups(found: Found) -> list[tuple[set[int], set[Payer]]]:
                 joined = (joined[0] | group[0], joined[1] | group[1])
         groups = [*apart, joined]
     return groups
-
-
-def _in_parts(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]

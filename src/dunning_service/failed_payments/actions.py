@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import Request
 from pydantic import ValidationError
 
-from dunning_service.errors import ActionDoesNotApply, FieldError, UnreadableNotice, UnsupportedMediaType
+from dunning_service.errors import ActionDoesNotApply, FieldError, UnreadableNotice
 from dunning_service.exact_json import read_json
 from dunning_service.failed_payments.schemas import ActionRequest
 from dunning_service.failed_payments.timeline import find_payment
@@ -14,7 +14,7 @@ from dunning_service.merchants.directory import Principal
 from dunning_service.services import Services, services
 from dunning_service.subscriptions import PROVIDER
 from dunning_service.subscriptions.service import retry_payment
-from dunning_service.web.body import read_body
+from dunning_service.web.body import read_body, require_json
 from dunning_service.web.parameters import field_errors, refused
 
 
@@ -24,11 +24,7 @@ async def read_action(request: Request) -> ActionRequest:
     Raises UnsupportedMediaType, BodyTooLarge, or RequestValidationError naming what is wrong.
     """
     body = await read_body(request, services(request).bodies)
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != "application/json" and not (
-        media_type.startswith("application/") and media_type.endswith("+json")
-    ):
-        raise UnsupportedMediaType("send the decision as JSON, with the header `Content-Type: application/json`")
+    require_json(request, "the decision")
     try:
         return ActionRequest.model_validate(read_json(body))
     except UnreadableNotice as error:

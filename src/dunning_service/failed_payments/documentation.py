@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dunning_service.failed_payments.schemas import ActionRequest
+from dunning_service.ledger.work import NO_SUCH_PAYMENT
 from dunning_service.web.problems import PROBLEM_SCHEMA
 
 PUBLIC_NUMBER = "ODR1276808511"
@@ -109,7 +110,7 @@ _BAD_QUERY = _problem(
     "limit: must be a whole number, in digits only",
     ("limit", "must be a whole number, in digits only"),
 )
-_NOT_FOUND = _problem(404, "Not Found", "not_found", "there is no failed payment of that number")
+_NOT_FOUND = _problem(404, "Not Found", "not_found", NO_SUCH_PAYMENT)
 
 _LINK = {
     "Link": {

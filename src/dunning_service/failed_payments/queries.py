@@ -21,6 +21,7 @@ from dunning_service.failed_payments.public_number import payment_id_of
 from dunning_service.failed_payments.schedules import NextAttempt, is_planned, is_ruled_by
 from dunning_service.failed_payments.sorting import Ordering, Position, Sort, ordering
 from dunning_service.failed_payments.unindexed import unindexed, unindexed_anywhere
+from dunning_service.ledger.counting import summed_halves
 from dunning_service.ledger.fields import folded
 from dunning_service.ledger.models import PaymentRow
 
@@ -175,8 +176,7 @@ class FailedPaymentsQuery:
                 status,
                 _PAYMENTS.currency,
                 sa.func.count(),
-                sa.func.coalesce(sa.func.sum(amount.op(">>")(sa.literal_column("32"))), 0),
-                sa.func.coalesce(sa.func.sum(amount.op("&")(sa.literal_column("4294967295"))), 0),
+                *summed_halves(amount),
                 sa.func.count() - sa.func.count(amount),
             )
             .where(*prepared.conditions())

@@ -25,9 +25,9 @@ from dunning_service.failed_payments.schemas import (
     failed_payment_fields,
 )
 from dunning_service.failed_payments.sorting import position_of
-from dunning_service.failed_payments.timeline import NO_SUCH_PAYMENT, find_payment, timeline_of
+from dunning_service.failed_payments.timeline import find_payment, timeline_of
 from dunning_service.ledger.status import Verb
-from dunning_service.ledger.work import Decision
+from dunning_service.ledger.work import NO_SUCH_PAYMENT, Decision
 from dunning_service.merchants.directory import Principal, Scope
 from dunning_service.services import services
 from dunning_service.web.auth import scoped

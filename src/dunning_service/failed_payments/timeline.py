@@ -14,6 +14,7 @@ from dunning_service.failed_payments.queries import LISTED, AnyRow
 from dunning_service.failed_payments.schemas import ActionEntry, AttemptEntry, ReceiptEntry, RefundEntry
 from dunning_service.ledger.fold import current_attempts
 from dunning_service.ledger.models import ActionRow, AttemptRow, PaymentRow, ReceiptRow, RefundRow
+from dunning_service.ledger.work import NO_SUCH_PAYMENT
 from dunning_service.subscriptions import PROVIDER
 
 _PAYMENTS = PaymentRow.__table__.c
@@ -22,7 +23,6 @@ _ACTIONS = ActionRow.__table__.c
 _RECEIPTS = ReceiptRow.__table__.c
 _REFUNDS = RefundRow.__table__.c
 
-NO_SUCH_PAYMENT = "there is no failed payment of that number"
 
 Entry = AttemptEntry | ActionEntry | ReceiptEntry | RefundEntry
 

@@ -91,8 +91,9 @@ async def find_answer(
     """
     this = (_ANSWERS.merchant_id == merchant_id, _ANSWERS.key == given.key)
     found = (await connection.execute(sa.select(*_ANSWERS).where(*this))).mappings().one_or_none()
-    row = {} if found is None else dict(found)
-    return _answer(row, given) if row and _counts(row, now) else None
+    if found is None or not _counts(row := dict(found), now):
+        return None
+    return _answer(row, given)
 
 
 def _counts(row: Mapping[str, Any], now: datetime) -> bool:

@@ -37,6 +37,7 @@ from dunning_service.ledger.reading import lookups_of, open_book
 from dunning_service.ledger.shelf import Shelf
 from dunning_service.ledger.status import Status, Verb
 from dunning_service.ledger.work import (
+    NO_SUCH_PAYMENT,
     Command,
     CommandDone,
     Decision,
@@ -198,7 +199,7 @@ class Batch:
             return as_recorded(earlier.response)
         payment = self._book.by_id.get((decision.merchant_id, decision.payment_id))
         if payment is None or payment.folded.order_on is None:
-            raise NotFound("there is no failed payment of that number")
+            raise NotFound(NO_SUCH_PAYMENT)
         number = self._act(
             payment,
             decision.verb,

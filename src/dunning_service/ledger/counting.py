@@ -168,18 +168,25 @@ def _kept(model: CountRow, merchant_id: int, days: Collection[date] | None) -> S
     return statement if days is None else statement.where(table.c.order_on.in_(days))
 
 
+def summed_halves(amount: ColumnElement[Any]) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
+    """The sums of the upper and of the lower 32 bits of amounts: neither is ever too large for 64."""
+    halves = amount.op(">>")(sa.literal_column("32")), amount.op("&")(sa.literal_column(str(_LOW)))
+    high, low = (sa.func.coalesce(sa.func.sum(half), 0) for half in halves)
+    return high, low
+
+
 def _counted(model: CountRow, merchant_id: int, days: Collection[date] | None) -> Select[*tuple[Any, ...]]:
     """By counting the payments."""
-    amount = _PAYMENTS.amount_minor
+    high, low = summed_halves(_PAYMENTS.amount_minor)
     columns: dict[str, ColumnElement[Any]] = {
         "order_on": _PAYMENTS.order_on,
         "status": _PAYMENTS.status,
         "block": _PAYMENTS.id.op(">>")(sa.literal_column(str(BLOCK_BITS))),
         "currency": sa.func.coalesce(_PAYMENTS.currency, sa.literal_column("''")),
         "payments": sa.func.count(),
-        "amount_high": sa.func.coalesce(sa.func.sum(amount.op(">>")(sa.literal_column("32"))), 0),
-        "amount_low": sa.func.coalesce(sa.func.sum(amount.op("&")(sa.literal_column(str(_LOW)))), 0),
-        "without_amount": sa.func.count() - sa.func.count(amount),
+        "amount_high": high,
+        "amount_low": low,
+        "without_amount": sa.func.count() - sa.func.count(_PAYMENTS.amount_minor),
     }
     keys, names = keys_of(model), measures_of(model)
     statement = (

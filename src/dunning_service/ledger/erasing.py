@@ -34,6 +34,7 @@ from dunning_service.ledger.models import (
 )
 from dunning_service.ledger.reading import payer_of, select_by
 from dunning_service.ledger.work import ERASED, ERASED_AT, Erasure, ErasureDone
+from dunning_service.portions import in_portions
 
 _PERSONAL = (
     "message",
@@ -196,8 +197,7 @@ class _Eraser:
     def _with_bytes(self, digests: Sequence[bytes]) -> int:
         table = DeliveryRow.__table__.c
         found = 0
-        for start in range(0, len(digests), 500):
-            some = digests[start : start + 500]
+        for some in in_portions(digests, 500):
             statement = sa.select(sa.func.count()).where(
                 table.merchant_id == self._erasure.merchant_id, table.digest.in_(some), table.body.is_not(None)
             )

@@ -15,6 +15,8 @@ from dunning_service.ledger.fold import Attempt
 from dunning_service.ledger.status import Status, Verb
 from dunning_service.providers import AttemptReported, Delivery, Event
 
+NO_SUCH_PAYMENT = "there is no failed payment of that number"
+
 DeliveryOutcome = Literal["recorded", "ignored", "failed"]
 
 

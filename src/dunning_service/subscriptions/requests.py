@@ -7,12 +7,12 @@ from typing import Any
 
 from starlette.requests import Request
 
-from dunning_service.errors import NotFound, UnreadableNotice, UnsupportedMediaType
+from dunning_service.errors import NotFound, UnreadableNotice
 from dunning_service.exact_json import read_json
 from dunning_service.ledger.work import IdempotencyKey
 from dunning_service.subscriptions.commands import NO_SUCH_SUBSCRIPTION
 from dunning_service.subscriptions.wire_values import read_uuid
-from dunning_service.web.body import Bodies, read_body
+from dunning_service.web.body import Bodies, read_body, require_json
 from dunning_service.web.idempotency import idempotency_key
 
 
@@ -20,10 +20,7 @@ async def json_body(request: Request, bodies: Bodies) -> bytes:
     """The body as it was sent. Raises UnsupportedMediaType for what does not say that it is JSON, and
     whatever `read_body` does."""
     body = await read_body(request, bodies)
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    is_json = media_type in ("application/json", "text/json")
-    if not is_json and not (media_type.startswith("application/") and media_type.endswith("+json")):
-        raise UnsupportedMediaType("send the subscription as JSON, with the header `Content-Type: application/json`")
+    require_json(request, "the subscription", "text/json")
     return body
 
 

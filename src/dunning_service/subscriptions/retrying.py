@@ -11,7 +11,16 @@ from dunning_service.errors import ActionDoesNotApply, NotFound
 from dunning_service.ledger.deciding import as_json
 from dunning_service.ledger.fold import Attempt
 from dunning_service.ledger.status import Status, Verb
-from dunning_service.ledger.work import Command, DecisionRecorded, Deed, Effect, Held, IdempotencyKey, Lookup
+from dunning_service.ledger.work import (
+    NO_SUCH_PAYMENT,
+    Command,
+    DecisionRecorded,
+    Deed,
+    Effect,
+    Held,
+    IdempotencyKey,
+    Lookup,
+)
 from dunning_service.recovery.declines import read_decline
 from dunning_service.recovery.policy import Rule, within_limits
 from dunning_service.subscriptions import PROVIDER
@@ -47,7 +56,7 @@ def retry(asked: RetryRequest) -> Command:
     def execute(held: Held, now: datetime) -> Effect:
         standing = held.standings.get(asked.payment_id)
         if standing is None or not held.rows[this] or not held.rows[agreed]:
-            raise NotFound("there is no failed payment of that number")
+            raise NotFound(NO_SUCH_PAYMENT)
         why_not = objection(
             standing.status,
             held.rows[this][0],

@@ -23,6 +23,16 @@ class Bodies:
     arriving_bytes: int = field(default=0, init=False)
 
 
+def require_json(request: Request, what: str, *others: str) -> None:
+    """Raises UnsupportedMediaType unless the request says that its body is JSON; `others` are further names of it.
+    `what` is what it should have sent."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type in ("application/json", *others):
+        return
+    if not (media_type.startswith("application/") and media_type.endswith("+json")):
+        raise UnsupportedMediaType(f"send {what} as JSON, with the header `Content-Type: application/json`")
+
+
 async def read_body(request: Request, bodies: Bodies) -> bytes:
     """The exact bytes that were sent, chunked or not.
 
