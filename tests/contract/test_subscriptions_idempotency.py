@@ -11,6 +11,8 @@ import pytest
 from contract._gateways import NO_MONEY, Reluctant, charges, use_gateway, use_sandbox
 from contract._subscriptions import FIRST_RETRY, METHOD, TOMORROW, a_request, created, get, post, send, told, work
 from dunning_service.charging import first_payment
+from dunning_service.errors import DunningError, Unavailable, UnreadableNotice
+from dunning_service.ledger.work import Command, CommandDone
 from running import NOON, RunningService
 
 
@@ -170,6 +172,28 @@ async def test_a_creation_whose_process_died_is_finished_by_a_worker(
 
     assert told(await post(service, a_request(), key="k-1"))["payNowSuccess"] is True
     assert gateway.charged == 1
+
+
+@pytest.mark.parametrize("refusal", [Unavailable("not now"), UnreadableNotice("not so"), DunningError("not at all")])
+async def test_a_creation_is_answered_though_the_outcome_of_its_charge_cannot_be_recorded(
+    seller: RunningService, monkeypatch: pytest.MonkeyPatch, refusal: DunningError
+) -> None:
+    execute, executed = seller.writer.execute, []
+
+    async def refusing(command: Command) -> CommandDone:
+        executed.append(command)
+        if len(executed) == 2:
+            raise refusal
+        return await execute(command)
+
+    monkeypatch.setattr(seller.writer, "execute", refusing)
+    first = told(await post(seller, a_request()))
+    assert (first["payNowSuccess"], first["payNowResponse"]["status"]) == (False, "Pending")
+
+    assert await work(seller, NOON + timedelta(minutes=3)) == 1
+    assert (await get(seller, f"/{first['id']}/payments"))[0]["status"] == "Paid"
+    assert (await get(seller))["total"] == 1
+    assert await charges(seller) == 1
 
 
 async def test_a_charge_that_was_given_up_is_an_error(service: RunningService, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from dunning_service.errors import ConfigurationError, NoUsableGateway, Unavailable
+from dunning_service.errors import ConfigurationError, DunningError, NoUsableGateway
 from dunning_service.gateways.registry import Chosen
 from dunning_service.ledger.answers import find_answer
 from dunning_service.merchants.directory import MerchantView, Principal
@@ -95,7 +95,7 @@ async def _paid_now(services: Services, merchant: MerchantView, subscription_id:
     worker finds out what became of its charge."""
     try:
         await services.charging.attempt_first(merchant.id, subscription_id)
-    except (Unavailable, SQLAlchemyError) as error:
+    except (DunningError, SQLAlchemyError) as error:
         log.warning("attempt.unrecorded", payment_id=payment_id(subscription_id, 1), attempt=1, error=str(error))
     try:
         async with services.database.read() as connection:
