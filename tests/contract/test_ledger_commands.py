@@ -17,7 +17,7 @@ from dunning_service.db import Base
 from dunning_service.errors import IdempotencyKeyReused, NotFound, RuleBroken, Unavailable
 from dunning_service.ledger.models import AttemptRow, DeliveryRow, IdempotencyRow, PaymentRow, RefundRow
 from dunning_service.ledger.status import Verb
-from dunning_service.ledger.work import Command, CommandDone, Deed, Effect, Held, IdempotencyKey, Lookup
+from dunning_service.ledger.work import ActionTaken, Command, CommandDone, Effect, Held, IdempotencyKey, Lookup
 from dunning_service.providers import Delivery, Outcome
 from running import RunningService
 
@@ -148,7 +148,9 @@ async def test_a_command_is_told_how_its_payments_stand(service: RunningService)
 
     def looks(held: Held, now: datetime) -> Effect:
         told.append(dict(held.standings))
-        return Effect({}, deeds=[Deed(provider_payment_id="pr_1", verb=Verb.INVOICE, actor="test", reason=None)])
+        return Effect(
+            {}, actions=[ActionTaken(provider_payment_id="pr_1", verb=Verb.INVOICE, actor="test", reason=None)]
+        )
 
     await service.writer.execute(a_command(service, tries_again))
     await service.writer.execute(a_command(service, looks))

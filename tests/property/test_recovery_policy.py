@@ -14,7 +14,7 @@ from dunning_service.providers import Category
 from dunning_service.recovery.decline_codes import RetryRule, all_codes
 from dunning_service.recovery.declines import Decline, Reading, read_decline
 from dunning_service.recovery.ladder import DailyLadder, Ladder, OffsetLadder, parse_ladder
-from dunning_service.recovery.policy import FEW_TRIES, NETWORK_LIMITS, Decision, Retry, Stop, Wait, decide
+from dunning_service.recovery.policy import FEW_TRIES, NETWORK_LIMITS, NextStep, Retry, Stop, Wait, decide
 
 CODES = sorted(all_codes())
 NETWORK_STOPS = [("mastercard", "03"), ("mastercard", "21"), ("visa", "R0"), ("visa", "R1"), ("visa", "R3")]
@@ -165,7 +165,7 @@ def _asked(
     zone: ZoneInfo,
     *,
     blocked_by: Reading | None = None,
-) -> Decision:
+) -> NextStep:
     return decide(
         read_decline(decline),
         failed_at=first,

@@ -43,7 +43,7 @@ class FoundPayment(NamedTuple):
 
 
 @dataclass
-class Found:
+class PersonalData:
     """What is there about a person."""
 
     payments: dict[int, FoundPayment] = field(default_factory=dict)
@@ -68,7 +68,7 @@ class Found:
         """(provider, provider_payment_id)"""
         return {(payment.provider, payment.provider_payment_id) for payment in self.payments.values()}
 
-    def add(self, other: Found) -> None:
+    def add(self, other: PersonalData) -> None:
         """Takes in what was found at another time."""
         self.payments |= other.payments
         for payer, numbers in other.payers.items():
@@ -79,7 +79,7 @@ class Found:
         self.others |= other.others
 
 
-def find(connection: Connection, merchant_id: int, person: Person, found: Found) -> None:
+def find(connection: Connection, merchant_id: int, person: Person, found: PersonalData) -> None:
     """Puts into `found` all facts about the person, in one view of the database."""
     if connection.dialect.name == "postgresql":  # there is no index to look these up, and it may take a while
         connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
@@ -92,7 +92,7 @@ def find(connection: Connection, merchant_id: int, person: Person, found: Found)
 
 
 class _Finder:
-    def __init__(self, connection: Connection, merchant_id: int, person: Person, found: Found) -> None:
+    def __init__(self, connection: Connection, merchant_id: int, person: Person, found: PersonalData) -> None:
         self._connection = connection
         self._merchant_id = merchant_id
         self._person = person
@@ -260,7 +260,7 @@ class StoredNotice:
 
 
 def find_deliveries(
-    database: Database, merchant_id: int, person: Person, found: Found, *, since: datetime | None = None
+    database: Database, merchant_id: int, person: Person, found: PersonalData, *, since: datetime | None = None
 ) -> Iterator[StoredNotice]:
     """Every delivery about the person that still has its bytes, or those that came since a moment.
 
@@ -325,7 +325,7 @@ def _patiently(database: Database) -> Iterator[Connection]:
 
 
 class _Search:
-    def __init__(self, person: Person, found: Found) -> None:
+    def __init__(self, person: Person, found: PersonalData) -> None:
         self._person = person
         self._found = found
         self._names = found.names

@@ -11,7 +11,7 @@ from typing import Any
 from dunning_service import payment_records, subscriptions
 from dunning_service.clock import Clock
 from dunning_service.db import Database
-from dunning_service.erasure.finding import Found, Payer, find, find_deliveries, under_way
+from dunning_service.erasure.finding import Payer, PersonalData, find, find_deliveries, under_way
 from dunning_service.erasure.person import Person
 from dunning_service.errors import DunningError, RuleBroken, Unavailable
 from dunning_service.ledger.commit import Committer
@@ -72,7 +72,7 @@ def erase_person(database: Database, merchant: MerchantView, person: Person, clo
     """
     began = clock()
     eraser = _Eraser(database, merchant, clock)
-    everything = Found()
+    everything = PersonalData()
     since: datetime | None = None
     for _ in range(_ROUNDS):
         found = _found(database, merchant, person)
@@ -102,7 +102,7 @@ class _Eraser:
         for some in in_portions(digests, _DELIVERIES_AT_ONCE):
             self._commit(self._erasure(deliveries=some))
 
-    def erase_subscriptions(self, found: Found) -> None:
+    def erase_subscriptions(self, found: PersonalData) -> None:
         for subscription_id in found.subscriptions:
             done = self._commit(forget_customer(self._merchant, subscription_id))
             assert isinstance(done, CommandDone)
@@ -110,7 +110,7 @@ class _Eraser:
                 raise done.refusal
             self.erased.subscriptions += 1
 
-    def erase_facts(self, found: Found) -> None:
+    def erase_facts(self, found: PersonalData) -> None:
         """What has changed since it was found is left for the next round."""
         for payment_ids, payers in _together(found):
             done = self._commit(self._erasure(payment_ids=payment_ids, payers=payers))
@@ -161,9 +161,9 @@ def impersonal_answer(response: Mapping[str, Any]) -> dict[str, Any]:
     return {**response, "reason": None} if "reason" in response else dict(response)
 
 
-def _found(database: Database, merchant: MerchantView, person: Person) -> Found:
+def _found(database: Database, merchant: MerchantView, person: Person) -> PersonalData:
     """Raises RuleBroken where somebody still has to know who is to be charged."""
-    found = Found()
+    found = PersonalData()
     with database.read_blocking() as connection:
         find(connection, merchant.id, person, found)
         busy = under_way(connection, merchant.id, found.subscriptions)
@@ -181,11 +181,11 @@ def _found(database: Database, merchant: MerchantView, person: Person) -> Found:
     return found
 
 
-def _open(found: Found) -> int:
+def _open(found: PersonalData) -> int:
     return sum(payment.status in OPEN for payment in found.payments.values())
 
 
-def _together(found: Found) -> Iterator[tuple[Sequence[int], Sequence[Payer]]]:
+def _together(found: PersonalData) -> Iterator[tuple[Sequence[int], Sequence[Payer]]]:
     """Payments in portions, and the payers whom they name: all that have to do with one payer are in one portion."""
     groups = _groups(found)
     in_groups = {number for numbers, _ in groups for number in numbers}
@@ -202,7 +202,7 @@ def _together(found: Found) -> Iterator[tuple[Sequence[int], Sequence[Payer]]]:
         yield sorted(payments), sorted(payers)
 
 
-def _groups(found: Found) -> list[tuple[set[int], set[Payer]]]:
+def _groups(found: PersonalData) -> list[tuple[set[int], set[Payer]]]:
     """Payers who share a payment, because a correction gave it from one to the other, with all payments of theirs."""
     groups: list[tuple[set[int], set[Payer]]] = []
     for payer, numbers in found.payers.items():

@@ -38,11 +38,11 @@ from dunning_service.ledger.shelf import Shelf
 from dunning_service.ledger.status import Status, Verb
 from dunning_service.ledger.work import (
     NO_SUCH_PAYMENT,
+    ActionTaken,
     Command,
     CommandDone,
     Decision,
     DecisionRecorded,
-    Deed,
     Erasure,
     ErasureDone,
     Held,
@@ -257,8 +257,8 @@ class Batch:
         reading = self._take_delivery(command) if effect.keeps_delivery else 1
         for event in effect.events:
             self._record_attempt(command, event, reading)
-        for deed in effect.deeds:
-            self._do(command, deed)
+        for action in effect.actions:
+            self._do(command, action)
         for model, row in effect.inserts:
             self._shelf.insert(model, row)
         for model, changes in effect.updates:
@@ -285,13 +285,13 @@ class Batch:
         attempts = [] if payment is None else current_attempts(payment.attempts.values())
         return sorted(attempts, key=lambda attempt: attempt.sequence)
 
-    def _do(self, command: Command, deed: Deed) -> None:
+    def _do(self, command: Command, action: ActionTaken) -> None:
         """Takes a decision about a payment that stands as failed; about another somebody has decided already."""
-        payment = self._book.payments.get((command.merchant_id, command.provider, deed.provider_payment_id))
+        payment = self._book.payments.get((command.merchant_id, command.provider, action.provider_payment_id))
         if payment is None or payment.folded.order_on is None:
             return
         if payment.folded.status is Status.FAILED:
-            self._act(payment, deed.verb, deed.actor, deed.reason, self._now, must_apply=False)
+            self._act(payment, action.verb, action.actor, action.reason, self._now, must_apply=False)
 
     def _take_delivery(self, command: Command) -> int:
         """Keeps or counts the command's delivery, if it has one; answers how often it has been read."""

@@ -120,7 +120,7 @@ class Standing(NamedTuple):
     payment_id: int
     status: Status
     next_action: int
-    """The number that a deed about it would have."""
+    """The number that an action about it would have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,7 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Deed:
+class ActionTaken:
     """A decision that a command takes about one of its payments. Where it does not apply it is kept, and changes
     nothing."""
 
@@ -160,7 +160,7 @@ class Effect:
     """Rows of other tables, each with a value for every column."""
     updates: Sequence[tuple[type[Base], dict[str, Any]]] = ()
     """Changes to rows that its lookups found: the primary key, and the columns that change."""
-    deeds: Sequence[Deed] = ()
+    actions: Sequence[ActionTaken] = ()
     keeps_delivery: bool = True
     """False when the command's delivery told nothing new."""
     touched: Collection[str] = ()

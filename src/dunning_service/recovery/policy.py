@@ -64,7 +64,7 @@ class Stop:
     why: str
 
 
-Decision = Retry | Wait | Stop
+NextStep = Retry | Wait | Stop
 
 FEW_TRIES: Final[Mapping[Category, int]] = {Category.UNKNOWN: 2, Category.DO_NOT_HONOR: 3}
 """Most tries in all, the first included, where the merchant's ladder may be longer than is wise.
@@ -106,7 +106,7 @@ def decide(
     now: datetime,
     blocked_by: Reading | None = None,
     card_tries: Sequence[datetime] = (),
-) -> Decision:
+) -> NextStep:
     """What to do next about a payment whose newest attempt failed.
 
     `retries` is how many automatic retries it has had, counted from the attempts that are stored: the first try and

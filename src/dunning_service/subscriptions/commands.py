@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from dunning_service.errors import FailuresChanged, NotFound, RuleBroken
 from dunning_service.ledger.status import Verb
-from dunning_service.ledger.work import Command, Deed, Effect, Held, IdempotencyKey, Lookup
+from dunning_service.ledger.work import ActionTaken, Command, Effect, Held, IdempotencyKey, Lookup
 from dunning_service.merchants.directory import MerchantView, Principal
 from dunning_service.providers import Delivery, Outcome
 from dunning_service.recovery.ladder import Ladder
@@ -75,8 +75,8 @@ def terminate(
 ) -> Command:
     """Drops what is scheduled and cancels open failures; an attempt that is being made has its outcome recorded.
 
-    `failed_payment_ids` are the payments that stand as failed. Raises NotFound, and FailuresChanged when they are not
-    all. Terminating what is terminated changes nothing.
+    `failed_payment_ids` are the payments that stand as failed. Executed, it raises NotFound, and FailuresChanged when
+    they are not all. Terminating what is terminated changes nothing.
     """
     this = _by_id(SubscriptionRow, merchant.id, subscription_id)
     payments = _of_subscription(merchant.id, subscription_id)
@@ -100,8 +100,8 @@ def terminate(
                 (SubscriptionRow, key | {"id": subscription_id} | ended),
                 *((ScheduledPaymentRow, key | {"id": row["id"]} | dropped(TERMINATED, now)) for row in unsettled),
             ],
-            deeds=[
-                Deed(provider_payment_id=payment, verb=Verb.CANCEL, actor=ACTOR, reason=TERMINATED)
+            actions=[
+                ActionTaken(provider_payment_id=payment, verb=Verb.CANCEL, actor=ACTOR, reason=TERMINATED)
                 for payment in failed
             ],
             touched=failed,
@@ -124,7 +124,7 @@ def forget_customer(merchant: MerchantView, subscription_id: str) -> Command:
     """Takes the customer out of a subscription that has ended; what was agreed and scheduled stays.
 
     It never charges again, not even if somebody asks for it, as nobody would know whom. What the ledger says of its
-    payments stays. Raises RuleBroken for one that is not over.
+    payments stays. Executed, it raises NotFound, and RuleBroken for one that is not over.
     """
     this = _by_id(SubscriptionRow, merchant.id, subscription_id)
     payments = _of_subscription(merchant.id, subscription_id)
@@ -180,8 +180,8 @@ def record(
     """What the outcome of attempt `number` comes to, if nobody has recorded it before; else nothing, and the answer
     says so. Only that money came in is never passed over, however late it is heard of.
 
-    `payment` and `subscription` are rows as they were when the attempt began. Raises FailuresChanged when other
-    payments of the subscription are not tried any more because of it, and `also_failed` does not name them.
+    `payment` and `subscription` are rows as they were when the attempt began. Executed, it raises FailuresChanged when
+    other payments of the subscription are not tried any more because of it, and `also_failed` does not name them.
     """
     merchant_id, payment_id = payment["merchant_id"], payment["id"]
     names = {payment_id, *also_failed}

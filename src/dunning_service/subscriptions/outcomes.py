@@ -9,11 +9,11 @@ from zoneinfo import ZoneInfo
 
 from dunning_service.db import Base
 from dunning_service.ledger.status import Status, Verb
-from dunning_service.ledger.work import Deed, Effect
+from dunning_service.ledger.work import ActionTaken, Effect
 from dunning_service.providers import Category
 from dunning_service.recovery.decline_codes import RetryRule
 from dunning_service.recovery.declines import Decline, Reading, read_decline
-from dunning_service.recovery.policy import WAITING, Decision, Retry, Rule, Stop, decide
+from dunning_service.recovery.policy import WAITING, NextStep, Retry, Rule, Stop, decide
 from dunning_service.subscriptions.attempts import (
     Known,
     Told,
@@ -118,11 +118,11 @@ def failed(known: Known, told: Told, now: datetime) -> Effect:
     changes = _settled(told.number) | {"status": "failed", "first_failed_at": first_failed_at}
     inserts: list[tuple[type[Base], Row]] = _blocking(known, reading, told.charged.decline, now)
     if known.subscription["status"] in ENDED:
-        closing, deeds = _closing(known)
-        if not deeds and requested_by(known, told) is not None:
+        closing, actions = _closing(known)
+        if not actions and requested_by(known, told) is not None:
             closing["reason"] = f"{reading.because}; nothing more is planned, because {closing['reason']}"
         event = reported(known, told, reading, {"why": closing["reason"]}, now)
-        return Effect({}, [event], inserts, [_change(known, changes | closing, now)], deeds)
+        return Effect({}, [event], inserts, [_change(known, changes | closing, now)], actions)
     decision = _decision(known, told, reading, failed_at, first_failed_at, now)
     at = decision.at if isinstance(decision, Retry) else None
     changes |= {"rule": decision.rule.value, "reason": decision.why, "next_attempt_at": at, "wake_at": at}
@@ -173,9 +173,9 @@ def withheld(known: Known, why: str, now: datetime, decided: str | None = None) 
     """
     has_failed = known.payment["attempt_count"] > 0
     changes: Row = _idle() | {"status": "failed" if has_failed else "cancelled", "rule": None, "reason": why}
-    deeds: Sequence[Deed] = ()
+    actions: Sequence[ActionTaken] = ()
     if known.subscription["status"] in ENDED:
-        closing, deeds = _closing(known)
+        closing, actions = _closing(known)
         changes |= closing
     elif decided is not None and decided in _ONCE_TAKEN_BACK:
         changes |= {"reason": _ONCE_TAKEN_BACK[decided], "wake_at": now + _DECIDED}
@@ -184,12 +184,12 @@ def withheld(known: Known, why: str, now: datetime, decided: str | None = None) 
         return Effect({}, updates=[_change(known, changes, now)], keeps_delivery=False, touched=touched)
     becomes = "paid" if decided == Status.PAID else "failed"
     updates = [_change(known, changes, now), *_completion(known, becomes, now)]
-    return Effect({}, updates=updates, deeds=deeds, keeps_delivery=False, touched=[known.payment["id"]])
+    return Effect({}, updates=updates, actions=actions, keeps_delivery=False, touched=[known.payment["id"]])
 
 
 def _decision(
     known: Known, told: Told, reading: Reading, failed_at: datetime, first_failed_at: datetime, now: datetime
-) -> Decision:
+) -> NextStep:
     blocked_by = _blocked_by(known)
     if blocked_by is not None and told.status is AttemptStatus.ERROR:
         return Stop(
@@ -209,13 +209,13 @@ def _decision(
     )
 
 
-def _closing(known: Known) -> tuple[Row, Sequence[Deed]]:
+def _closing(known: Known) -> tuple[Row, Sequence[ActionTaken]]:
     """What becomes of a payment that has not been paid when its subscription has ended."""
     status = known.subscription["status"]
     changes: Row = {"rule": None, "reason": ENDED[status]}
     if status == "terminated":
-        deed = Deed(provider_payment_id=known.payment["id"], verb=Verb.CANCEL, actor=ACTOR, reason=TERMINATED)
-        return changes | {"status": "cancelled"}, [deed]
+        action = ActionTaken(provider_payment_id=known.payment["id"], verb=Verb.CANCEL, actor=ACTOR, reason=TERMINATED)
+        return changes | {"status": "cancelled"}, [action]
     return changes, ()
 
 

@@ -13,9 +13,9 @@ from dunning_service.ledger.fold import Attempt
 from dunning_service.ledger.status import Status, Verb
 from dunning_service.ledger.work import (
     NO_SUCH_PAYMENT,
+    ActionTaken,
     Command,
     DecisionRecorded,
-    Deed,
     Effect,
     Held,
     IdempotencyKey,
@@ -46,7 +46,7 @@ class RetryRequest:
 def retry(asked: RetryRequest) -> Command:
     """Plans an attempt for this moment, which a worker makes. The answer is that of a decision about the payment.
 
-    Raises NotFound, and ActionDoesNotApply saying why there is nothing to try, or why it may not be tried.
+    Executed, it raises NotFound, and ActionDoesNotApply saying why there is nothing to try, or why it may not be tried.
     """
     merchant_id = asked.merchant_id
     this = Lookup(ScheduledPaymentRow, ("merchant_id", "id"), (merchant_id, asked.payment_id))
@@ -89,7 +89,11 @@ def retry(asked: RetryRequest) -> Command:
         return Effect(
             as_json(recorded),
             updates=[(ScheduledPaymentRow, {"merchant_id": merchant_id, "id": asked.payment_id} | planned)],
-            deeds=[Deed(provider_payment_id=asked.payment_id, verb=Verb.RETRY, actor=asked.actor, reason=asked.reason)],
+            actions=[
+                ActionTaken(
+                    provider_payment_id=asked.payment_id, verb=Verb.RETRY, actor=asked.actor, reason=asked.reason
+                )
+            ],
         )
 
     return Command(

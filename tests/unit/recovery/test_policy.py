@@ -12,7 +12,7 @@ from dunning_service.providers import Category
 from dunning_service.recovery.decline_codes import all_codes
 from dunning_service.recovery.declines import Decline, read_decline
 from dunning_service.recovery.ladder import DEFAULT_LADDER, NO_RETRIES, parse_ladder
-from dunning_service.recovery.policy import Decision, Retry, Rule, Stop, Wait, decide
+from dunning_service.recovery.policy import NextStep, Retry, Rule, Stop, Wait, decide
 
 OSLO = ZoneInfo("Europe/Oslo")
 FIRST = datetime(2027, 1, 4, 10, tzinfo=UTC)
@@ -20,7 +20,7 @@ FIRST = datetime(2027, 1, 4, 10, tzinfo=UTC)
 
 def next_step(
     decline: Decline | str = "insufficient_funds", *, retries: int = 0, failed_at: datetime = FIRST, **given: Any
-) -> Decision:
+) -> NextStep:
     """What comes after a failure of a payment whose first was on Monday, 4 January 2027."""
     if isinstance(decline, str):
         decline = Decline(provider="stripe", code=decline)

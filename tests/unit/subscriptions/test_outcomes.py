@@ -70,7 +70,7 @@ def test_success_pays_the_payment_and_plans_nothing_for_it() -> None:
     assert (event.provider_subscription_id, event.customer_name) == (SUBSCRIPTION, "Nafees")
     assert event.customer_phone is None
     assert event.details == {"status": "Succeeded", "transaction_id": "tx_1", "subscription_payment": 1}
-    assert effect.deeds == ()
+    assert effect.actions == ()
     assert effect.keeps_delivery
 
 
@@ -88,7 +88,7 @@ def test_success_counts_after_the_subscription_has_ended(status: str) -> None:
     assert payment_changes(effect, known)["status"] == "paid"
     assert ending(effect) is None
     assert effect.inserts == []
-    assert effect.deeds == ()
+    assert effect.actions == ()
 
 
 # Failed, and what is decided
@@ -119,7 +119,7 @@ def test_soft_decline_is_tried_again_by_the_ladder() -> None:
         "why": changes["reason"],
         "next_attempt_at": at.isoformat(),
     }
-    assert effect.deeds == ()
+    assert effect.actions == ()
     assert ending(effect) is None
 
 

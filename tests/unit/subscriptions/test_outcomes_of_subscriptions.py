@@ -178,7 +178,7 @@ def test_first_payment_that_fails_for_good_fails_the_subscription_and_drops_the_
             "updated_at": now,
         }
     assert inserted(effect, ScheduledPaymentRow) == []
-    assert effect.deeds == ()  # the failure stays one
+    assert effect.actions == ()  # the failure stays one
 
 
 def test_ladder_of_the_first_payment_that_is_used_up_fails_the_subscription() -> None:
@@ -225,8 +225,8 @@ def test_failure_after_the_termination_is_cancelled() -> None:
     changes = payment_changes(effect, known)
     assert (changes["status"], changes["reason"], changes["rule"]) == ("cancelled", TERMINATED, None)
     assert (changes["next_attempt_at"], changes["wake_at"], changes["attempt_count"]) == (None, None, 2)
-    (deed,) = effect.deeds
-    assert (deed.provider_payment_id, deed.verb, deed.reason) == (known.payment["id"], Verb.CANCEL, TERMINATED)
+    (action,) = effect.actions
+    assert (action.provider_payment_id, action.verb, action.reason) == (known.payment["id"], Verb.CANCEL, TERMINATED)
     assert event_of(effect).details["why"] == TERMINATED
     assert ending(effect) is None
 
@@ -242,7 +242,7 @@ def test_failure_after_the_subscription_has_failed_is_not_tried_again() -> None:
 
     changes = payment_changes(effect, known)
     assert (changes["status"], changes["reason"], changes["next_attempt_at"]) == ("failed", NEVER_BEGAN, None)
-    assert effect.deeds == ()
+    assert effect.actions == ()
 
 
 # Withheld
@@ -267,7 +267,7 @@ def test_attempt_that_was_withheld_leaves_no_trace_but_the_reason() -> None:
         "reason": "somebody has decided",
         "updated_at": START,
     }
-    assert effect.events == effect.deeds == ()
+    assert effect.events == effect.actions == ()
     assert not effect.keeps_delivery
 
 
@@ -303,7 +303,7 @@ def test_attempt_withheld_after_the_termination_is_cancelled() -> None:
     effect = withheld(known, TERMINATED, START)
 
     assert payment_changes(effect, known)["status"] == "cancelled"
-    assert [(deed.verb, deed.reason) for deed in effect.deeds] == [(Verb.CANCEL, TERMINATED)]
+    assert [(action.verb, action.reason) for action in effect.actions] == [(Verb.CANCEL, TERMINATED)]
     assert ending(effect) is None
 
 
