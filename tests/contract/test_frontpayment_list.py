@@ -7,14 +7,12 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from structlog.testing import capture_logs
 
+from contract._frontpayment import PATH, refused
 from contract._payments import a_failed_payment, act, an_attempt, record
-from dunning_service.failed_payments.frontpayment_shapes import ErrorEnvelope, FailedOrderAnswer, FailedOrderList
+from dunning_service.failed_payments.frontpayment_shapes import FailedOrderList
 from dunning_service.providers import Outcome
 from running import NOON, RunningService, run_service
-
-PATH = "/api/v1/connect/subscriptions/failed"
 
 
 async def listed(service: RunningService, query: str = "", status: str = "") -> dict[str, Any]:
@@ -22,15 +20,6 @@ async def listed(service: RunningService, query: str = "", status: str = "") -> 
     assert response.status_code == 200, response.text
     FailedOrderList.model_validate_json(response.content)
     body: dict[str, Any] = response.json(parse_float=Decimal)
-    return body
-
-
-async def refused(service: RunningService, path: str, status: int = 417) -> dict[str, Any]:
-    response = await service.client.get(f"{PATH}{path}", headers=service.auth)
-    assert response.status_code == status, response.text
-    ErrorEnvelope.model_validate_json(response.content)
-    body: dict[str, Any] = response.json()
-    assert body["status_code"] == status
     return body
 
 
@@ -287,99 +276,6 @@ async def test_phone_is_compared_by_its_digits(
         assert numbers(await listed(service, f"?phone={phone}")) == [], phone
 
 
-WRONG = (
-    ("/list?page=0", "page"),
-    ("/list?page=-1", "page"),
-    ("/list?page=abc", "page"),
-    ("/list?page=1.0", "page"),
-    ("/list?page=", "page"),
-    ("/list?page=%D9%A1", "page"),
-    ("/list?page=1" + 30 * "0", "page"),
-    ("/list?page=" + 6000 * "9", "page"),
-    ("/list?page=1&page=2", "page"),
-    ("/list/refunded", "status"),
-    ("/list/%00", "status"),
-    ("/list?startDate=2026-01-01", "endDate"),
-    ("/list?endDate=2026-01-01", "startDate"),
-    ("/list?startDate=2026-01-01&endDate=", "endDate"),
-    ("/list?startDate=2026-01-02&endDate=2026-01-01", "endDate"),
-    ("/list?startDate=2026-02-30&endDate=2026-03-01", "startDate"),
-    ("/list?startDate=01.02.2026&endDate=2026-03-01", "startDate"),
-    ("/list?startDate=1700000000&endDate=2026-03-01", "startDate"),
-    ("/list?startDate=0000-01-01&endDate=2026-03-01", "startDate"),
-    ("/list?phone=none", "phone"),
-    ("/list?phone=%2B", "phone"),
-    ("/list?customerName=%00", "customerName"),
-    ("/list?customerName=" + 1001 * "a", "customerName"),
-    ("/list?subscriptionUuid=a%00", "subscriptionUuid"),
-    ("/list?subscriptionUuid=a&subscriptionUuid=b", "subscriptionUuid"),
-)
-
-
-async def test_wrong_parameter_is_named(service: RunningService) -> None:
-    for path, field in WRONG:
-        body = await refused(service, path)
-
-        assert body["status_message"] == "Client Error"
-        assert body["message"] == "payloadValidationErrors"
-        assert (body["is_data"], body["data"], body["is_error"]) == (False, None, True)
-        assert [error["field"] for error in body["errors"]] == [field], path
-        assert body["errors"][0]["message"]
-
-
-async def test_other_errors_come_in_the_same_envelope(service: RunningService) -> None:
-    reading = await service.add_token(service.merchant, scopes=("ingest",))
-    for response, status, message, words in (
-        (await service.client.get(f"{PATH}/list?page=0"), 401, "unauthenticated", "Unauthorized"),
-        (
-            await service.client.get(f"{PATH}/list", headers={"Authorization": f"Bearer {reading}"}),
-            403,
-            "forbidden",
-            "Forbidden",
-        ),
-        (
-            await service.client.post(f"{PATH}/list", headers=service.auth),
-            405,
-            "methodNotAllowed",
-            "Method Not Allowed",
-        ),
-        (await service.client.get("/api/v1/connect/nothing", headers=service.auth), 404, "notFound", "Not Found"),
-    ):
-        ErrorEnvelope.model_validate_json(response.content)
-        body = response.json()
-        assert response.status_code == body["status_code"] == status
-        assert (body["message"], body["status_message"], body["errors"]) == (message, words, None)
-        assert body["is_error"] == (status != 404)
-
-
-async def test_token_is_asked_for_as_the_standard_has_it(service: RunningService) -> None:
-    response = await service.client.get(f"{PATH}/list")
-
-    assert response.headers["www-authenticate"].startswith("Bearer")
-
-
-async def test_crash_is_told_as_front_payment_tells_it(
-    service: RunningService, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def crash(*_: object) -> int:
-        raise RuntimeError("secret detail")
-
-    monkeypatch.setattr("dunning_service.failed_payments.queries.FailedPaymentsQuery.total", crash)
-
-    with capture_logs():
-        body = await refused(service, "/list", 510)
-
-    assert body == {
-        "status_code": 510,
-        "status_message": "Execution Exception Occurred",
-        "message": "Something Went Wrong",
-        "is_data": False,
-        "data": None,
-        "is_error": True,
-        "errors": [],
-    }
-
-
 async def test_other_merchants_payments_do_not_exist(service: RunningService) -> None:
     other = await service.add_merchant("Other")
     theirs = await a_failed_payment(service, merchant=other, provider_subscription_id="SUB1", customer_phone="12345")
@@ -389,58 +285,3 @@ async def test_other_merchants_payments_do_not_exist(service: RunningService) ->
     assert numbers(await listed(service, "?subscriptionUuid=SUB1")) == []
     assert numbers(await listed(service, "?phone=12345")) == []
     assert (await refused(service, f"/details/{theirs}", 404))["message"] == "orderNotFound"
-
-
-async def test_details_tell_what_is_known(service: RunningService) -> None:
-    number = await a_failed_payment(
-        service,
-        customer_name="Nafees",
-        customer_email="nafees@example.com",
-        customer_phone="0047 46567468",
-        description="Membership, December",
-        amount_minor=1999,
-        currency="EUR",
-    )
-    await act(service, number, "invoice")
-
-    response = await service.client.get(f"{PATH}/details/{number}", headers=service.auth)
-
-    FailedOrderAnswer.model_validate_json(response.content)
-    body = response.json(parse_float=Decimal)
-    assert (body["status_code"], body["message"], body["is_data"]) == (200, "orderRetrievedSuccessfully", True)
-    assert {name: value for name, value in body["data"].items() if value is not None} == {
-        "orderDate": "21.11.2026",
-        "isInvoiced": 1,
-        "customerName": "Nafees",
-        "countryCode": "+47",
-        "msisdn": "46567468",
-        "email": "nafees@example.com",
-        "subTotal": Decimal("19.99"),
-        "currency": "EUR",
-        "status": "INVOICED",
-        "products": [
-            {
-                "productName": "Membership, December",
-                "quantity": 1,
-                "rate": Decimal("19.99"),
-                "discount": None,
-                "tax": None,
-                "amount": Decimal("19.99"),
-            }
-        ],
-    }
-
-
-async def test_unknown_order_is_not_found(service: RunningService) -> None:
-    await a_failed_payment(service)
-
-    for number in ("ODR999999", "odr1", "1", "ODR0", "ODR" + 40 * "9", "ODR%00", "ODR١", "%F0%9F%92%B8"):
-        body = await refused(service, f"/details/{number}", 404)
-
-        assert (body["message"], body["is_error"], body["errors"]) == ("orderNotFound", False, None)
-
-
-async def test_order_that_never_failed_is_not_found(service: RunningService) -> None:
-    number = await a_failed_payment(service, outcome=Outcome.SUCCEEDED)
-
-    await refused(service, f"/details/{number}", 404)

@@ -6,15 +6,12 @@ What is tried, and what with: something of theirs, and something that nobody has
 from __future__ import annotations
 
 import itertools
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from datetime import date, timedelta
-from enum import Enum, auto
 from typing import Any
 
 from contract._payment_records import LONG_AGO, a_payment, a_refund
 from contract._subscriptions import a_request
-from contract._webhooks import signed
 from dunning_service.failed_payments.cursors import encode_cursor
 from dunning_service.failed_payments.sorting import Position, Sort
 from isolation.operations import Key
@@ -30,70 +27,16 @@ from isolation.tenants import (
     THEIR_DAY,
     THEIR_KEYS,
     THEIR_WORDS,
-    Asked,
     World,
-    a_post,
     their_event,
     their_notice,
     their_payment,
     their_subscription,
 )
-from running import RegisteredSource
+from isolation.tries import Base, Probe, Told, Try, nothing_else, one
 
 CONNECT = "/api/v1/connect/subscriptions/failed"
 TERMINATE = f"{SUBSCRIPTIONS}/{{id}}/terminate"
-
-
-class Told(Enum):
-    """What an answer may tell."""
-
-    MISSING = auto()
-    """404."""
-    NOTHING = auto()
-    """A list, a sum or a count of nothing."""
-    REFUSED = auto()
-    """422: it is not from this list."""
-    OURS = auto()
-    """What it told before they came, to the byte."""
-    NEW = auto()
-    """That it was done, for us, as if they were not there."""
-    ADDRESS = auto()
-    """401. Whoever knows the address of a source has been told it; it cannot be guessed."""
-
-
-Value = Any
-"""To be sent at a place; or a function that makes it of the world, when it is known only then."""
-
-
-@dataclass(frozen=True, slots=True)
-class Try:
-    """Something of theirs, and what is of the same form but nobody's; None: every value is somebody's or nobody's."""
-
-    theirs: Value
-    nobodys: Value
-    told: Told
-
-    @property
-    def is_foreseen(self) -> bool:
-        """Whether it could be sent before they came."""
-        return not callable(self.theirs)
-
-
-Base = Callable[[World], Awaitable[dict[str, Any]]]
-"""The rest of the request by place, `body` and all, so that it would be accepted; with fresh objects of ours."""
-
-
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """All that is tried at one operation, by place; where two places belong together, by both with a space between,
-    and the values are pairs."""
-
-    tries: Mapping[str, tuple[Try, ...]]
-    base: Base
-
-    @property
-    def places(self) -> set[str]:
-        return {place for places in self.tries for place in places.split()}
 
 
 OPEN_TO_ALL: tuple[Key, ...] = (
@@ -101,48 +44,6 @@ OPEN_TO_ALL: tuple[Key, ...] = (
     *(("GET", path) for path in ("/healthz", "/readyz", "/metrics")),
 )
 """Needs no token, takes nothing, and shows no merchant's rows."""
-
-
-async def asked(world: World, key: Key, base: Base, places: str, value: Value) -> Asked:
-    """The request of `base` with `value` at these places."""
-    method, path = key
-    named = places.split()
-    values = value if len(named) > 1 else [value(world) if callable(value) else value]
-    given = {**await base(world), **dict(zip(named, values, strict=True))}
-    headers, query = {}, []
-    for where, what in given.items():
-        location, _, name = where.partition(".")
-        if location == "path":
-            path = path.replace(f"{{{name}}}", what)
-        elif location == "query":
-            query.append(("expand[]" if name == "expand" else name, what))
-        elif location == "header":
-            headers[name] = what
-    made = Asked(method, path, tuple(query), headers)
-    if "body" not in given:
-        return made
-    body = given["body"]
-    if isinstance(body, bytes):
-        source = world.our_source if world.our_source.path == path else RegisteredSource("", world.our_source.secret)
-        return Asked(method, path, made.query, headers | signed(world.we.service, source, body), body)
-    form = a_post(path, body)
-    return Asked(method, path, made.query, headers | form.headers, form.content)
-
-
-async def nothing(_world: World) -> dict[str, Any]:
-    """A base for what is refused before anybody looks at it."""
-    return {}
-
-
-def _nothing_else(**given: Any) -> Base:
-    async def base(world: World) -> dict[str, Any]:
-        return {where: what(world) if callable(what) else what for where, what in given.items()}
-
-    return base
-
-
-def _one(theirs: Value, nobodys: Value, told: Told) -> tuple[Try, ...]:
-    return (Try(theirs, nobodys, told),)
 
 
 _UNKNOWN_NUMBER = "ODR999999999"
@@ -163,48 +64,48 @@ def _foreign_cursor(_world: World) -> str:
 
 _WORDS = THEIR_WORDS
 _FILTERS: dict[str, tuple[Try, ...]] = {
-    "query.status": _one("debt_collection", "invoiced", Told.NOTHING),
-    "query.provider": _one("maple", "nobody", Told.NOTHING),
+    "query.status": one("debt_collection", "invoiced", Told.NOTHING),
+    "query.provider": one("maple", "nobody", Told.NOTHING),
     "query.subscription": (
-        *_one(_WORDS["subscription"], "sub_nobody", Told.NOTHING),
-        *_one(lambda world: world.subscription, _UNKNOWN_UUID, Told.NOTHING),
+        *one(_WORDS["subscription"], "sub_nobody", Told.NOTHING),
+        *one(lambda world: world.subscription, _UNKNOWN_UUID, Told.NOTHING),
     ),
-    "query.customer": _one(_WORDS["customer"], "cus_nobody", Told.NOTHING),
-    "query.email": _one(_WORDS["email"], "nobody@nowhere.example", Told.NOTHING),
-    "query.phone": _one(_WORDS["phone"], "+46701234560", Told.NOTHING),
-    "query.amount_min": _one(str(THEIR_AMOUNT), str(THEIR_AMOUNT + 1), Told.NOTHING),
-    "query.amount_max": _one(str(THEIR_AMOUNT), str(THEIR_AMOUNT - 1), Told.OURS),
-    "query.currency": _one("SEK", "DKK", Told.NOTHING),
-    "query.category": _one("insufficient_funds", "fraud", Told.NOTHING),
-    "query.order_from": _one(_NOT_LONG_AGO, _SOME_DAY, Told.NOTHING),
-    "query.order_to": _one(_NEXT_YEAR, _SOME_DAY, Told.OURS),
-    "query.last_failed_since": _one(f"{_NOT_LONG_AGO}T00:00:00Z", f"{_SOME_DAY}T00:00:00Z", Told.NOTHING),
-    "query.last_failed_before": _one(f"{_NEXT_YEAR}T00:00:00Z", f"{_SOME_DAY}T00:00:00Z", Told.OURS),
-    "query.updated_since": _one(BETWEEN.isoformat(), f"{_SOME_DAY}T00:00:00Z", Told.NOTHING),
-    "query.next_attempt": _one("planned", None, Told.NOTHING),
-    "query.next_attempt_since": _one(f"{_NOT_LONG_AGO}T00:00:00Z", f"{_SOME_DAY}T00:00:00Z", Told.NOTHING),
-    "query.next_attempt_before": _one(f"{_NEXT_YEAR}T00:00:00Z", f"{_NOT_LONG_AGO}T00:00:00Z", Told.NOTHING),
-    "query.next_attempt_rule": _one("ladder", "customer_action", Told.NOTHING),
+    "query.customer": one(_WORDS["customer"], "cus_nobody", Told.NOTHING),
+    "query.email": one(_WORDS["email"], "nobody@nowhere.example", Told.NOTHING),
+    "query.phone": one(_WORDS["phone"], "+46701234560", Told.NOTHING),
+    "query.amount_min": one(str(THEIR_AMOUNT), str(THEIR_AMOUNT + 1), Told.NOTHING),
+    "query.amount_max": one(str(THEIR_AMOUNT), str(THEIR_AMOUNT - 1), Told.OURS),
+    "query.currency": one("SEK", "DKK", Told.NOTHING),
+    "query.category": one("insufficient_funds", "fraud", Told.NOTHING),
+    "query.order_from": one(_NOT_LONG_AGO, _SOME_DAY, Told.NOTHING),
+    "query.order_to": one(_NEXT_YEAR, _SOME_DAY, Told.OURS),
+    "query.last_failed_since": one(f"{_NOT_LONG_AGO}T00:00:00Z", f"{_SOME_DAY}T00:00:00Z", Told.NOTHING),
+    "query.last_failed_before": one(f"{_NEXT_YEAR}T00:00:00Z", f"{_SOME_DAY}T00:00:00Z", Told.OURS),
+    "query.updated_since": one(BETWEEN.isoformat(), f"{_SOME_DAY}T00:00:00Z", Told.NOTHING),
+    "query.next_attempt": one("planned", None, Told.NOTHING),
+    "query.next_attempt_since": one(f"{_NOT_LONG_AGO}T00:00:00Z", f"{_SOME_DAY}T00:00:00Z", Told.NOTHING),
+    "query.next_attempt_before": one(f"{_NEXT_YEAR}T00:00:00Z", f"{_NOT_LONG_AGO}T00:00:00Z", Told.NOTHING),
+    "query.next_attempt_rule": one("ladder", "customer_action", Told.NOTHING),
     "query.q": (
-        *_one("viktoria", "nobody", Told.NOTHING),
-        *_one(_WORDS["invoice"], "in_nobody", Told.NOTHING),
-        *_one(lambda world: world.number, _UNKNOWN_NUMBER, Told.NOTHING),
+        *one("viktoria", "nobody", Told.NOTHING),
+        *one(_WORDS["invoice"], "in_nobody", Told.NOTHING),
+        *one(lambda world: world.number, _UNKNOWN_NUMBER, Told.NOTHING),
     ),
 }
 _CONNECT_FILTERS: dict[str, tuple[Try, ...]] = {
-    "query.page": _one("1", None, Told.OURS),
-    "query.subscriptionUuid": _one(_WORDS["subscription"], "sub_nobody", Told.NOTHING),
-    "query.phone": _one(_WORDS["phone"], "+46701234560", Told.NOTHING),
-    "query.customerName": _one("viktoria", "nobody", Told.NOTHING),
-    "query.startDate query.endDate": _one((_NOT_LONG_AGO, "2031-12-31"), (_SOME_DAY, "2031-12-31"), Told.NOTHING),
+    "query.page": one("1", None, Told.OURS),
+    "query.subscriptionUuid": one(_WORDS["subscription"], "sub_nobody", Told.NOTHING),
+    "query.phone": one(_WORDS["phone"], "+46701234560", Told.NOTHING),
+    "query.customerName": one("viktoria", "nobody", Told.NOTHING),
+    "query.startDate query.endDate": one((_NOT_LONG_AGO, "2031-12-31"), (_SOME_DAY, "2031-12-31"), Told.NOTHING),
 }
 _MANDATE = "payment_method_details.us_bank_account.mandate"
-_EXPANDED = _one(f"data.{_MANDATE}", None, Told.OURS)
+_EXPANDED = one(f"data.{_MANDATE}", None, Told.OURS)
 _numbers = itertools.count(1)
 
 
 def _key(name: str) -> tuple[Try, ...]:
-    return _one(THEIR_KEYS[name], lambda _world: f"nobodys-{next(_numbers)}", Told.NEW)
+    return one(THEIR_KEYS[name], lambda _world: f"nobodys-{next(_numbers)}", Told.NEW)
 
 
 def _nobodys(value: Any) -> Any:
@@ -224,7 +125,7 @@ _OTHER_WORDS = {
 
 def _body(body: Any) -> tuple[Try, ...]:
     """What they sent, sent by us."""
-    return _one(body, _nobodys(body), Told.NEW)
+    return one(body, _nobodys(body), Told.NEW)
 
 
 def _deposit(user: int, customer: str, transaction: str) -> dict[str, Any]:
@@ -268,7 +169,7 @@ _REPORTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 def _reports() -> Iterator[tuple[Key, Probe]]:
     for name, (state, body) in _REPORTS.items():
         tries = {
-            "path.id": _one(lambda world: world.record, lambda world: _of_nobody(world.record), Told.MISSING),
+            "path.id": one(lambda world: world.record, lambda world: _of_nobody(world.record), Told.MISSING),
             "body": _body({**body, "metadata": {"subscription": _WORDS["subscription"]}}),
             "header.Idempotency-Key": _key(f"report_{name}"),
         }
@@ -292,40 +193,40 @@ def _termination(key: str) -> Probe:
     return Probe(_ONE_SUBSCRIPTION | {"header.Idempotency-Key": _key(key)}, _our_subscription)
 
 
-_ONE_SUBSCRIPTION = {"path.id": _one(lambda world: world.subscription, _UNKNOWN_UUID, Told.MISSING)}
-_WHOLE = _nothing_else()
+_ONE_SUBSCRIPTION = {"path.id": one(lambda world: world.subscription, _UNKNOWN_UUID, Told.MISSING)}
+_WHOLE = nothing_else()
 
 PROBES: dict[Key, Probe] = {
     ("GET", OUR_LIST): Probe(
         _FILTERS
         | {
-            "query.limit": _one("1", "200", Told.OURS),
-            "query.sort": _one("-amount", "updated_at", Told.OURS),
-            "query.cursor": _one(lambda world: world.cursor, _foreign_cursor, Told.REFUSED),
+            "query.limit": one("1", "200", Told.OURS),
+            "query.sort": one("-amount", "updated_at", Told.OURS),
+            "query.cursor": one(lambda world: world.cursor, _foreign_cursor, Told.REFUSED),
         },
         _WHOLE,
     ),
     ("GET", f"{OUR_LIST}/summary"): Probe(_FILTERS, _WHOLE),
     ("GET", f"{OUR_LIST}/{{id}}"): Probe(
-        {"path.id": _one(lambda world: world.number, _UNKNOWN_NUMBER, Told.MISSING)}, _WHOLE
+        {"path.id": one(lambda world: world.number, _UNKNOWN_NUMBER, Told.MISSING)}, _WHOLE
     ),
     ("GET", f"{CONNECT}/list"): Probe(_CONNECT_FILTERS, _WHOLE),
     ("GET", f"{CONNECT}/list/{{status}}"): Probe(
-        _CONNECT_FILTERS | {"path.status": _one("debtCollection", "invoiced", Told.NOTHING)},
-        _nothing_else(**{"path.status": "debtCollection"}),
+        _CONNECT_FILTERS | {"path.status": one("debtCollection", "invoiced", Told.NOTHING)},
+        nothing_else(**{"path.status": "debtCollection"}),
     ),
     ("GET", f"{CONNECT}/details/{{orderUuid}}"): Probe(
-        {"path.orderUuid": _one(lambda world: world.number, _UNKNOWN_NUMBER, Told.MISSING)}, _WHOLE
+        {"path.orderUuid": one(lambda world: world.number, _UNKNOWN_NUMBER, Told.MISSING)}, _WHOLE
     ),
     ("GET", SUBSCRIPTIONS): Probe(
         {
-            "query.customerIds": _one(THEIR_CUSTOMER, _UNKNOWN_UUID, Told.NOTHING),
-            "query.search": _one("viktoria", "nobody", Told.NOTHING),
-            "query.statusIds": _one("5", "4", Told.NOTHING),
-            "query.page": _one("1", None, Told.OURS),
-            "query.pageSize": _one("1", "200", Told.OURS),
-            "query.orderBy": _one("customerName", "status", Told.OURS),
-            "query.asc": _one("true", "false", Told.OURS),
+            "query.customerIds": one(THEIR_CUSTOMER, _UNKNOWN_UUID, Told.NOTHING),
+            "query.search": one("viktoria", "nobody", Told.NOTHING),
+            "query.statusIds": one("5", "4", Told.NOTHING),
+            "query.page": one("1", None, Told.OURS),
+            "query.pageSize": one("1", "200", Told.OURS),
+            "query.orderBy": one("customerName", "status", Told.OURS),
+            "query.asc": one("true", "false", Told.OURS),
         },
         _WHOLE,
     ),
@@ -333,20 +234,20 @@ PROBES: dict[Key, Probe] = {
     ("GET", f"{SUBSCRIPTIONS}/{{id}}/payments"): Probe(_ONE_SUBSCRIPTION, _WHOLE),
     ("GET", RECORDS): Probe(
         {
-            "query.created_after": _one(str(int(BETWEEN.timestamp())), "1935700000", Told.NOTHING),
-            "query.created_before": _one("1935700001", "1935700000", Told.OURS),
-            "query.limit": _one("1", "100", Told.OURS),
-            "query.starting_after": _one(lambda w: w.record, lambda w: _of_nobody(w.record), Told.MISSING),
-            "query.ending_before": _one(lambda w: w.record, lambda w: _of_nobody(w.record), Told.MISSING),
+            "query.created_after": one(str(int(BETWEEN.timestamp())), "1935700000", Told.NOTHING),
+            "query.created_before": one("1935700001", "1935700000", Told.OURS),
+            "query.limit": one("1", "100", Told.OURS),
+            "query.starting_after": one(lambda w: w.record, lambda w: _of_nobody(w.record), Told.MISSING),
+            "query.ending_before": one(lambda w: w.record, lambda w: _of_nobody(w.record), Told.MISSING),
             "query.expand": _EXPANDED,
         },
         _WHOLE,
     ),
     ("GET", ATTEMPTS): Probe(
         {
-            "query.payment_record": _one(lambda w: w.record, lambda w: _of_nobody(w.record), Told.MISSING),
-            "query.starting_after": _one(lambda w: w.attempt, lambda w: _of_nobody(w.attempt), Told.MISSING),
-            "query.limit": _one("1", "100", Told.OURS),
+            "query.payment_record": one(lambda w: w.record, lambda w: _of_nobody(w.record), Told.MISSING),
+            "query.starting_after": one(lambda w: w.attempt, lambda w: _of_nobody(w.attempt), Told.MISSING),
+            "query.limit": one("1", "100", Told.OURS),
             "query.expand": _EXPANDED,
         },
         _our_attempts,
@@ -361,26 +262,26 @@ PROBES: dict[Key, Probe] = {
         _WHOLE,
     ),
     ("POST", f"{GOODPARTY}/InvoicePaymentSucceeded"): Probe(
-        {"body": _one(_deposit(4242, _WORDS["customer"], "1"), _deposit(4243, "cus_nobody", "2"), Told.NOTHING)},
+        {"body": one(_deposit(4242, _WORDS["customer"], "1"), _deposit(4243, "cus_nobody", "2"), Told.NOTHING)},
         _WHOLE,
     ),
     ("GET", f"{RECORDS}/{{id}}"): Probe(
         {
-            "path.id": _one(lambda w: w.record, lambda w: _of_nobody(w.record), Told.MISSING),
-            "query.expand": _one(_MANDATE, None, Told.NEW),
+            "path.id": one(lambda w: w.record, lambda w: _of_nobody(w.record), Told.MISSING),
+            "query.expand": one(_MANDATE, None, Told.NEW),
         },
         _our_record,
     ),
     ("GET", f"{ATTEMPTS}/{{id}}"): Probe(
         {
-            "path.id": _one(lambda w: w.attempt, lambda w: _of_nobody(w.attempt), Told.MISSING),
-            "query.expand": _one(_MANDATE, None, Told.NEW),
+            "path.id": one(lambda w: w.attempt, lambda w: _of_nobody(w.attempt), Told.MISSING),
+            "query.expand": one(_MANDATE, None, Told.NEW),
         },
         _our_attempt,
     ),
     ("POST", f"{OUR_LIST}/{{id}}/actions"): Probe(
         {
-            "path.id": _one(lambda world: world.number, _UNKNOWN_NUMBER, Told.MISSING),
+            "path.id": one(lambda world: world.number, _UNKNOWN_NUMBER, Told.MISSING),
             "body": _body({"action": "invoice", "reason": _WORDS["reason"]}),
             "header.Idempotency-Key": _key("act"),
         },
@@ -391,7 +292,7 @@ PROBES: dict[Key, Probe] = {
             "body": _body(a_request(**their_subscription())),
             "header.Idempotency-Key": _key("subscribe"),
         },
-        _nothing_else(body=a_request(**their_subscription())),
+        nothing_else(body=a_request(**their_subscription())),
     ),
     ("POST", TERMINATE): _termination("terminate"),
     ("PUT", TERMINATE): _termination("terminate by PUT"),
@@ -400,16 +301,16 @@ PROBES: dict[Key, Probe] = {
             "body": _body(a_payment(**their_payment())),
             "header.Idempotency-Key": _key("report"),
         },
-        _nothing_else(body=a_payment(**their_payment())),
+        nothing_else(body=a_payment(**their_payment())),
     ),
     **dict(_reports()),
     ("POST", f"{GOODPARTY}/LogInvoicePaymentFailed"): Probe({"body": _body(their_notice())}, _WHOLE),
     ("POST", "/webhooks/{source_id}"): Probe(
         {
-            "path.source_id": _one(lambda world: world.their_source.id, None, Told.ADDRESS),
-            "body": _one(their_event(), their_event().replace(b"theirs", b"nobody"), Told.NEW),
+            "path.source_id": one(lambda world: world.their_source.id, None, Told.ADDRESS),
+            "body": one(their_event(), their_event().replace(b"theirs", b"nobody"), Told.NEW),
         },
-        _nothing_else(**{"path.source_id": lambda world: world.our_source.id, "body": their_event()}),
+        nothing_else(**{"path.source_id": lambda world: world.our_source.id, "body": their_event()}),
     ),
 }
 """In an order in which what we tell the service ourselves is not found by what comes after."""

@@ -20,8 +20,9 @@ from starlette.routing import Mount, Route
 from dunning_service.app import create_app
 from dunning_service.settings import Settings
 from isolation.operations import Key, uncovered
-from isolation.probes import OPEN_TO_ALL, PROBES, Told, Try, asked, nothing
+from isolation.probes import OPEN_TO_ALL, PROBES
 from isolation.tenants import Asked, Tenant, World, tell, two_tenants
+from isolation.tries import Told, Try, asked, nothing
 from running import RunningService
 
 COVERED = {key: probe.places for key, probe in PROBES.items()}
