@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 from fastapi import FastAPI
 
+from dialects import wrong_with
 from dunning_service.clock import utc_now
 from e2e.processes import ServerProcess
 from e2e.reporters import ATTEMPTS, FORM, RECORDS, Report, a_payment, a_refund, a_report, an_attempt
@@ -110,21 +111,10 @@ async def calls_for(line: Line, account: Account) -> list[Call]:
 
 def says_unavailable(call: Call, answer: Answer) -> str | None:
     """What is wrong with an answer that should be 503 in the words of the caller's API; None when nothing is."""
-    if answer.status != 503:
-        return f"{call.method} {call.path} was answered {answer}"
-    said = json.loads(answer.body)
-    if call.route.startswith("/api/ActionService"):
-        is_right = said.keys() == {"Message"}
-    elif call.route.startswith(CONNECT):
-        is_right = said["status_code"] == 503 and said["is_error"]
-    elif call.route.startswith(SUBSCRIPTIONS):
-        is_right = said["status"] == 503 and "traceId" in said
-    elif call.route.startswith("/v1/"):
-        is_right = said["error"]["type"] == "api_error"
-    else:
-        is_right = said["code"] == "service_unavailable" and said["status"] == 503
-    is_right = is_right and int(answer.headers.get("retry-after", 0)) >= 1
-    return None if is_right else f"{call.method} {call.path} was answered {answer}"
+    wrong = wrong_with(call.path, answer, 503)
+    if wrong is None and json.loads(answer.body).get("code", "service_unavailable") != "service_unavailable":
+        wrong = f"{call.method} {call.path} was answered {answer}"
+    return wrong
 
 
 _JSON = "application/json"

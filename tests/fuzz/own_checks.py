@@ -8,11 +8,13 @@ import os
 import schemathesis
 from schemathesis.specs.openapi.checks import content_type_conformance
 
-from fuzz.dialects import is_the_servers_own, require_dialect
+from dialects import is_the_servers_own, wrong_with
+from overload.answers import Answer
 
 
-def _headers(response: schemathesis.Response) -> dict[str, str]:
-    return {name.lower(): values[0] for name, values in response.headers.items()}
+def _answer(response: schemathesis.Response) -> Answer:
+    headers = {name.lower(): values[0] for name, values in response.headers.items()}
+    return Answer(response.status_code, headers, response.content)
 
 
 @schemathesis.check
@@ -20,15 +22,15 @@ def speaks_its_dialect(
     ctx: schemathesis.CheckContext, response: schemathesis.Response, case: schemathesis.Case
 ) -> None:
     """Fails for a kind of content that is not in the document, and for an error in other words than its path's."""
-    headers = _headers(response)
-    if is_the_servers_own(response.status_code, headers, response.content):
+    answer = _answer(response)
+    if is_the_servers_own(answer):
         return
     content_type_conformance(ctx, response, case)
     sent = response.request
     assert sent.url is not None
-    if response.status_code >= 400 and sent.method != "HEAD":
+    if answer.status >= 400 and sent.method != "HEAD":
         target = "/" + sent.url.partition("://")[2].partition("/")[2]
-        require_dialect(target, response.status_code, headers, response.content)
+        assert (wrong := wrong_with(target, answer)) is None, wrong
 
 
 @schemathesis.check

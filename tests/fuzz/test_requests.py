@@ -16,8 +16,8 @@ from contract import _goodparty as goodparty
 from contract._payment_records import RECORDS, a_payment, a_refund, an_attempt, pairs
 from contract._subscriptions import a_request
 from contract._webhooks import an_event, signature
+from dialects import is_the_servers_own, wrong_with
 from fuzz.conftest import BOTH
-from fuzz.dialects import is_the_servers_own, require_dialect
 from fuzz.hostile import METHODS, hostile_paths, hostile_values, odd_headers
 from fuzz.near_real import content_types, near_forms, near_json, near_xml
 from fuzz.tally import EXAMPLES, Tally
@@ -60,8 +60,8 @@ def require(attacked: Target, target: str, heard: Heard, *statuses: int) -> None
     attacked.require_discretion(heard)
     assert heard.status < 500, heard
     assert not statuses or heard.status in statuses, heard
-    if heard.status >= 400 and not is_the_servers_own(heard.status, heard.headers, heard.body):
-        require_dialect(target, heard.status, heard.headers, heard.body)
+    if heard.status >= 400 and not is_the_servers_own(heard):
+        assert (wrong := wrong_with(target, heard)) is None, wrong
 
 
 @fuzzed

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 import httpx
 
 from databases import PostgresDatabases, SqliteDatabases
+from dialects import wrong_with
 from e2e.processes import ServerProcess, serving
 from e2e.senders import LOG_FAILURE, Account, complaints, open_account, payments_of
 from overload import lingering
-from overload.answers import Answer, wrong_with
+from overload.answers import Answer
 from overload.bystanders import Bystander, bystander
 from overload.pressure import Book, Pressure, Requests, number_of, percentile_ms
 from overload.watching import Watched, watching

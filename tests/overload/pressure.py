@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from benchmarks import notices
+from dialects import wrong_with
 from e2e.processes import HOST
 from e2e.senders import LOG_FAILURE, Account
-from overload.answers import Answer, next_answer, wrong_with
+from overload.answers import Answer, next_answer
 
 _STALLED_S = 30.0
 _AT_MOST_S = 600.0
