@@ -34,6 +34,7 @@ from contract._webhooks import an_event, post
 from dunning_service.erasure.person import Person
 from dunning_service.erasure.service import Erased, erase_person, impersonal, survey
 from dunning_service.errors import InvalidInput, RuleBroken, Unavailable
+from dunning_service.failed_payments.names import NAMES
 from dunning_service.intake.replay import replayed_notice
 from dunning_service.ledger.commit import Committer
 from dunning_service.ledger.models import AttemptRow, DeliveryRow, PaymentRow
@@ -72,6 +73,28 @@ async def test_nothing_of_the_customer_is_left_and_no_money_moves(seller: Runnin
     assert (erased.payments, erased.receipts, erased.subscriptions) == (6, 2, 2)
     assert erased.actions > 0
     assert erased.answers > 0
+
+
+async def test_no_part_of_the_name_is_left_in_the_index_of_names(service: RunningService) -> None:
+    await record(service, [an_attempt(provider_customer_id=KARI, customer_name="Xqzwyd")])
+    for number in range(40):
+        await record(service, [an_attempt(customer_name=f"Ola Hansen {number}")])
+    erase(service)
+    with service.database.write() as connection:
+        tables = sa.MetaData()
+        tables.reflect(connection)
+        kept = [table for table in tables.sorted_tables if table.name.startswith(NAMES)]
+        text = b"".join(
+            bytes(value)
+            for table in kept
+            for row in connection.execute(sa.select(table))
+            for value in row
+            if isinstance(value, bytes)
+        )
+    assert bool(kept) == service.database.is_sqlite
+    assert (b"ola" in text) == service.database.is_sqlite
+    assert [part for part in (b"xqz", b"qzw", b"zwy", b"wyd") if part in text] == []
+    assert len(await failed_payments(service, "?q=hansen 1&limit=200")) == 11
 
 
 async def test_the_same_customer_of_another_merchant_is_not_touched(service: RunningService) -> None:

@@ -14,6 +14,7 @@ from dunning_service.db import Database
 from dunning_service.erasure.finding import Payer, PersonalData, find, find_deliveries, under_way
 from dunning_service.erasure.person import Person
 from dunning_service.errors import DunningError, RuleBroken, Unavailable
+from dunning_service.failed_payments.names import forget_deleted_names
 from dunning_service.ledger.commit import Committer
 from dunning_service.ledger.receipts import OPEN
 from dunning_service.ledger.work import Command, CommandDone, Erasure, ErasureDone
@@ -87,6 +88,7 @@ def erase_person(database: Database, merchant: MerchantView, person: Person, clo
         since = began - _A_MOMENT
     else:
         raise Unavailable("more about this customer keeps coming in, so some may be left; run the command again")
+    forget_deleted_names(database)
     eraser.erased.others = everything.others
     return eraser.erased
 

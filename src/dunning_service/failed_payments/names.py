@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy import ColumnElement
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dunning_service.db import Database
 from dunning_service.ledger.fields import folded
 from dunning_service.ledger.models import PaymentRow
 
@@ -22,8 +23,14 @@ _LEAST = 3
 _MOST = 2_000
 """With more than so many, walking over the payments in their order is no slower."""
 
+_PAGES = 200
+"""Of so many the table of names is put together again at a time, which takes a few hundredths of a second."""
+
 _PAYMENTS = PaymentRow.__table__.c
 _NAMES = sa.table(NAMES, sa.column("rowid"), sa.column("name"))
+_HAS_NAMES = sa.text("SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = :name").bindparams(name=NAMES)
+_MERGE = sa.text(f"INSERT INTO {NAMES} ({NAMES}, rank) VALUES ('merge', :pages)")  # noqa: S608  (a constant)
+_CHANGES = sa.text("SELECT total_changes()")
 
 
 async def are_few(connection: AsyncConnection, part: str) -> bool:
@@ -31,8 +38,7 @@ async def are_few(connection: AsyncConnection, part: str) -> bool:
     text = folded(part) or ""
     if connection.dialect.name != "sqlite" or len(text) < _LEAST:
         return False
-    has_names = sa.text("SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = :name")
-    if not (await connection.execute(has_names, {"name": NAMES})).scalar_one():
+    if not (await connection.execute(_HAS_NAMES)).scalar_one():
         return False
     some = sa.select(_NAMES.c.rowid).where(_finds(text)).limit(_MOST + 1).subquery()
     return bool((await connection.execute(sa.select(sa.func.count()).select_from(some))).scalar_one() <= _MOST)
@@ -46,3 +52,18 @@ def has_name_like(part: str) -> ColumnElement[bool]:
 def _finds(text: str) -> ColumnElement[Any]:
     phrase = '"' + text.replace('"', '""') + '"'
     return sa.literal_column(NAMES).op("MATCH")(phrase)
+
+
+def forget_deleted_names(database: Database) -> None:
+    """Takes out of SQLite's table of names what it keeps of deleted ones: it marks them, and drops their trigrams only
+    when all of it has been put together again. That is done in steps, between which others write."""
+    pages = -_PAGES  # below zero: all of it, from now on
+    while database.is_sqlite:
+        with database.write() as connection:
+            if not connection.execute(_HAS_NAMES).scalar_one():
+                return
+            before = connection.execute(_CHANGES).scalar_one()
+            connection.execute(_MERGE, {"pages": pages})
+            if connection.execute(_CHANGES).scalar_one() - before < 2:  # so FTS5 says that nothing was left to do
+                return
+        pages = _PAGES
