@@ -5,14 +5,13 @@ PostgreSQL goes by its statistics, which a small table does not have: `make benc
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 
+from asked import statements
 from building import NOON, a_failure, a_notice
 from dunning_service.failed_payments import counted
 from dunning_service.failed_payments.queries import FailedPaymentsQuery
@@ -39,25 +38,9 @@ async def ledger(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
     await opened.database.close()
 
 
-@contextmanager
-def asked(ledger: Ledger) -> Iterator[list[tuple[str, Any]]]:
-    """What is asked about payments meanwhile, with its parameters."""
-    found: list[tuple[str, Any]] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
-        if "FROM payments" in statement:
-            found.append((statement, parameters))
-
-    engine = ledger.database.read_engine.sync_engine
-    sa.event.listen(engine, "before_cursor_execute", note)
-    try:
-        yield found
-    finally:
-        sa.event.remove(engine, "before_cursor_execute", note)
-
-
-def require_index(ledger: Ledger, found: Sequence[tuple[str, Any]], index: str, *, may_sort: bool = False) -> None:
-    """Every statement searches by that index, and does not sort what it finds unless it may."""
+def require_index(ledger: Ledger, asked: Sequence[tuple[str, Any]], index: str, *, may_sort: bool = False) -> None:
+    """Every statement about payments searches by that index, and does not sort what it finds unless it may."""
+    found = [(statement, parameters) for statement, parameters in asked if "FROM payments" in statement]
     assert found
     with ledger.database.write() as connection:
         for statement, parameters in found:
@@ -79,31 +62,31 @@ async def test_page_is_found_by_day(ledger: Ledger, filters: dict[str, Any], ind
     query = FailedPaymentsQuery(merchant_id=1, **filters)
     async with ledger.database.read() as connection:
         total = await query.total(connection)
-        with asked(ledger) as found:
+        with statements(ledger.database) as asked:
             for offset in (0, total // 2, total - 2):
                 await query.numbered_page(connection, offset=offset, limit=5)
             (row, *_) = await query.numbered_page(connection, offset=total // 2, limit=1)
             await query.rows_after(connection, sort=Sort.NEWEST_ORDER, position=None, limit=3)
             for sort in (Sort.NEWEST_ORDER, Sort.OLDEST_ORDER):
                 await query.rows_after(connection, sort=sort, position=position_of(sort, row), limit=10)
-    require_index(ledger, found, index)
+    require_index(ledger, asked, index)
 
 
 async def test_changes_are_found_by_their_time(ledger: Ledger) -> None:
     query = FailedPaymentsQuery(merchant_id=1, updated_since=NOON - timedelta(days=1))
     async with ledger.database.read() as connection:
         (row,) = await query.rows_after(connection, sort=Sort.LATEST_CHANGE, position=None, limit=1)
-        with asked(ledger) as found:
+        with statements(ledger.database) as asked:
             for sort in (Sort.LATEST_CHANGE, Sort.EARLIEST_CHANGE):
                 await query.rows_after(connection, sort=sort, position=position_of(sort, row), limit=100)
-    require_index(ledger, found, BY_CHANGE)
+    require_index(ledger, asked, BY_CHANGE)
 
 
 async def test_sums_for_one_subscription_are_of_its_rows(ledger: Ledger) -> None:
     query = FailedPaymentsQuery(merchant_id=1, subscription="sub_1")
     async with ledger.database.read() as connection:
-        with asked(ledger) as found:
+        with statements(ledger.database) as asked:
             await query.groups(connection)
             await query.total(connection)
             await query.numbered_page(connection, offset=0, limit=50)
-    require_index(ledger, found, "ix_payments_merchant_id_provider_subscription_id", may_sort=True)
+    require_index(ledger, asked, "ix_payments_merchant_id_provider_subscription_id", may_sort=True)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
-from sqlalchemy.engine import Connection
 
+from asked import statements
 from contract._failed_payments import PATH, a_failure_of_ours, listed, read
 from contract._gateways import EXPIRED, NO_MONEY, STOLEN, charges, use_gateway, use_sandbox
 from contract._payments import a_failed_payment, act
@@ -282,34 +279,18 @@ async def test_another_merchant_sees_nothing_of_it(seller: RunningService) -> No
 
 async def test_page_without_payments_of_ours_asks_nothing_about_schedules(seller: RunningService) -> None:
     await a_failed_payment(seller)
-    with statements(seller) as asked:
+    with statements(seller.database) as asked:
         await listed(seller)
-    assert not any("scheduled_payments" in statement for statement in asked)
+    assert not any("scheduled_payments" in statement for statement, _ in asked)
 
     for _ in range(3):
         await a_failure_of_ours(seller)
-    with statements(seller) as asked:
+    with statements(seller.database) as asked:
         body = await listed(seller)
     assert body["total"] == 4
-    assert sum("scheduled_payments" in statement for statement in asked) == 1
-    assert sum("daily_counts" in statement for statement in asked) == 1
+    assert sum("scheduled_payments" in statement for statement, _ in asked) == 1
+    assert sum("daily_counts" in statement for statement, _ in asked) == 1
 
-    with statements(seller) as asked:
+    with statements(seller.database) as asked:
         await listed(seller, "?next_attempt=planned&status=failed")
-    assert not any("daily_counts" in statement for statement in asked)
-
-
-@contextmanager
-def statements(service: RunningService) -> Iterator[list[str]]:
-    """What is asked of the database meanwhile by whoever reads."""
-    asked: list[str] = []
-
-    def note(_connection: Connection, _cursor: Any, statement: str, *_rest: Any) -> None:
-        asked.append(statement)
-
-    engine = service.database.read_engine.sync_engine
-    sa.event.listen(engine, "before_cursor_execute", note)
-    try:
-        yield asked
-    finally:
-        sa.event.remove(engine, "before_cursor_execute", note)
+    assert not any("daily_counts" in statement for statement, _ in asked)

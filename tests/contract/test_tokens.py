@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
+from asked import statements
 from dunning_service.db import Database, database_url
 from dunning_service.errors import ConfigurationError, InvalidToken
 from dunning_service.merchants import memory as memory_module
@@ -115,17 +116,11 @@ async def test_a_clock_set_back_does_not_keep_a_revoked_token_alive(house: House
 
 async def test_a_token_is_looked_up_once_for_many_callers(house: House) -> None:
     token = house.add()
-    asked = 0
-
-    @sa.event.listens_for(house.database.read_engine.sync_engine, "before_cursor_execute")
-    def count(_connection, _cursor, statement: str, *_rest) -> None:
-        nonlocal asked
-        asked += "FROM tokens" in statement
-
-    found = await asyncio.gather(*(house.directory.principal(token.token) for _ in range(50)))
-    await house.directory.principal(token.token)
+    with statements(house.database) as asked:
+        found = await asyncio.gather(*(house.directory.principal(token.token) for _ in range(50)))
+        await house.directory.principal(token.token)
     assert {one.token_id for one in found} == {token.id}
-    assert asked == 1
+    assert sum("FROM tokens" in statement for statement, _ in asked) == 1
 
 
 async def test_a_caller_who_hangs_up_does_not_take_the_answer_from_the_others(house: House) -> None:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
-import sqlalchemy as sa
-
+from asked import statements
 from contract._webhooks import an_event, signed
 from dunning_service.merchants import service as merchants
 from dunning_service.merchants.tokens import new_token
@@ -25,23 +22,6 @@ LISTS = (
 
 Look = tuple[str, tuple[str, ...]]
 """A statement, and the types of what it was sent with."""
-
-
-@contextmanager
-def statements(service: RunningService) -> Iterator[list[tuple[str, Any]]]:
-    """Whatever the service asks its database within the block, and with which values."""
-    seen: list[tuple[str, Any]] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, values: Any, *_rest: Any) -> None:
-        if statement != "BEGIN":
-            seen.append((statement, values))
-
-    engines = (service.database.read_engine.sync_engine, service.database.write_engine)
-    for engine in engines:
-        sa.event.listen(engine, "before_cursor_execute", note)
-    yield seen
-    for engine in engines:
-        sa.event.remove(engine, "before_cursor_execute", note)
 
 
 def looks(seen: list[tuple[str, Any]]) -> list[Look]:
@@ -89,7 +69,7 @@ async def test_a_known_token_is_looked_up_as_an_unknown_one_is(service: RunningS
         service.clock.advance(timedelta(seconds=5))  # so that nothing is remembered
         for name, token in [*refused.items(), ("known", service.token)]:
             given = f"Bearer {token}".encode("latin-1")
-            with statements(service) as seen:
+            with statements(service.database) as seen:
                 response = await service.client.get(path, headers={"Authorization": given})
             found = looks(seen)
             first = first or found[0]
@@ -106,12 +86,12 @@ async def test_a_known_token_is_looked_up_as_an_unknown_one_is(service: RunningS
 
 async def test_stripes_basic_form_is_looked_up_in_the_same_way(service: RunningService) -> None:
     refused = await refused_tokens(service)
-    with statements(service) as by_bearer:
+    with statements(service.database) as by_bearer:
         await service.client.get(RECORDS, headers={"Authorization": f"Bearer {new_token()}"})
     answers = set()
     for name, token in [*refused.items(), ("known", service.token)]:
         given = base64.b64encode(f"{token}:".encode("latin-1")).decode()
-        with statements(service) as seen:
+        with statements(service.database) as seen:
             response = await service.client.get(RECORDS, headers={"Authorization": f"Basic {given}"})
         assert not is_among(token, seen)
         assert looks(seen)[0] == looks(by_bearer)[0], name
@@ -132,7 +112,7 @@ async def test_goodpartys_other_places_for_a_token_are_no_other_path(service: Ru
     first: Look | None = None
     for headers in [*places(new_token()), *places(service.token)]:
         service.clock.advance(timedelta(seconds=5))  # so that nothing is remembered
-        with statements(service) as seen:
+        with statements(service.database) as seen:
             await service.client.post(path, json={}, headers=headers)
         first = first or looks(seen)[0]
         assert looks(seen)[0] == first
@@ -148,7 +128,7 @@ async def test_a_known_source_is_looked_up_as_an_unknown_one_is(service: Running
     first: Look | None = None
     answers = set()
     for name in ("A" * len(source.id), disabled.id, other_case, shorter, source.id):
-        with statements(service) as seen:
+        with statements(service.database) as seen:
             response = await service.client.post(
                 f"/webhooks/{name}", content=body, headers=signed(service, RegisteredSource(name, source.secret), body)
             )
