@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import sqlalchemy as sa
@@ -23,10 +24,40 @@ _ARRIVAL = {"received_at", "last_received_at", "times_received", "created_at", "
 _SURROGATE = {"merchant_id", "id", "payment_id", "number", "resolved"}
 
 
+MONEY = (
+    "provider",
+    "provider_payment_id",
+    "status",
+    "order_on",
+    "first_failed_at",
+    "last_failed_at",
+    "attempt_count",
+    "failed_attempt_count",
+    "amount_minor",
+    "currency",
+    "paid_minor",
+    "code",
+    "category",
+    "provider_subscription_id",
+    "provider_receipt_id",
+)
+"""What a payment is about and what has become of it: all that stays when a customer is erased."""
+
+
 def complaints(database: Database, merchant_id: int | None = None) -> list[str]:
     """What `dunning ledger check` has to say; nothing when all adds up."""
     with database.read_blocking() as connection:
         return list(differences(connection, merchant_id))
+
+
+def every_row(connection: sa.Connection) -> Iterator[tuple[str, dict[str, Any]]]:
+    """All rows of all tables that are there, also of those that no model has: the table's name and the values."""
+    tables = sa.MetaData()
+    tables.reflect(connection)
+    for table in tables.sorted_tables:
+        for row in connection.execute(sa.select(table)).mappings():
+            values = {name: bytes(value) if isinstance(value, memoryview) else value for name, value in row.items()}
+            yield table.name, values
 
 
 class Ledger:

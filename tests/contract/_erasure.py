@@ -17,6 +17,7 @@ from dunning_service.failed_payments.names import NAMES
 from dunning_service.gateways.sandbox import PAYS
 from dunning_service.ledger.models import PaymentRow
 from dunning_service.merchants.directory import MerchantView
+from ledgers import MONEY, every_row
 from running import RegisteredSource, RunningService
 
 KARI = "cus_kari"
@@ -26,24 +27,6 @@ PERSONAL = ("kari", "nordmann", "91234567", KARI_AT_ARISE, "4242", "storgata")
 """What must not be found anywhere afterwards, in any case."""
 
 A_REASON = "Kari Nordmann rang and will pay"
-
-_MONEY = (
-    "provider",
-    "provider_payment_id",
-    "status",
-    "order_on",
-    "first_failed_at",
-    "last_failed_at",
-    "attempt_count",
-    "failed_attempt_count",
-    "amount_minor",
-    "currency",
-    "paid_minor",
-    "code",
-    "category",
-    "provider_subscription_id",
-    "provider_receipt_id",
-)
 
 
 def a_failure_of_kari(**fields: Any) -> dict[str, Any]:
@@ -163,24 +146,18 @@ class Kari:
 
 def everything(service: RunningService, *, but: MerchantView | None = None) -> str:
     """All rows of all tables, as one text in lower case; without those of one merchant."""
+    lines = []
     with service.database.write() as connection:
-        tables = sa.MetaData()
-        tables.reflect(connection)
-        lines = []
-        for table in tables.sorted_tables:
-            statement = sa.select(table)
-            if but is not None and "merchant_id" in table.c:
-                statement = statement.where(table.c.merchant_id != but.id)
-            if but is not None and table.name.startswith(NAMES):
-                continue  # its rows are those of the payments, by their number
-            for row in connection.execute(statement):
-                lines += [f"{table.name}: {_text(value)}" for value in row]
+        for table, values in every_row(connection):
+            if but is not None and (values.get("merchant_id") == but.id or table.startswith(NAMES)):
+                continue  # the rows of names are those of the payments, by their number
+            lines += [f"{table}: {_text(value)}" for value in values.values()]
     return "\n".join(lines).casefold()
 
 
 def _text(value: Any) -> str:
-    if isinstance(value, (bytes, memoryview)):
-        return bytes(value).decode("utf-8", "replace").replace("\\u0040", "@")
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace").replace("\\u0040", "@")
     return str(value)
 
 
@@ -189,7 +166,7 @@ def money(service: RunningService, merchant: MerchantView) -> dict[int, tuple[An
     table = PaymentRow.__table__.c
     with service.database.write() as connection:
         rows = connection.execute(sa.select(table).where(table.merchant_id == merchant.id)).mappings()
-        return {row["id"]: tuple(row[name] for name in _MONEY) for row in rows}
+        return {row["id"]: tuple(row[name] for name in MONEY) for row in rows}
 
 
 async def summary(service: RunningService) -> Any:

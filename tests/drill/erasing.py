@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sqlalchemy as sa
-
 from drill.load import Load, post_all
 from drill.places import Operator, Place
 from drill.promises import Result
 from dunning_service.db import create_write_engine, database_url
 from e2e.processes import serving
 from e2e.senders import Account, Posted, a_goodparty_notice, a_maple_notice, listed
+from ledgers import every_row
 
 NAME = "erase a customer"
 
@@ -73,16 +72,13 @@ def _traces(url: str) -> list[str]:
     found = set()
     try:
         with engine.connect() as connection:
-            tables = sa.MetaData()
-            tables.reflect(connection)
-            for table in tables.sorted_tables:
-                for row in connection.execute(sa.select(table)):
-                    text = " ".join(map(_text, row)).casefold()
-                    found |= {f"{trace} in {table.name}" for trace in _TRACES if trace in text}
+            for table, values in every_row(connection):
+                text = " ".join(map(_text, values.values())).casefold()
+                found |= {f"{trace} in {table}" for trace in _TRACES if trace in text}
     finally:
         engine.dispose()
     return sorted(found)
 
 
 def _text(value: object) -> str:
-    return bytes(value).decode("utf-8", "replace") if isinstance(value, (bytes, memoryview)) else str(value)
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

@@ -18,14 +18,13 @@ from urllib.parse import quote
 
 import httpx
 import pytest
-import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
 from contract._payment_records import a_payment, encoded
 from contract._subscriptions import a_request
 from dunning_service.app import create_app
 from dunning_service.clock import utc_now
-from dunning_service.db import Base, Database, database_url
+from dunning_service.db import Database, database_url
 from dunning_service.gateways._network import NetworkRules
 from dunning_service.gateways.service import choose_endpoint, rotate_signing_secret
 from dunning_service.merchants import service as merchants
@@ -34,6 +33,7 @@ from dunning_service.merchants.keyring import Keyring
 from dunning_service.settings import Settings
 from e2e.processes import HOST, ServerProcess, serving
 from e2e.senders import a_goodparty_notice, a_maple_notice, open_account
+from ledgers import every_row
 from running import SECRET_KEY
 from typing_commands import CommandLine
 
@@ -264,12 +264,8 @@ def _try_everywhere(story: Story, client: httpx.Client, token: str, notice: byte
 def _dumped(url: str) -> str:
     """Every row of every table, as text."""
     database = Database(database_url(url))
-    rows = []
     with database.write() as connection:
-        for table in Base.metadata.sorted_tables:
-            for row in connection.execute(sa.select(table)):
-                values = [bytes(value) if isinstance(value, (bytes, memoryview)) else value for value in row]
-                rows.append(f"{table.name} {values!r}")
+        rows = [f"{table} {list(values.values())!r}" for table, values in every_row(connection)]
     database.write_engine.dispose()
     return "\n".join(rows)
 

@@ -14,23 +14,10 @@ from dunning_service.erasure.service import erase_person
 from dunning_service.ledger.models import AttemptRow, DeliveryRow, PaymentRow, ReceiptRow
 from dunning_service.merchants.directory import MerchantView
 from dunning_service.providers import Event
-from ledgers import Ledger
+from ledgers import MONEY, Ledger
 from property._stories import PAYMENTS, a_story, decide, decisions, moments, record, several_examples, stories
 
 PAYER = "7:cus_7"
-MONEY = (
-    "provider_payment_id",
-    "status",
-    "order_on",
-    "attempt_count",
-    "failed_attempt_count",
-    "amount_minor",
-    "currency",
-    "paid_minor",
-    "provider_receipt_id",
-    "code",
-    "category",
-)
 
 
 @settings(several_examples, max_examples=20)
