@@ -279,7 +279,7 @@ def _claims(connection: Connection, payments: Sequence[Mapping[str, Any]]) -> li
 def _claimed(claim: Claim, now: datetime, lease: timedelta) -> Claim:
     """The claim with its row as it is while it holds."""
     changes = {
-        "status": "processing",
+        "status": states.PaymentState.PROCESSING,
         "attempt_in_flight": claim.number,
         "gateway_id": claim.gateway_id,
         "next_attempt_at": None,

@@ -23,11 +23,12 @@ from dunning_service.payment_records.records import IMPERSONAL, without_the_pers
 from dunning_service.portions import in_portions
 from dunning_service.providers import all_providers
 from dunning_service.subscriptions.commands import forget_customer
+from dunning_service.subscriptions.states import SubscriptionState
 
 _PAYMENTS_AT_ONCE = 50
 _DELIVERIES_AT_ONCE = 200
 _ROUNDS = 5
-_ENDED = ("completed", "failed", "terminated")
+_ENDED = (SubscriptionState.COMPLETED, SubscriptionState.FAILED, SubscriptionState.TERMINATED)
 _A_MOMENT = timedelta(minutes=5)
 """A notice is stored with the time at which it came, and is committed a little later."""
 

@@ -22,6 +22,7 @@ from dunning_service.ledger.status import Status
 from dunning_service.recovery.policy import Rule
 from dunning_service.subscriptions import PROVIDER
 from dunning_service.subscriptions.models import ScheduledPaymentRow
+from dunning_service.subscriptions.states import PaymentState
 
 _PAYMENTS = PaymentRow.__table__.c
 _SCHEDULED = ScheduledPaymentRow.__table__.c
@@ -77,10 +78,10 @@ async def schedules_of(connection: AsyncConnection, merchant_id: int, rows: Sequ
 
 
 def _schedule(status: str, planned: Any) -> Schedule:
-    if planned.status == "processing":
+    if planned.status == PaymentState.PROCESSING:
         found_out = f"it is being found out what became of the last attempt: {planned.reason}"
         return Schedule(reason=found_out if planned.lookups else _IN_PROGRESS)
-    if planned.status != "failed":
+    if planned.status != PaymentState.FAILED:
         return Schedule(reason=planned.reason)
     if status != Status.FAILED:
         return Schedule(reason=_DECIDED[Status(status)])

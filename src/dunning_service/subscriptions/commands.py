@@ -19,6 +19,7 @@ from dunning_service.subscriptions.models import BlockedMethodRow, ScheduledPaym
 from dunning_service.subscriptions.outcomes import ACTOR, TERMINATED, dropped
 from dunning_service.subscriptions.parameters import NewSubscription
 from dunning_service.subscriptions.schedule import Begun, first_payments, subscription_row
+from dunning_service.subscriptions.states import PaymentState, SubscriptionState
 
 NO_SUCH_SUBSCRIPTION = "there is no subscription of that id"
 FORGOTTEN = "the customer's data were erased"
@@ -86,14 +87,14 @@ def terminate(
             raise NotFound(NO_SUCH_SUBSCRIPTION)
         subscription = held.rows[this][0]
         answer = {"id": subscription_id}
-        if subscription["status"] == "terminated":
+        if subscription["status"] == SubscriptionState.TERMINATED:
             return Effect(answer)
         unsettled = _not_settled(held.rows[payments])
-        failed = [row["id"] for row in unsettled if row["status"] == "failed"]
+        failed = [row["id"] for row in unsettled if row["status"] == PaymentState.FAILED]
         if not set(failed) <= set(failed_payment_ids):
             raise FailuresChanged("a payment of the subscription has just failed; send it again")
         key = {"merchant_id": merchant.id}
-        ended = {"status": "terminated", "ended_at": now}
+        ended = {"status": SubscriptionState.TERMINATED, "ended_at": now}
         return Effect(
             answer,
             updates=[
@@ -133,7 +134,8 @@ def forget_customer(merchant: MerchantView, subscription_id: str) -> Command:
         if not held.rows[this]:
             raise NotFound(NO_SUCH_SUBSCRIPTION)
         status = held.rows[this][0]["status"]
-        if status in ("active", "paused") or any(row["attempt_in_flight"] is not None for row in held.rows[payments]):
+        may_go_on = status in (SubscriptionState.ACTIVE, SubscriptionState.PAUSED)
+        if may_go_on or any(row["attempt_in_flight"] is not None for row in held.rows[payments]):
             raise RuleBroken(f"the subscription {subscription_id} is not over, and its customer has to be known")
         nobody = {
             "customer_id": str(uuid4()),
@@ -233,7 +235,7 @@ def record(
 
 def _not_settled(payments: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Those that may still be charged, though nothing need be planned, and are not being charged just now."""
-    return [row for row in payments if row["status"] in ("scheduled", "failed")]
+    return [row for row in payments if row["status"] in (PaymentState.SCHEDULED, PaymentState.FAILED)]
 
 
 def _by_id(model: type[SubscriptionRow] | type[ScheduledPaymentRow], merchant_id: int, identifier: str) -> Lookup:

@@ -25,14 +25,14 @@ from dunning_service.subscriptions.attempts import (
 )
 from dunning_service.subscriptions.models import BlockedMethodRow, ScheduledPaymentRow, SubscriptionRow
 from dunning_service.subscriptions.schedule import Row, following_payment
-from dunning_service.subscriptions.states import AttemptStatus
+from dunning_service.subscriptions.states import AttemptStatus, PaymentState, SubscriptionState
 
 ACTOR: Final = "dunning-service"
 """Who decides what the service decides by itself."""
 
 TERMINATED: Final = "the subscription was terminated"
 NEVER_BEGAN: Final = "the first payment never succeeded"
-ENDED: Final[Mapping[str, str]] = {"terminated": TERMINATED, "failed": NEVER_BEGAN}
+ENDED: Final[Mapping[str, str]] = {SubscriptionState.TERMINATED: TERMINATED, SubscriptionState.FAILED: NEVER_BEGAN}
 """Why nothing more is charged for a subscription, by its status."""
 
 _LOOK_AGAIN_FIRST: Final = timedelta(seconds=5)
@@ -52,12 +52,12 @@ def reason_to_leave(subscription: Mapping[str, Any], payment: Mapping[str, Any])
     What somebody asked for is charged, unless the subscription was terminated.
     """
     status = subscription["status"]
-    return None if status != "terminated" and payment["requested_by"] is not None else ENDED.get(status)
+    return None if status != SubscriptionState.TERMINATED and payment["requested_by"] is not None else ENDED.get(status)
 
 
 def dropped(why: str, now: datetime) -> Row:
     """What holds of a payment of which nothing is to be charged any more, not even if somebody asks for it."""
-    return {"status": "cancelled", **_unplanned(why, now)}
+    return {"status": PaymentState.CANCELLED, **_unplanned(why, now)}
 
 
 def _unplanned(why: str, now: datetime) -> Row:
@@ -105,8 +105,8 @@ def pending(known: Known, told: Told, now: datetime) -> Effect:
 def succeeded(known: Known, told: Told, now: datetime) -> Effect:
     """The payment is paid, whatever became of the subscription meanwhile."""
     number = max(told.number, known.payment["attempt_count"])
-    changes = _settled(number) | {"status": "paid", "rule": None, "reason": None}
-    updates = [_change(known, changes, now), *_completion(known, "paid", now), *_late_completion(known, now)]
+    changes = _settled(number) | {"status": PaymentState.PAID, "rule": None, "reason": None}
+    updates = [_change(known, changes, now), *_completion(known, PaymentState.PAID, now), *_late_completion(known, now)]
     return Effect({}, [reported(known, told, None, {}, now)], _following(known, now), updates)
 
 
@@ -115,7 +115,7 @@ def failed(known: Known, told: Told, now: datetime) -> Effect:
     reading = read_decline(told.charged.decline)
     failed_at = happened_at(known, told, now)
     first_failed_at = known.payment["first_failed_at"] or failed_at
-    changes = _settled(told.number) | {"status": "failed", "first_failed_at": first_failed_at}
+    changes = _settled(told.number) | {"status": PaymentState.FAILED, "first_failed_at": first_failed_at}
     inserts: list[tuple[type[Base], Row]] = _blocking(known, reading, told.charged.decline, now)
     if known.subscription["status"] in ENDED:
         closing, actions = _closing(known)
@@ -139,7 +139,7 @@ def failed(known: Known, told: Told, now: datetime) -> Effect:
         )
     updates = [_change(known, changes, now)]
     if isinstance(decision, Stop):
-        updates += _completion(known, "failed", now)
+        updates += _completion(known, PaymentState.FAILED, now)
     return Effect({}, [event], [*inserts, *_following(known, now)], updates)
 
 
@@ -148,7 +148,7 @@ def postponed(known: Known, why: str, now: datetime) -> Effect:
     at = now + look_again_after(known.payment["lookups"])
     has_failed = known.payment["attempt_count"] > 0
     changes: Row = _idle() | {
-        "status": "failed" if has_failed else "scheduled",
+        "status": PaymentState.FAILED if has_failed else PaymentState.SCHEDULED,
         "lookups": known.payment["lookups"] + 1,
         "next_attempt_at": at,
         "wake_at": at,
@@ -172,7 +172,8 @@ def withheld(known: Known, why: str, now: datetime, decided: str | None = None) 
     `decided`; whether it is still invoiced or in collection is looked at again and again.
     """
     has_failed = known.payment["attempt_count"] > 0
-    changes: Row = _idle() | {"status": "failed" if has_failed else "cancelled", "rule": None, "reason": why}
+    left_as = PaymentState.FAILED if has_failed else PaymentState.CANCELLED
+    changes: Row = _idle() | {"status": left_as, "rule": None, "reason": why}
     actions: Sequence[ActionTaken] = ()
     if known.subscription["status"] in ENDED:
         closing, actions = _closing(known)
@@ -182,7 +183,7 @@ def withheld(known: Known, why: str, now: datetime, decided: str | None = None) 
         # nothing else is shown than the last time, if it was left alone then
         touched = [] if known.payment["reason"] == changes["reason"] else [known.payment["id"]]
         return Effect({}, updates=[_change(known, changes, now)], keeps_delivery=False, touched=touched)
-    becomes = "paid" if decided == Status.PAID else "failed"
+    becomes = PaymentState.PAID if decided == Status.PAID else PaymentState.FAILED
     updates = [_change(known, changes, now), *_completion(known, becomes, now)]
     return Effect({}, updates=updates, actions=actions, keeps_delivery=False, touched=[known.payment["id"]])
 
@@ -213,9 +214,9 @@ def _closing(known: Known) -> tuple[Row, Sequence[ActionTaken]]:
     """What becomes of a payment that has not been paid when its subscription has ended."""
     status = known.subscription["status"]
     changes: Row = {"rule": None, "reason": ENDED[status]}
-    if status == "terminated":
+    if status == SubscriptionState.TERMINATED:
         action = ActionTaken(provider_payment_id=known.payment["id"], verb=Verb.CANCEL, actor=ACTOR, reason=TERMINATED)
-        return changes | {"status": "cancelled"}, [action]
+        return changes | {"status": PaymentState.CANCELLED}, [action]
     return changes, ()
 
 
@@ -283,20 +284,24 @@ def _never_began(known: Known) -> bool:
     subscription never came about."""
     others = _others(known)
     has_first_failed = known.payment["number"] == 1 or any(
-        other["number"] == 1 and other["status"] == "failed" and other["rule"] is not None and not _is_open(other)
+        other["number"] == 1
+        and other["status"] == PaymentState.FAILED
+        and other["rule"] is not None
+        and not _is_open(other)
         for other in others
     )
     return (
-        known.subscription["status"] == "active"
+        known.subscription["status"] == SubscriptionState.ACTIVE
         and has_first_failed
-        and not any(other["status"] in ("paid", "processing") for other in others)
+        and not any(other["status"] in (PaymentState.PAID, PaymentState.PROCESSING) for other in others)
     )
 
 
 def _failures_among(known: Known, updates: Sequence[tuple[type[Base], Row]]) -> list[str]:
     """The other payments that have failed, of those that are changed."""
     changed = {row["id"] for model, row in updates if model is ScheduledPaymentRow}
-    return [other["id"] for other in _others(known) if other["status"] == "failed" and other["id"] in changed]
+    failed = [other["id"] for other in _others(known) if other["status"] == PaymentState.FAILED]
+    return [id_ for id_ in failed if id_ in changed]
 
 
 def _others(known: Known) -> list[Mapping[str, Any]]:
@@ -307,7 +312,7 @@ def _others(known: Known) -> list[Mapping[str, Any]]:
 def _is_open(payment: Mapping[str, Any]) -> bool:
     """True when more is to become of it: it is tried, or planned, or somebody has to do something first."""
     return (
-        payment["status"] in ("scheduled", "processing")
+        payment["status"] in (PaymentState.SCHEDULED, PaymentState.PROCESSING)
         or payment["next_attempt_at"] is not None
         or payment["rule"] in WAITING
     )
@@ -315,25 +320,25 @@ def _is_open(payment: Mapping[str, Any]) -> bool:
 
 def _ending(known: Known, now: datetime) -> list[tuple[type[Base], Row]]:
     """The subscription has failed: what is still scheduled is dropped, and what has failed is not tried again."""
-    updates = [_row_change(SubscriptionRow, known.subscription, {"status": "failed", "ended_at": now})]
+    updates = [_row_change(SubscriptionRow, known.subscription, {"status": SubscriptionState.FAILED, "ended_at": now})]
     for sibling in _others(known):
-        if sibling["status"] == "scheduled":
+        if sibling["status"] == PaymentState.SCHEDULED:
             updates.append(_row_change(ScheduledPaymentRow, sibling, dropped(NEVER_BEGAN, now)))
-        elif sibling["status"] == "failed" and sibling["wake_at"] is not None:
+        elif sibling["status"] == PaymentState.FAILED and sibling["wake_at"] is not None:
             updates.append(_row_change(ScheduledPaymentRow, sibling, _unplanned(NEVER_BEGAN, now)))
     return updates
 
 
-def _completion(known: Known, becomes: str, now: datetime) -> list[tuple[type[Base], Row]]:
+def _completion(known: Known, becomes: PaymentState, now: datetime) -> list[tuple[type[Base], Row]]:
     """The subscription is complete when all its payments are, one way or another, and at least one was paid."""
     subscription = known.subscription
-    if subscription["number_of_payments"] is None or subscription["status"] != "active":
+    if subscription["number_of_payments"] is None or subscription["status"] != SubscriptionState.ACTIVE:
         return []
     others = _others(known)
     if any(_is_open(other) for other in others):
         return []
-    is_any_paid = becomes == "paid" or any(other["status"] == "paid" for other in others)
-    status = "completed" if is_any_paid else "failed"
+    is_any_paid = becomes == PaymentState.PAID or any(other["status"] == PaymentState.PAID for other in others)
+    status = SubscriptionState.COMPLETED if is_any_paid else SubscriptionState.FAILED
     return [_row_change(SubscriptionRow, subscription, {"status": status, "ended_at": now})]
 
 
@@ -341,8 +346,8 @@ def _late_completion(known: Known, now: datetime) -> list[tuple[type[Base], Row]
     """A subscription that had failed, because none of its payments was paid, is complete when one is paid after all;
     where payments were dropped when it failed, it stays as it is."""
     subscription = known.subscription
-    if subscription["number_of_payments"] is None or subscription["status"] != "failed":
+    if subscription["number_of_payments"] is None or subscription["status"] != SubscriptionState.FAILED:
         return []
-    if any(_is_open(other) or other["status"] == "cancelled" for other in _others(known)):
+    if any(_is_open(other) or other["status"] == PaymentState.CANCELLED for other in _others(known)):
         return []
-    return [_row_change(SubscriptionRow, subscription, {"status": "completed", "ended_at": now})]
+    return [_row_change(SubscriptionRow, subscription, {"status": SubscriptionState.COMPLETED, "ended_at": now})]

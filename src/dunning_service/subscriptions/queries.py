@@ -30,7 +30,9 @@ from dunning_service.subscriptions.schemas import CustomerDetails
 from dunning_service.subscriptions.states import (
     AttemptStatus,
     FrequencyUnit,
+    PaymentState,
     PaymentStatus,
+    SubscriptionState,
     SubscriptionStatus,
     TransactionType,
 )
@@ -109,7 +111,7 @@ async def list_payments(connection: AsyncConnection, merchant_id: int, subscript
         PaymentView(
             id=UUID(payment["id"]),
             due_at=payment["due_at"],
-            status=PaymentStatus[payment["status"].upper()],
+            status=PaymentStatus[PaymentState(payment["status"]).name],
             amount=Money(payment["amount_minor"], payment["currency"]),
             number=payment["number"],
             attempts=_attempt_views(payment, attempts.get(payment["id"], ())),
@@ -170,10 +172,12 @@ async def first_attempt(connection: AsyncConnection, merchant_id: int, subscript
 
 async def failed_payment_ids(connection: AsyncConnection, merchant_id: int, subscription_id: str) -> Collection[str]:
     """The payments of a subscription that stand as failed."""
-    of_it = (_PAYMENTS.merchant_id == merchant_id, _PAYMENTS.subscription_id == subscription_id)
-    return (
-        (await connection.execute(sa.select(_PAYMENTS.id).where(*of_it, _PAYMENTS.status == "failed"))).scalars().all()
+    statement = sa.select(_PAYMENTS.id).where(
+        _PAYMENTS.merchant_id == merchant_id,
+        _PAYMENTS.subscription_id == subscription_id,
+        _PAYMENTS.status == PaymentState.FAILED,
     )
+    return (await connection.execute(statement)).scalars().all()
 
 
 async def payment_method_of(connection: AsyncConnection, merchant_id: int, subscription_id: str) -> str:
@@ -205,7 +209,7 @@ def _conditions(merchant_id: int, filters: SubscriptionFilters) -> list[sa.Colum
     if filters.customer_ids:
         found.append(_SUBSCRIPTIONS.customer_id.in_([str(one) for one in filters.customer_ids]))
     if filters.status_ids:
-        found.append(_SUBSCRIPTIONS.status.in_([one.name.lower() for one in filters.status_ids]))
+        found.append(_SUBSCRIPTIONS.status.in_([SubscriptionState[one.name] for one in filters.status_ids]))
     if filters.search is not None:
         found.append(_SUBSCRIPTIONS.names_folded.contains(folded(filters.search), autoescape=True))
     return found
@@ -219,7 +223,7 @@ async def _views(connection: AsyncConnection, merchant_id: int, rows: Sequence[R
 
 
 async def _sums(connection: AsyncConnection, merchant_id: int, ids: Sequence[str]) -> Mapping[str, Sums]:
-    is_paid = _PAYMENTS.status == "paid"
+    is_paid = _PAYMENTS.status == PaymentState.PAID
     statement = (
         sa.select(
             _PAYMENTS.subscription_id,
@@ -227,7 +231,7 @@ async def _sums(connection: AsyncConnection, merchant_id: int, ids: Sequence[str
             sa.func.sum(sa.case((is_paid, 1), else_=0)),
             sa.func.max(_PAYMENTS.due_at),
             # those that have failed are asked for apart
-            sa.func.min(sa.case((_PAYMENTS.status == "scheduled", _PAYMENTS.next_attempt_at))),
+            sa.func.min(sa.case((_PAYMENTS.status == PaymentState.SCHEDULED, _PAYMENTS.next_attempt_at))),
         )
         .where(_PAYMENTS.merchant_id == merchant_id, _PAYMENTS.subscription_id.in_(ids))
         .group_by(_PAYMENTS.subscription_id)
@@ -246,7 +250,7 @@ async def _next_retries(connection: AsyncConnection, merchant_id: int, ids: Sequ
         .where(
             _PAYMENTS.merchant_id == merchant_id,
             _PAYMENTS.subscription_id.in_(ids),
-            _PAYMENTS.status == "failed",
+            _PAYMENTS.status == PaymentState.FAILED,
             _PAYMENTS.wake_at.is_not(None),
             _RECORDED.merchant_id == _PAYMENTS.merchant_id,
             _RECORDED.provider == PROVIDER,
@@ -278,7 +282,7 @@ async def _last_paid(connection: AsyncConnection, merchant_id: int, ids: Sequenc
 
 def _view(row: Row, sums: Sums, last_paid_at: datetime | None) -> SubscriptionView:
     merchant_id = row["merchant_id"]
-    status = SubscriptionStatus[row["status"].upper()]
+    status = SubscriptionStatus[SubscriptionState(row["status"]).name]
     return SubscriptionView(
         id=UUID(row["id"]),
         merchant_id=merchant_uuid(merchant_id),

@@ -26,6 +26,7 @@ from dunning_service.recovery.policy import Rule, within_limits
 from dunning_service.subscriptions import PROVIDER
 from dunning_service.subscriptions.models import BlockedMethodRow, ScheduledPaymentRow, SubscriptionRow
 from dunning_service.subscriptions.outcomes import TERMINATED, blocking_decline
+from dunning_service.subscriptions.states import PaymentState, SubscriptionState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,17 +121,17 @@ def objection(
     `status` is what has become of the payment, `payment` and `subscription` are rows, `blocked` is what forbids the
     payment method, if anything does, and `attempts` are those at the payment, in their order.
     """
-    if payment["status"] == "paid":
+    if payment["status"] == PaymentState.PAID:
         return "it is paid"
-    if subscription["status"] == "terminated":
+    if subscription["status"] == SubscriptionState.TERMINATED:
         return f"{TERMINATED}, and nothing more is charged for it"
     if status is not Status.FAILED:
         return f"it is {status}; reopen it first"
-    if payment["status"] == "processing":
+    if payment["status"] == PaymentState.PROCESSING:
         if payment["lookups"]:
             return f"it is being found out what became of the last attempt: {payment['reason']}"
         return "an attempt is being made just now"
-    if payment["status"] != "failed":
+    if payment["status"] != PaymentState.FAILED:
         return f"nothing of it is to be charged any more: {payment['reason']}"
     if blocked is not None:
         because = read_decline(blocking_decline(blocked)).because

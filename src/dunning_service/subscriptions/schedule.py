@@ -15,7 +15,7 @@ from dunning_service.rates import rate_from_units, rate_units
 from dunning_service.subscriptions.calendar import NoSuchDate, due_at
 from dunning_service.subscriptions.parameters import NewSubscription
 from dunning_service.subscriptions.pricing import Price, price
-from dunning_service.subscriptions.states import FrequencyUnit
+from dunning_service.subscriptions.states import FrequencyUnit, PaymentState, SubscriptionState
 
 Row = dict[str, Any]
 
@@ -28,7 +28,7 @@ def subscription_row(
     return {
         "merchant_id": merchant_id,
         "id": subscription_id,
-        "status": "active",
+        "status": SubscriptionState.ACTIVE,
         "payment_processor_id": str(new.payment_processor_id),
         "customer_id": str(new.customer_id),
         "payment_method_id": str(new.payment_method_id),
@@ -89,7 +89,7 @@ def payment_row(subscription: Mapping[str, Any], number: int, time_zone: str, no
         "due_at": falls_due,
         "amount_minor": price_of(subscription).total_minor,
         "currency": subscription["currency"],
-        "status": "scheduled",
+        "status": PaymentState.SCHEDULED,
         "attempt_count": 0,
         "first_failed_at": None,
         "next_attempt_at": falls_due,
@@ -122,7 +122,7 @@ def first_payments(subscription: Mapping[str, Any], begun: Begun, time_zone: str
     rows = [payment_row(subscription, number, time_zone, now) for number in range(1, count + 1)]
     if subscription["pays_now"]:
         rows[0] |= {
-            "status": "processing",
+            "status": PaymentState.PROCESSING,
             "attempt_in_flight": 1,
             "gateway_id": begun.gateway_id,
             "next_attempt_at": None,
@@ -133,7 +133,7 @@ def first_payments(subscription: Mapping[str, Any], begun: Begun, time_zone: str
 
 def following_payment(subscription: Mapping[str, Any], number: int, time_zone: str, now: datetime) -> Row | None:
     """The payment after `number`, where it is not there from the start; None when there is none."""
-    if subscription["number_of_payments"] is not None or subscription["status"] != "active":
+    if subscription["number_of_payments"] is not None or subscription["status"] != SubscriptionState.ACTIVE:
         return None
     try:
         return payment_row(subscription, number + 1, time_zone, now)

@@ -1,12 +1,32 @@
 """The numbers and words that travel together on the wire: `statusId` 5 beside `status` "Terminated".
 
 Of these, only the transaction types, the frequency units and "Terminated" stand in ARISE's document; the other numbers
-are this service's own, so a client does better to read the words.
+are this service's own, so a client does better to read the words. A status of the wire is a state of the database.
 """
 
 from __future__ import annotations
 
-from enum import IntEnum
+from enum import IntEnum, StrEnum
+
+
+class SubscriptionState(StrEnum):
+    """What has become of a subscription, as the database has it."""
+
+    ACTIVE = "active"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    PAUSED = "paused"
+    TERMINATED = "terminated"
+
+
+class PaymentState(StrEnum):
+    """What has become of one payment of a subscription, as the database has it."""
+
+    SCHEDULED = "scheduled"
+    PROCESSING = "processing"
+    PAID = "paid"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
 
 
 class Numbered(IntEnum):

@@ -12,10 +12,17 @@ from dunning_service.subscriptions.identifiers import merchant_uuid, token_uuid,
 from dunning_service.subscriptions.states import (
     AttemptStatus,
     FrequencyUnit,
+    PaymentState,
     PaymentStatus,
+    SubscriptionState,
     SubscriptionStatus,
     TransactionType,
 )
+
+
+def test_what_the_database_has_is_what_is_shown() -> None:
+    assert [state.name for state in SubscriptionState] == [status.name for status in SubscriptionStatus]
+    assert [state.name for state in PaymentState] == [status.name for status in PaymentStatus]
 
 
 def test_numbers_and_words_belong_together() -> None:
