@@ -53,10 +53,10 @@ class Served:
         self._answers.release(256)  # it has ended: nobody needs to wait any longer
 
 
-def environment(**settings: str) -> dict[str, str]:
+def environment(**settings: object) -> dict[str, str]:
     """This process's environment, with those settings of ours and no others."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("DUNNING_")}
-    return {**inherited, **{f"DUNNING_{name.upper()}": value for name, value in settings.items()}}
+    return {**inherited, **{f"DUNNING_{name.upper()}": str(value) for name, value in settings.items()}}
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -16,6 +17,8 @@ import pytest_asyncio
 from contract._gateways import use_sandbox
 from contract._payment_records import Records
 from databases import PostgresDatabases, SqliteDatabases
+from dunning_service.app import create_app
+from dunning_service.settings import Settings
 from running import NOON, RunningService, run_service
 
 _numbers = itertools.count(1)
@@ -47,3 +50,10 @@ def seller(service: RunningService) -> RunningService:
     """The application, with a merchant that charges through the sandbox."""
     use_sandbox(service)
     return service
+
+
+@pytest.fixture(scope="session")
+def document() -> dict[str, Any]:
+    """The OpenAPI document. Nobody may change it."""
+    document: dict[str, Any] = create_app(Settings(_env_file=None, database_url="sqlite:///unused.db")).openapi()
+    return document

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-from fastapi import FastAPI
-
-from dunning_service.app import create_app
 from dunning_service.failed_payments import documentation
 from dunning_service.failed_payments.frontpayment_documentation import DETAILS, LIST
 from dunning_service.failed_payments.frontpayment_shapes import ErrorEnvelope, FailedOrderAnswer, FailedOrderList
@@ -19,17 +15,10 @@ from dunning_service.failed_payments.schemas import (
     Summary,
 )
 from dunning_service.ledger.status import Verb
-from dunning_service.settings import Settings
 from dunning_service.web.problems import PROBLEM_SCHEMA
 
 OURS = "/api/v1/failed-payments"
 THEIRS = "/api/v1/connect/subscriptions/failed"
-
-
-@pytest.fixture(scope="module")
-def document() -> dict[str, Any]:
-    app: FastAPI = create_app(Settings(_env_file=None, database_url="sqlite:///unused.db"))
-    return app.openapi()
 
 
 def operations(document: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:

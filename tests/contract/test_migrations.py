@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import warnings
@@ -29,6 +28,7 @@ from dunning_service.merchants.keyring import Keyring
 from dunning_service.migrating import head_revision
 from ledgers import Ledger
 from running import SECRET_KEY
+from serving import environment
 
 TRIGRAMS = "ix_payments_name_trigrams"  # finds names on PostgreSQL, where the server offers it
 
@@ -48,11 +48,10 @@ COMPARED = {
 
 def alembic(url: str, *arguments: str) -> str:
     """`alembic ...` in the root of the repository; what it wrote, when all went well."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("DUNNING_")}
     done = subprocess.run(
         [sys.executable, "-m", "alembic", *arguments],
         cwd=ROOT,
-        env=environment | {"DUNNING_DATABASE_URL": url},
+        env=environment(database_url=url),
         capture_output=True,
         text=True,
         check=False,

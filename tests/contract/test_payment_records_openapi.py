@@ -4,18 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from contract._stripe_contract import CONTRACT, operations
-from dunning_service.app import create_app
-from dunning_service.settings import Settings
 
 FORM = "application/x-www-form-urlencoded"
-
-
-@pytest.fixture(scope="module")
-def document() -> dict[str, Any]:
-    return create_app(Settings(_env_file=None, database_url="sqlite:///unused.db")).openapi()
 
 
 def test_every_call_of_the_contract_is_there_and_no_other(document: dict[str, Any]) -> None:

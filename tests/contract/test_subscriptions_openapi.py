@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from pydantic import TypeAdapter
 
-from dunning_service.app import create_app
-from dunning_service.settings import Settings
 from dunning_service.subscriptions import documentation
 from dunning_service.subscriptions.schemas import (
     CreateSubscription,
@@ -21,11 +18,6 @@ from dunning_service.subscriptions.schemas import (
 )
 
 PATH = "/sub-api/v1/subscriptions"
-
-
-@pytest.fixture(scope="module")
-def document() -> dict[str, Any]:
-    return create_app(Settings(_env_file=None, database_url="sqlite:///unused.db")).openapi()
 
 
 def operations(document: dict[str, Any]) -> dict[str, dict[str, Any]]:

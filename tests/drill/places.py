@@ -23,6 +23,7 @@ from drill.load import PATIENCE_S, PromiseBroken
 from dunning_service.migrating import migrations_folder
 from e2e.senders import Account
 from running import SECRET_KEY
+from serving import environment
 
 _DUNNING = Path(sys.executable).with_name("dunning")
 
@@ -52,9 +53,8 @@ class Operator:
         return await run(_DUNNING, *arguments, stdin=stdin, fails=fails, env=self._environment())
 
     def _environment(self) -> dict[str, str]:
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("DUNNING_")}
-        ours = {"DUNNING_DATABASE_URL": self.url, "DUNNING_SECRET_KEY": SECRET_KEY}
-        return {**inherited, **ours, "PYTHONPATH": str(self._code / "src")}
+        ours = environment(database_url=self.url, secret_key=SECRET_KEY)
+        return {**ours, "PYTHONPATH": str(self._code / "src")}
 
     async def open_account(self) -> Account:
         """A merchant with a token and a Maple source."""

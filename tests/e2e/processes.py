@@ -3,23 +3,22 @@ process id."""
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import httpx
 
 from running import SECRET_KEY
+from serving import DUNNING, environment
 
-_DUNNING = Path(sys.executable).with_name("dunning")
 _LISTENING = re.compile(r"^(?:Listening|Metrics) on http://127\.0\.0\.1:(\d+)(?:/metrics)?$", re.MULTILINE)
 _PATIENCE_S = 60.0
 _POLL_S = 0.02
@@ -32,15 +31,12 @@ class RunningProcess:
 
     def __init__(self, database_url: str, folder: Path, arguments: Sequence[str], **settings: object) -> None:
         self._log = folder / "output.log"
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("DUNNING_")}
-        environment |= {"DUNNING_DATABASE_URL": database_url, "DUNNING_SECRET_KEY": SECRET_KEY}
-        environment["DUNNING_LOG_LEVEL"] = "warning"
-        environment |= {f"DUNNING_{name.upper()}": str(value) for name, value in settings.items()}
+        chosen = {"database_url": database_url, "secret_key": SECRET_KEY, "log_level": "warning", **settings}
         with self._log.open("wb") as output:
             self._process = subprocess.Popen(
-                [_DUNNING, *arguments],
+                [DUNNING, *arguments],
                 cwd=folder,
-                env=environment,
+                env=environment(**chosen),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -129,24 +125,29 @@ def serving(database_url: str, *arguments: str, **settings: object) -> Iterator[
 
     `settings` are named as in `Settings`: `serving(url, max_pending=1)`.
     """
-    with tempfile.TemporaryDirectory(prefix="dunning-serve-") as folder:
-        server = ServerProcess(database_url, Path(folder), arguments, **settings)
-        try:
-            server.wait_until_ready()
-            yield server
-        finally:
-            if server.is_running:
-                server.kill()
+    with _ready(ServerProcess, database_url, arguments, settings) as server:
+        yield server
 
 
 @contextmanager
 def working(database_url: str, *arguments: str, **settings: object) -> Iterator[WorkerProcess]:
     """A worker that is ready, on this database; gone at the end, if not before."""
-    with tempfile.TemporaryDirectory(prefix="dunning-worker-") as folder:
-        worker = WorkerProcess(database_url, Path(folder), arguments, **settings)
+    with _ready(WorkerProcess, database_url, arguments, settings) as worker:
+        yield worker
+
+
+_Process = TypeVar("_Process", ServerProcess, WorkerProcess)
+
+
+@contextmanager
+def _ready(
+    kind: type[_Process], database_url: str, arguments: tuple[str, ...], settings: dict[str, object]
+) -> Iterator[_Process]:
+    with tempfile.TemporaryDirectory(prefix="dunning-") as folder:
+        process = kind(database_url, Path(folder), arguments, **settings)
         try:
-            worker.wait_until_ready()
-            yield worker
+            process.wait_until_ready()
+            yield process
         finally:
-            if worker.is_running:
-                worker.kill()
+            if process.is_running:
+                process.kill()

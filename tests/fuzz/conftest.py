@@ -9,6 +9,7 @@ import pytest
 
 from databases import PostgresDatabases, SqliteDatabases
 from fuzz.tally import Tally
+from fuzz.target import Target, target
 
 BOTH = os.environ.get("FUZZ_DATABASES", "one") == "both"
 """In `make fuzz`, where chance decides what is sent; `make test` sends the same each time."""
@@ -39,3 +40,9 @@ def tally() -> Iterator[Tally]:
     tally = Tally()
     yield tally
     tally.close()
+
+
+@pytest.fixture(scope="module")
+def attacked(fuzzed_url: str, tally: Tally) -> Iterator[Target]:
+    with target(fuzzed_url, tally) as found:
+        yield found

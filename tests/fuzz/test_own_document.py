@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
-import pytest
 
 from fuzz.conftest import BOTH
 from fuzz.own_document import fuzz
 from fuzz.tally import EXAMPLES, MANY, Tally
-from fuzz.target import Target, target
+from fuzz.target import Target
 
 DATABASE = "postgresql"
 """Where `make test` does this: it refuses more than SQLite does."""
@@ -20,12 +18,6 @@ DATABASE = "postgresql"
 ELSEWHERE = ("/v1/", "/webhooks/", "/api/ActionService/")
 """What only the other tests here see succeed for certain, and what `make test` leaves to them: they know Stripe's
 contract, and how to sign."""
-
-
-@pytest.fixture(scope="module")
-def attacked(fuzzed_url: str, tally: Tally) -> Iterator[Target]:
-    with target(fuzzed_url, tally) as found:
-        yield found
 
 
 def operations(attacked: Target) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -20,8 +19,8 @@ from dialects import is_the_servers_own, wrong_with
 from fuzz.conftest import BOTH
 from fuzz.hostile import METHODS, hostile_paths, hostile_values, odd_headers
 from fuzz.near_real import content_types, near_forms, near_json, near_xml
-from fuzz.tally import EXAMPLES, Tally
-from fuzz.target import SUBSCRIPTIONS, Heard, Target, request, target
+from fuzz.tally import EXAMPLES
+from fuzz.target import SUBSCRIPTIONS, Heard, Target, request
 
 DATABASE = "postgresql"
 """Where `make test` does this: it refuses more than SQLite does."""
@@ -38,12 +37,6 @@ MAX_BODY = 1_048_576
 
 JSON = (b"Content-Type", b"application/json")
 FORM = (b"Content-Type", b"application/x-www-form-urlencoded")
-
-
-@pytest.fixture(scope="module")
-def attacked(fuzzed_url: str, tally: Tally) -> Iterator[Target]:
-    with target(fuzzed_url, tally) as found:
-        yield found
 
 
 def post(attacked: Target, path: str, body: bytes, *headers: tuple[bytes, bytes]) -> Heard:

@@ -17,6 +17,7 @@ from dunning_service.money import Money
 
 NOW = datetime(2027, 1, 4, 9, tzinfo=UTC)
 KEY = "7f9c24e5:1"
+PAID = {"key": KEY, "outcome": "succeeded", "transaction_id": "ch_1"}
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="
 
 

@@ -21,9 +21,7 @@ from dunning_service.gateways import (
     TransactionType,
     new_signing_secret,
 )
-from unit.gateways._endpoint import KEY, SECRET, Asked, a_gateway, a_request, raw_response, running, says, writes
-
-PAID = {"key": KEY, "outcome": "succeeded", "transaction_id": "ch_1"}
+from unit.gateways._endpoint import KEY, PAID, SECRET, Asked, a_gateway, a_request, raw_response, running, says, writes
 
 
 async def charged_by(gateway: HttpGateway) -> object:

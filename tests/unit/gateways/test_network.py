@@ -15,9 +15,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from dunning_service.errors import ConfigurationError
 from dunning_service.gateways import ChargeOutcome, NetworkRules, NotCharged, OutcomeUnknown
 from dunning_service.gateways._network import Resolve, address_problem, allowed_url, system_addresses
-from unit.gateways._endpoint import KEY, Endpoint, a_gateway, a_request, running, says
+from unit.gateways._endpoint import KEY, PAID, Endpoint, a_gateway, a_request, running, says
 
-PAID = {"key": KEY, "outcome": "succeeded", "transaction_id": "ch_1"}
 NAME = "billing.example.com"
 
 
