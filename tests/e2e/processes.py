@@ -56,6 +56,11 @@ class RunningProcess:
         """All that it has written so far, to both of its streams."""
         return self._log.read_text("utf-8")
 
+    @property
+    def crashes(self) -> list[str]:
+        """What it has written of that nobody expected."""
+        return [line[:2_000] for line in self.output.splitlines() if '"exception"' in line or "Traceback" in line]
+
     def wait_until_ready(self) -> None:
         """Returns when it can do its work; fails when it ends instead, or takes too long."""
         deadline = time.monotonic() + _PATIENCE_S

@@ -50,11 +50,6 @@ class Tally:
                 file.write(json.dumps(self._counts) + "\n")
 
 
-def crashes(log: str) -> list[str]:
-    """The lines of a service's log that tell of what nobody expected."""
-    return [line[:2_000] for line in log.splitlines() if '"exception"' in line or "Traceback" in line]
-
-
 def table(lines: Iterable[str]) -> str:
     """What all parts have seen together. A finding is an answer of 500 or more, or what no refusal is."""
     counts: Counts = defaultdict(Counter)

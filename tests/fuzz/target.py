@@ -16,7 +16,7 @@ from contract._payment_records import OUTCOMES, RECORDS, REPORT, a_payment, a_re
 from contract._subscriptions import a_request
 from e2e.processes import HOST, ServerProcess, serving
 from e2e.senders import Account, a_goodparty_notice, a_maple_notice, complaints, open_account
-from fuzz.tally import Tally, crashes
+from fuzz.tally import Tally
 from running import SECRET_KEY
 
 SOON_S = 5.0
@@ -132,8 +132,8 @@ def target(url: str, tally: Tally) -> Iterator[Target]:
         tally.count_log(server.output)
         server.terminate()
         server.wait()
-        log = server.output
-    assert crashes(log) == []
+        log, crashes = server.output, server.crashes
+    assert crashes == []
     assert [secret for secret in found.secrets if secret in log] == []
     assert complaints(url) == []
 
