@@ -144,6 +144,7 @@ class SandboxBook:
                 time_zone=self._time_zone,
                 provider=Sandbox.name,
                 lookups=[lookup],
+                is_idempotent=True,
                 execute=execute,
             )
         )

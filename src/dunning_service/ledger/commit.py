@@ -35,18 +35,18 @@ _LATER_S = 10
 
 
 class _OutOfReach(Exception):
-    """The database, and whether only in COMMIT, which may have come through."""
+    """The database; perhaps only after it had committed."""
 
-    def __init__(self, message: str, in_commit: bool) -> None:
+    def __init__(self, message: str, may_be_committed: bool) -> None:
         super().__init__(message)
         self.message = message
-        self.in_commit = in_commit
+        self.may_be_committed = may_be_committed
 
 
 def unconfirmed(work: Work, message: str) -> Unavailable:
     """What is said of a work that may have been committed, and may not. `message` asks for it again, which is not said
     where it might then be done twice."""
-    is_done_each_time = isinstance(work, Command) and work.idempotency_key is None
+    is_done_each_time = isinstance(work, Command) and work.idempotency_key is None and not work.is_idempotent
     return Unconfirmed() if is_done_each_time else Unavailable(message)
 
 
@@ -66,7 +66,8 @@ class Committer:
             return self._commit(works, now)
         except _OutOfReach as reason:
             return [
-                unconfirmed(work, reason.message) if reason.in_commit else Unavailable(reason.message) for work in works
+                unconfirmed(work, reason.message) if reason.may_be_committed else Unavailable(reason.message)
+                for work in works
             ]
         except Exception as error:
             return self._one_by_one(works, now, error)
@@ -99,9 +100,10 @@ class Committer:
                     log.info("batch.retried", works=len(works), sqlstate=sqlstate(error))
                 elif is_outage(error) and not _is_about_values(error):
                     log.warning("batch.refused", works=len(works), sqlstate=sqlstate(error), error=type(error).__name__)
-                    raise _OutOfReach(
-                        "the database gives no confirmation of a commit; send it again", is_prepared
-                    ) from error
+                    # what the database refuses in COMMIT it has not done; only when it is gone nobody knows
+                    may_be_committed = is_prepared and error.connection_invalidated
+                    message = "the database gives no confirmation of a commit; send it again"
+                    raise _OutOfReach(message, may_be_committed) from error
                 else:
                     raise
 

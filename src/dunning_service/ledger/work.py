@@ -184,6 +184,8 @@ class Command:
     """What is kept of where the command comes from; `headers` holds only those that are to be kept."""
     lookups: Sequence[Lookup] = ()
     idempotency_key: IdempotencyKey | None = None
+    is_idempotent: bool = False
+    """Executed again it changes nothing more, without a key too."""
     execute: Callable[[Held, datetime], Effect]
     """Pure: how things stand and what time it is make the effect. Raises NotFound or RuleBroken, and then leaves no
     trace but the answer kept under the key."""

@@ -117,6 +117,7 @@ def terminate(
         delivery=delivery,
         lookups=[this, payments],
         idempotency_key=idempotency_key,
+        is_idempotent=True,
         execute=execute,
     )
 
@@ -162,6 +163,7 @@ def forget_customer(merchant: MerchantView, subscription_id: str) -> Command:
         time_zone=merchant.time_zone,
         provider=PROVIDER,
         lookups=[this, payments],
+        is_idempotent=True,
         execute=execute,
     )
 
@@ -229,6 +231,7 @@ def record(
         origin=origin,
         delivery=delivery,
         lookups=lookups,
+        is_idempotent=True,
         execute=execute,
     )
 
