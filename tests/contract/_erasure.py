@@ -13,6 +13,8 @@ from contract._payment_records import FAILED, Records, a_payment, answer
 from contract._subscriptions import a_request, created, send
 from contract._webhooks import an_event
 from contract._webhooks import post as post_webhook
+from dunning_service.erasure.person import Person
+from dunning_service.erasure.service import Erased, erase_person
 from dunning_service.failed_payments.names import NAMES
 from dunning_service.gateways.sandbox import PAYS
 from dunning_service.ledger.models import PaymentRow
@@ -174,3 +176,10 @@ async def summary(service: RunningService) -> Any:
     response = await service.client.get("/api/v1/failed-payments/summary", headers=service.auth)
     assert response.status_code == 200, response.text
     return response.json()
+
+
+WHO = Person.named([KARI, KARI_AT_ARISE], [EMAIL])
+
+
+def erase(service: RunningService, person: Person = WHO) -> Erased:
+    return erase_person(service.database, service.merchant, person, service.clock)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -17,9 +16,11 @@ from contract._erasure import (
     KARI,
     KARI_AT_ARISE,
     PERSONAL,
+    WHO,
     Kari,
     a_failure_of_kari,
     a_maple_failure_of_kari,
+    erase,
     everything,
     money,
     summary,
@@ -30,23 +31,16 @@ from contract._goodparty import listed as listed_at_goodparty
 from contract._payments import an_attempt, record
 from contract._subscriptions import a_request, created, failed_orders, failed_payments, get, send, told, work
 from contract._subscriptions import post as post_subscription
-from contract._webhooks import an_event, post
+from contract._webhooks import post
 from dunning_service.erasure.person import Person
-from dunning_service.erasure.service import Erased, erase_person, impersonal, survey
-from dunning_service.errors import InvalidInput, RuleBroken, Unavailable
+from dunning_service.erasure.service import Erased, impersonal, survey
+from dunning_service.errors import InvalidInput, RuleBroken
 from dunning_service.failed_payments.names import NAMES
 from dunning_service.intake.replay import replayed_notice
-from dunning_service.ledger.commit import Committer
 from dunning_service.ledger.models import AttemptRow, DeliveryRow, PaymentRow
 from dunning_service.ledger.work import ERASED, Erasure, ErasureDone, NoticeRecorded
 from ledgers import Ledger, complaints
 from running import NOON, RunningService
-
-WHO = Person.named([KARI, KARI_AT_ARISE], [EMAIL])
-
-
-def erase(service: RunningService, person: Person = WHO) -> Erased:
-    return erase_person(service.database, service.merchant, person, service.clock)
 
 
 async def a_full_ledger(seller: RunningService) -> Kari:
@@ -319,95 +313,6 @@ def paid_by(service: RunningService) -> list[tuple[Any, ...]]:
             tuple(row)
             for row in connection.execute(sa.select(table.status, table.paid_minor, table.provider_receipt_id))
         ]
-
-
-async def test_an_address_is_found_in_any_case_and_in_an_older_attempt(service: RunningService) -> None:
-    source = await service.add_source(service.merchant)
-    older = {"created_at": "2026-11-21T10:00:00Z", "updated_at": None}
-    await post(service, source, a_maple_failure_of_kari(id="old", customer_id="x", customer={"email": EMAIL}, **older))
-    await post(service, source, a_maple_failure_of_kari(id="new", customer_id="y", customer={"email": "b@example.com"}))
-    assert erase(service, Person.named([], [EMAIL.upper()])).payments == 1
-    assert "kari.nordmann@" not in everything(service)
-
-
-async def test_an_id_is_not_found_inside_another(service: RunningService) -> None:
-    source = await service.add_source(service.merchant)
-    await post(service, source, an_event(customer_id="cus_karin", id="txn_9", invoice_uuid="inv_9", customer=None))
-    await post(service, source, b'{"event_type":"payment.failed","data":{"note":"cus_karin"}}')
-    assert erase(service) == Erased()
-    assert everything(service).count("cus_karin") >= 3
-
-
-async def test_a_short_id_is_not_looked_for_in_raw_bytes(service: RunningService) -> None:
-    source = await service.add_source(service.merchant)
-    await post(service, source, an_event(customer_id="42", customer=None))
-    await post(service, source, b'{"event_type":"payment.failed","data":{"amount":42}}')
-    person = Person.named(["42"], [])
-    assert person.short_ids == ["42"]
-    erased = erase(service, person)
-    assert (erased.payments, erased.deliveries) == (1, {"recorded": 1})
-
-
-async def test_payments_that_come_while_somebody_erases_are_erased_too(
-    service: RunningService, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    kari = Kari(service, await service.add_source(service.merchant))
-    await kari.goodparty(LOG, **a_failure_of_kari())
-    await kari.goodparty(SUCCEEDED, **A_DEPOSIT | {"StripeCustomerId": KARI})
-    before = money(service, service.merchant)
-    commit, late = Committer.commit, []
-
-    def committed(self: Committer, works: Any, now: Any) -> Any:
-        if not late:  # between looking and locking, another process commits one more of the same payer
-            late.append(1)
-            other = Committer(service.database)
-            commit(other, [a_late_notice(service)], now)
-        return commit(self, works, now)
-
-    monkeypatch.setattr(Committer, "commit", committed)
-    erased = erase(service)
-    assert erased.payments == 2
-    assert "kari" not in everything(service)
-    after = money(service, service.merchant)
-    assert {number: after[number] for number in before} == before
-    assert complaints(service.database) == []
-
-
-async def test_it_says_so_when_more_keeps_coming_in(service: RunningService, monkeypatch: pytest.MonkeyPatch) -> None:
-    kari = Kari(service, await service.add_source(service.merchant))
-    await kari.goodparty(LOG, **a_failure_of_kari())
-    commit, numbers = Committer.commit, itertools.count()
-
-    def committed(self: Committer, works: Any, now: Any) -> Any:
-        commit(Committer(service.database), [a_late_notice(service, f"in_{next(numbers)}")], now)
-        return commit(self, works, now)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Committer, "commit", committed)
-        with pytest.raises(Unavailable, match="run the command again"):
-            erase(service)
-    assert erase(service).payments > 0
-    assert "kari" not in everything(service)
-
-
-def a_late_notice(service: RunningService, payment: str = "in_late") -> Any:
-    late = a_failure(payment, provider_customer_id=KARI, customer_name="Kari", payer_key=f"9:{KARI}", amount_minor=7)
-    return a_notice(
-        late, merchant_id=service.merchant.id, provider="goodparty", origin=LOG, body=f"{payment} of {KARI}".encode()
-    )
-
-
-async def test_more_payments_than_one_portion_holds(service: RunningService, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dunning_service.erasure.service._PAYMENTS_AT_ONCE", 3)
-    monkeypatch.setattr("dunning_service.erasure.service._DELIVERIES_AT_ONCE", 2)
-    monkeypatch.setattr("dunning_service.erasure.finding._PAGE", 2)
-    monkeypatch.setattr("dunning_service.erasure.finding._AT_ONCE", 2)
-    for number in range(10):
-        payer = f"{number // 4}:{KARI}" if number < 8 else None
-        await record(service, [an_attempt(provider_customer_id=KARI, payer_key=payer, customer_name="Kari")])
-    assert erase(service).payments == 10
-    assert "kari" not in everything(service)
-    assert complaints(service.database) == []
 
 
 async def test_a_subscription_made_with_a_key_is_answered_as_before(seller: RunningService) -> None:

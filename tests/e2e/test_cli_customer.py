@@ -71,6 +71,7 @@ def test_it_says_what_was_erased_and_what_to_know(database_url: str, dunning: Co
         foretold, told = dunning(*command, "--dry-run"), dunning(*command)
         found = dunning.json("events", "list")[0]["id"]
         assert "(erased)" in dunning("events", "show", found).out
+        assert dunning(*command).out.startswith("nothing about a customer")
         assert dunning("events", "replay", found).code == 1
     assert (foretold.code, told.code) == (0, 0)
     assert foretold.out.startswith(f"Would be erased about a customer of {merchant_name()}:\n")

@@ -58,7 +58,10 @@ def erase(
     if as_json:
         print_json({"dry_run": dry_run, **counts, "named_beside": sorted(erased.others), "too_short": person.short_ids})
         return
-    _print_counts(counts, one.name, dry_run)
+    if erased.is_nothing:
+        say(f"nothing about a customer of {one.name} was found under these names: spell them as the sender does")
+    else:
+        _print_counts(counts, one.name, dry_run)
     _print_advice(erased.others, erased.open_payments, erased.deliveries["failed"], person.short_ids, dry_run)
 
 

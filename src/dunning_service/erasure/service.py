@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -49,6 +49,10 @@ class Erased:
     """By their outcome."""
     others: set[str] = field(default_factory=set)
     """More names that stand beside the person's."""
+
+    @property
+    def is_nothing(self) -> bool:
+        return replace(self, others=set()) == Erased()
 
 
 def survey(database: Database, merchant: MerchantView, person: Person) -> Erased:
