@@ -8,10 +8,13 @@ from pathlib import Path
 import httpx
 import pytest
 
+from dunning_service.commands import serve as serving
 from dunning_service.db import create_write_engine, database_url
 from dunning_service.migrating import head_revision, upgrade
+from dunning_service.settings import Settings
 from running import SECRET_KEY
 from serving import refused, served
+from typing_commands import run
 
 
 def test_more_than_one_worker_is_refused_on_sqlite(tmp_path: Path) -> None:
@@ -28,6 +31,19 @@ def test_a_port_in_use_is_one_line_and_nothing_is_made(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert done.stderr.startswith(f"dunning: cannot listen on 127.0.0.1 port {port}: ")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_whoever_calls_as_soon_as_it_listens_is_not_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def instead_of_a_server(settings: Settings, listening: socket.socket, workers: int) -> None:
+        assert "Listening on" in capsys.readouterr().out
+        socket.create_connection(listening.getsockname()).close()
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DUNNING_PORT", "0")
+    monkeypatch.setattr(serving, "_run", instead_of_a_server)
+    assert run(["serve"]) == 0
 
 
 def test_an_address_that_is_not_ours_is_one_line(tmp_path: Path) -> None:

@@ -20,6 +20,9 @@ one who closes it, or a notice is lost on the way now and then."""
 _OTHER_FILES = 128
 """Left for the database, the log and whatever else a process has open beside its callers' connections."""
 
+_BACKLOG = 2048
+"""Most callers who wait to be let in."""
+
 
 def bound(host: str, port: int, options: str) -> socket.socket:
     """A socket that has the address but takes no calls yet, so that a port in use is known before anything is made.
@@ -33,11 +36,27 @@ def bound(host: str, port: int, options: str) -> socket.socket:
         listening.bind((host, port))
     except OSError as error:
         listening.close()
-        raise ConfigurationError(
-            f"cannot listen on {host} port {port}: {error.strerror or error}; choose another with {options}"
-        ) from None
+        raise _in_use(host, port, options, error) from None
     listening.set_inheritable(True)
     return listening
+
+
+def take_calls(listening: socket.socket, options: str) -> None:
+    """From now on callers wait until a server lets them in, instead of being refused.
+
+    Raises ConfigurationError when another process has come first.
+    """
+    try:
+        listening.listen(_BACKLOG)
+    except OSError as error:
+        host, port = listening.getsockname()[:2]
+        raise _in_use(host, port, options, error) from None
+
+
+def _in_use(host: str, port: int, options: str, error: OSError) -> ConfigurationError:
+    return ConfigurationError(
+        f"cannot listen on {host} port {port}: {error.strerror or error}; choose another with {options}"
+    )
 
 
 def server_options(settings: Settings) -> dict[str, Any]:
@@ -48,7 +67,7 @@ def server_options(settings: Settings) -> dict[str, Any]:
         "access_log": False,
         "server_header": False,
         "proxy_headers": False,  # links begin with DUNNING_PUBLIC_URL; what a caller says of itself decides nothing
-        "backlog": 2048,
+        "backlog": _BACKLOG,
         "http": partial(
             BoundedHttp,
             receive_timeout_s=settings.receive_timeout_seconds,

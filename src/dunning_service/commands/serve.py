@@ -17,7 +17,7 @@ from uvicorn.supervisors import Multiprocess
 
 from dunning_service.clock import utc_now
 from dunning_service.commands.first_run import later, made_on_empty, welcome
-from dunning_service.commands.listening import bound, server_options
+from dunning_service.commands.listening import bound, server_options, take_calls
 from dunning_service.commands.printing import say, warn
 from dunning_service.commands.starting import looked_at
 from dunning_service.db import database_url, is_sqlite, sqlite_file
@@ -35,6 +35,7 @@ from dunning_service.settings import Settings, load_settings
 from dunning_service.web.logs import configure_logs
 
 _APP = "dunning_service.app:app_from_environment"
+_ADDRESS = "--host and --port"
 _SILENT_FOR_S = 60
 """After which a process that says nothing is ended and another one started. One that is still starting says nothing
 either, and on a busy machine that takes many seconds."""
@@ -70,11 +71,12 @@ def serve(
             "--with-worker is for a service of one process: leave it (or DUNNING_WITH_WORKER) out, and run "
             "`dunning worker` beside the service, as often as you like"
         )
-    with bound(settings.host, settings.port, "--host and --port") as listening:
+    with bound(settings.host, settings.port, _ADDRESS) as listening:
         if settings.port == 0:
             os.environ["DUNNING_PORT"] = str(listening.getsockname()[1])
             settings = load_settings()
         _prepare(settings, url)
+        take_calls(listening, _ADDRESS)
         say(f"Listening on {settings.address}")
         sys.stdout.flush()
         _run(settings, listening, workers)

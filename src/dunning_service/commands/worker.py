@@ -17,7 +17,7 @@ import uvicorn
 from dunning_service.charging.worker import Worker
 from dunning_service.clock import utc_now
 from dunning_service.commands.arguments import AsJson
-from dunning_service.commands.listening import bound, server_options
+from dunning_service.commands.listening import bound, server_options, take_calls
 from dunning_service.commands.printing import print_json, say
 from dunning_service.commands.starting import looked_at
 from dunning_service.db import database_url
@@ -26,6 +26,8 @@ from dunning_service.running import opened_services, worker_of
 from dunning_service.services import Services
 from dunning_service.settings import Settings, load_settings
 from dunning_service.web.logs import configure_logs
+
+_ADDRESS = "--metrics-port"
 
 
 def worker(
@@ -46,10 +48,11 @@ def worker(
         settings = settings.model_copy(update={"charge_concurrency": concurrency})
     url = database_url(settings.database_url)
     require_current(url)
-    with nullcontext() if metrics_port is None else bound(settings.host, metrics_port, "--metrics-port") as listening:
+    with nullcontext() if metrics_port is None else bound(settings.host, metrics_port, _ADDRESS) as listening:
         with looked_at(settings, url):
             pass  # everything that could refuse has done so before anything is charged
         if listening is not None:
+            take_calls(listening, _ADDRESS)
             host, port = listening.getsockname()[:2]
             say(f"Metrics on http://{f'[{host}]' if ':' in host else host}:{port}/metrics")
             sys.stdout.flush()
