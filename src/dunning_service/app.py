@@ -21,12 +21,12 @@ from dunning_service.intake import routes as webhooks
 from dunning_service.payment_records import errors as payment_records_errors
 from dunning_service.payment_records import routes as payment_records
 from dunning_service.running import opened_services, worker_of, working
+from dunning_service.server.connection_limit import RejectOverLimit
 from dunning_service.services import Services
 from dunning_service.settings import Settings, load_settings
 from dunning_service.subscriptions import errors as subscription_errors
 from dunning_service.subscriptions import routes as subscriptions
 from dunning_service.web import health
-from dunning_service.web.crowding import TurnsSurplusAway
 from dunning_service.web.idempotency import ORIGINAL_REQUEST, REPLAYED
 from dunning_service.web.logs import configure_logs
 from dunning_service.web.middleware import AroundRequests
@@ -59,7 +59,7 @@ class Application(FastAPI):
     def build_middleware_stack(self) -> ASGIApp:
         notices = [route for route in self.router.routes if isinstance(route, NoticeRoute)]
         refuse = self._problems.answer
-        return AroundRequests(TurnsSurplusAway(NoticesFirst(super().build_middleware_stack(), notices, refuse), refuse))
+        return AroundRequests(RejectOverLimit(NoticesFirst(super().build_middleware_stack(), notices, refuse), refuse))
 
 
 def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:

@@ -7,9 +7,10 @@ import socket
 from functools import partial
 from typing import Any
 
-from dunning_service.commands.bounded_http import BoundedHttp, most_sockets
 from dunning_service.commands.printing import warn
 from dunning_service.errors import ConfigurationError
+from dunning_service.server.connection_limit import most_sockets
+from dunning_service.server.protocol import ServerProtocol
 from dunning_service.settings import Settings
 
 _DRAIN_S = 30
@@ -69,7 +70,7 @@ def server_options(settings: Settings) -> dict[str, Any]:
         "proxy_headers": False,  # links begin with DUNNING_PUBLIC_URL; what a caller says of itself decides nothing
         "backlog": _BACKLOG,
         "http": partial(
-            BoundedHttp,
+            ServerProtocol,
             receive_timeout_s=settings.receive_timeout_seconds,
             max_connections=_affordable(settings.max_connections),
         ),

@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 import uvicorn
 
-from dunning_service.commands.bounded_http import MAX_HEAD_BYTES, MAX_HEADERS, BoundedHttp
 from dunning_service.commands.listening import bound
-from dunning_service.web.crowding import SURPLUS
+from dunning_service.server.connection_limit import OVER_LIMIT
+from dunning_service.server.protocol import MAX_HEAD_BYTES, MAX_HEADERS, ServerProtocol
 from e2e.processes import HOST
 from overload.answers import Answer, next_answer
 
@@ -45,7 +45,7 @@ class Echo:
                 return
             size += len(message.get("body", b""))
             more = message.get("more_body", False)
-        said = {"path": scope["path"], "size": size, "is_surplus": SURPLUS in scope}
+        said = {"path": scope["path"], "size": size, "is_over_limit": OVER_LIMIT in scope}
         body = b"x" * LARGE if scope["path"] == "/large" else json.dumps(said).encode()
         headers = [(b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -120,7 +120,7 @@ async def serving(
     receive_timeout_s: float = RECEIVE_TIMEOUT_S, keep_alive_s: int = KEEP_ALIVE_S
 ) -> AsyncIterator[Served]:
     app = Echo()
-    protocol = partial(BoundedHttp, receive_timeout_s=receive_timeout_s, max_connections=MAX_CONNECTIONS)
+    protocol = partial(ServerProtocol, receive_timeout_s=receive_timeout_s, max_connections=MAX_CONNECTIONS)
     config = uvicorn.Config(app, lifespan="off", log_config=None, access_log=False, ws="none", http=protocol)  # type: ignore[arg-type]
     config.timeout_keep_alive = keep_alive_s
     config.timeout_graceful_shutdown = 1
@@ -175,7 +175,7 @@ async def test_what_is_pipelined_is_answered_in_its_order_however_it_arrives(see
         for nth, size in enumerate(sizes):
             said = await caller.said()
             if nth % 7:
-                assert said == {"path": f"/{nth}", "size": size, "is_surplus": False}
+                assert said == {"path": f"/{nth}", "size": size, "is_over_limit": False}
             else:
                 assert said["path"] == "/early"
         await writing
@@ -283,9 +283,9 @@ async def test_what_is_around_the_parts_of_a_body_may_not_be_endless(served: Ser
 async def test_requests_on_more_connections_than_are_served_are_marked_and_the_last_on_theirs(served: Served) -> None:
     for _ in range(MAX_CONNECTIONS):
         idle = await served.call(a_request("/idle"))
-        assert not (await idle.said())["is_surplus"]
+        assert not (await idle.said())["is_over_limit"]
     silent, surplus = await served.call(), await served.call(a_request("/surplus"))
-    assert (await surplus.said())["is_surplus"]
+    assert (await surplus.said())["is_over_limit"]
     one_more = await served.call()
     assert await one_more.answer() is None  # at once, or for its silence
     assert await surplus.answer() is None
