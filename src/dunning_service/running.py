@@ -11,9 +11,10 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from dunning_service.charging.attempts import Charging
-from dunning_service.charging.worker import Worker
+from dunning_service.charging.due_payments import DuePayments
 from dunning_service.clock import Clock
 from dunning_service.db import Database, database_url, is_outage
+from dunning_service.due.worker import Worker
 from dunning_service.durability import require_durable
 from dunning_service.gateways.registry import MerchantGateways
 from dunning_service.gateways.service import network_rules_of
@@ -86,7 +87,7 @@ def worker_of(found: Services) -> Worker:
     """A worker as the settings want it."""
     return Worker(
         found.database,
-        found.charging,
+        [DuePayments(found.charging)],
         found.clock,
         concurrency=found.settings.charge_concurrency,
         lease=timedelta(seconds=found.settings.claim_seconds),

@@ -11,8 +11,9 @@ from datetime import timedelta
 
 from measuring import Databases
 
-from dunning_service.charging.worker import Worker
+from dunning_service.charging import due_payments
 from dunning_service.clock import utc_now
+from dunning_service.due.worker import Worker
 from dunning_service.running import opened_services
 from dunning_service.settings import Settings
 from dunning_service.web.logs import configure_logs
@@ -66,7 +67,7 @@ async def _worked_off(settings: Settings, concurrency: int) -> tuple[int, float]
     async with opened_services(settings, utc_now, with_worker=True) as services:
         worker = Worker(
             services.database,
-            services.charging,
+            [due_payments.DuePayments(services.charging)],
             services.clock,
             concurrency=concurrency,
             lease=timedelta(seconds=settings.claim_seconds),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -11,6 +12,8 @@ import sqlalchemy as sa
 
 from contract._subscriptions import METHOD
 from dunning_service.charging.attempts import Charging
+from dunning_service.charging.due_payments import DuePayment, DuePayments
+from dunning_service.due.leases import Share, lease_due
 from dunning_service.gateways import Charged, ChargeOutcome, ChargeRequest, Gateway, NotSent
 from dunning_service.gateways.models import SandboxChargeRow
 from dunning_service.gateways.registry import Chosen
@@ -26,6 +29,8 @@ STOLEN = DECLINED[Category.LOST_STOLEN]
 EXPIRED = DECLINED[Category.EXPIRED_CARD]
 """Payment methods that the sandbox declines, each for its reason."""
 
+LEASE = timedelta(minutes=2)
+
 PAID = Charged(outcome=ChargeOutcome.SUCCEEDED, provider_transaction_id="t1")
 
 
@@ -36,6 +41,15 @@ def declined(code: str, **fields: Any) -> Charged:
 def use_sandbox(service: RunningService, merchant: MerchantView | None = None) -> None:
     with service.database.write() as connection:
         choose_sandbox(connection, merchant or service.merchant, now=service.clock())
+
+
+def leased(
+    service: RunningService, at: datetime, *, limit: int = 9, lease: timedelta = LEASE, share: Share | None = None
+) -> list[DuePayment]:
+    """Leases what is due at a moment, as a worker does, and commits."""
+    work = DuePayments(service.app.state.services.charging)
+    with service.database.write() as connection:
+        return [one.item for one in lease_due(connection, work, at, limit=limit, lease=lease, share=share)]
 
 
 async def charges(service: RunningService) -> int:

@@ -8,23 +8,26 @@ from typing import Any
 
 import pytest
 
-from contract._gateways import PAID, Scripted, declined, use_gateway, use_sandbox
+from contract._gateways import LEASE, PAID, Scripted, declined, leased, use_gateway, use_sandbox
 from contract._subscriptions import created, failed_payments, get, send, told
-from dunning_service.charging.claims import Claim, Share, claim_due, claim_of_first
-from dunning_service.charging.worker import Worker
+from dunning_service.charging.due_payments import DuePayment, DuePayments, first_payment_of
+from dunning_service.due.leases import Share
+from dunning_service.due.worker import Worker
 from dunning_service.gateways import NotCharged, NotSent, OutcomeUnknown
 from dunning_service.gateways.service import choose_none
 from dunning_service.merchants.directory import Scope
 from running import RunningService
 
-LEASE = timedelta(seconds=120)
 TOMORROW = "2026-11-22T09:00:00Z"
 
 
-async def claimed(service: RunningService) -> Claim:
-    with service.database.write() as connection:
-        (claim,) = claim_due(connection, service.clock(), limit=5, lease=LEASE)
-    return claim
+def leased_now(service: RunningService) -> DuePayment:
+    (due,) = leased(service, service.clock())
+    return due
+
+
+def worker_of(service: RunningService) -> Worker:
+    return Worker(service.database, [DuePayments(service.app.state.services.charging)], service.clock)
 
 
 async def a_due_payment(service: RunningService, **given: Any) -> dict[str, Any]:
@@ -37,10 +40,10 @@ async def test_a_late_success_is_recorded_though_another_has_given_the_attempt_u
     gateway = Scripted(PAID)
     use_gateway(service, gateway)
     made = await a_due_payment(service)
-    late = await claimed(service)
+    late = leased_now(service)
     service.clock.advance(LEASE + timedelta(seconds=1))
     told(await send(service, "POST", f"/{made['id']}/terminate"))
-    await service.app.state.services.charging.attempt(await claimed(service))  # looked up, not found, withheld
+    await service.app.state.services.charging.attempt(leased_now(service))  # looked up, not found, withheld
 
     still_held = replace(late, payment={**late.payment, "wake_at": service.clock() + LEASE})
     await service.app.state.services.charging.attempt(still_held)
@@ -56,9 +59,9 @@ async def test_a_late_success_is_recorded_though_another_was_told_that_nothing_w
     gateway = Scripted(NotCharged("no such customer"), PAID)
     use_gateway(service, gateway)
     made = await a_due_payment(service)
-    late = await claimed(service)
+    late = leased_now(service)
     service.clock.advance(LEASE + timedelta(seconds=1))
-    await service.app.state.services.charging.attempt(await claimed(service))  # not found, and then refused
+    await service.app.state.services.charging.attempt(leased_now(service))  # not found, and then refused
     (payment,) = await get(service, f"/{made['id']}/payments")
     assert (payment["status"], [one["status"] for one in payment["attempts"]]) == ("Failed", ["Error"])
 
@@ -73,15 +76,15 @@ async def test_a_late_success_is_recorded_though_another_was_told_that_nothing_w
     assert (failure["status"], failure["paid_minor"]) == ("paid", failure["amount_minor"])
 
 
-async def test_what_was_claimed_without_a_gateway_is_charged_when_there_is_one(service: RunningService) -> None:
+async def test_what_was_leased_without_a_gateway_is_charged_when_there_is_one(service: RunningService) -> None:
     """Its worker died before it could put it off: nobody had been asked, so there is nothing to look up."""
     use_sandbox(service)
     made = await a_due_payment(service)
     with service.database.write() as connection:
         choose_none(connection, service.merchant)
-    await claimed(service)
+    leased_now(service)
     service.clock.advance(LEASE + timedelta(seconds=1))
-    worker = Worker(service.database, service.app.state.services.charging, service.clock)
+    worker = worker_of(service)
     await worker.run_once()
     (payment,) = await get(service, f"/{made['id']}/payments")
     assert payment["status"] == "Scheduled"
@@ -94,14 +97,14 @@ async def test_what_was_claimed_without_a_gateway_is_charged_when_there_is_one(s
     assert (payment["status"], [one["status"] for one in payment["attempts"]]) == ("Paid", ["Succeeded"])
 
 
-async def test_nothing_is_charged_when_the_claim_has_run_out(service: RunningService) -> None:
+async def test_nothing_is_charged_when_the_lease_has_expired(service: RunningService) -> None:
     gateway = Scripted(PAID)
     use_gateway(service, gateway)
     await a_due_payment(service)
-    claim = await claimed(service)
+    due = leased_now(service)
     service.clock.advance(LEASE)
 
-    await service.app.state.services.charging.attempt(claim)
+    await service.app.state.services.charging.attempt(due)
 
     assert gateway.charged == []
 
@@ -111,14 +114,13 @@ async def test_the_first_attempt_is_not_made_for_whoever_comes_too_late(service:
     made = await created(service)  # paid at once
 
     async with service.database.read() as connection:
-        assert await claim_of_first(connection, service.merchant.id, made["id"]) is None
+        assert await first_payment_of(connection, service.merchant.id, made["id"]) is None
 
 
 async def test_a_refusal_after_it_was_not_found_is_certain(service: RunningService) -> None:
     use_gateway(service, Scripted(OutcomeUnknown("no answer"), NotCharged("no such customer")))
     made = await a_due_payment(service)
-    services = service.app.state.services
-    worker = Worker(service.database, services.charging, service.clock)
+    worker = worker_of(service)
 
     await worker.run_once()
     service.clock.advance(timedelta(seconds=5))
@@ -134,8 +136,7 @@ async def test_what_could_not_be_asked_for_stays_due(service: RunningService, tr
     gateway = Scripted(*before, NotSent("no connection"), PAID)
     use_gateway(service, gateway)
     made = await a_due_payment(service)
-    services = service.app.state.services
-    worker = Worker(service.database, services.charging, service.clock)
+    worker = worker_of(service)
     if tried_before:
         await worker.run_once()
         service.clock.advance(timedelta(days=1))
@@ -161,12 +162,10 @@ async def test_a_merchant_whose_gateway_hangs_leaves_room_for_the_others(service
     await created(service, token=token, paymentStartDateTime="2026-11-22T09:01:00Z", numberOfPayments=1)
     service.clock.advance(timedelta(days=1))
 
-    def claim(share: Share) -> list[int]:
-        with service.database.write() as connection:
-            claims = claim_due(connection, service.clock(), limit=4, lease=LEASE, share=share)
-        return [claim.payment["merchant_id"] for claim in claims]
+    def merchants(share: Share) -> list[int]:
+        return [due.payment["merchant_id"] for due in leased(service, service.clock(), limit=4, share=share)]
 
     mine = service.merchant.id
-    assert claim(Share(most=3, under_way={mine: 1})) == [mine, mine, other.id]
-    assert claim(Share(most=3, under_way={mine: 3})) == []
-    assert claim(Share(most=3)) == [mine, mine]
+    assert merchants(Share(most=3, under_way={mine: 1})) == [mine, mine, other.id]
+    assert merchants(Share(most=3, under_way={mine: 3})) == []
+    assert merchants(Share(most=3)) == [mine, mine]

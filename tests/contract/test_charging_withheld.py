@@ -8,10 +8,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from contract._gateways import NO_MONEY, charges
+from contract._gateways import LEASE, NO_MONEY, charges, leased
 from contract._subscriptions import FIRST_RETRY, TOMORROW, created, get, send, work
-from dunning_service.charging.claims import claim_due
+from dunning_service.charging.due_payments import DuePayments
 from dunning_service.db import Database
+from dunning_service.due.leases import lease_due
 from dunning_service.gateways.sandbox import TIMES_OUT_DONE, TIMES_OUT_UNDONE
 from ledgers import complaints
 from running import NOON, RunningService
@@ -53,7 +54,7 @@ async def test_attempt_that_was_made_is_recorded_after_the_termination(seller: R
 
 async def test_lost_retry_is_not_made_after_the_termination(seller: RunningService) -> None:
     subscription = (await created(seller, paymentMethodId=NO_MONEY, numberOfPayments=2))["id"]
-    claim(seller, FIRST_RETRY)  # and whoever claimed it dies
+    lease_one(seller, FIRST_RETRY)  # and the worker that leased it dies
     await terminate(seller, subscription)
     made = await charges(seller)
 
@@ -68,7 +69,7 @@ async def test_lost_retry_is_not_made_after_the_termination(seller: RunningServi
 
 async def test_method_that_was_blocked_meanwhile_is_not_charged_again(seller: RunningService) -> None:
     first = (await created(seller, paymentMethodId=NO_MONEY, numberOfPayments=2))["id"]
-    claim(seller, FIRST_RETRY)
+    lease_one(seller, FIRST_RETRY)
     with seller.database.write() as connection:
         connection.execute(
             sa.text(
@@ -93,27 +94,28 @@ async def test_method_that_was_blocked_meanwhile_is_not_charged_again(seller: Ru
     assert "(stripe stolen_card)" in item["next_attempt_reason"]
 
 
-async def test_termination_waits_for_a_claim_and_does_not_undo_it(seller: RunningService) -> None:
-    """Else the payment would be charged by whoever claimed it, and nobody would record it."""
+async def test_termination_waits_for_a_lease_and_does_not_undo_it(seller: RunningService) -> None:
+    """Else the worker that leased the payment would charge it, and nobody would record it."""
     start = TOMORROW.isoformat()
     subscription = (await created(seller, paymentStartDateTime=start, numberOfPayments=2))["id"]
     seller.clock.now = TOMORROW
-    claimed, may_commit = asyncio.Event(), asyncio.Event()
+    has_leased, may_commit = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
 
+    work = DuePayments(seller.app.state.services.charging)
     worker = Database(seller.database.url)
 
     def hold() -> Any:
         with worker.write() as connection:
-            claims = claim_due(connection, TOMORROW, limit=9, lease=timedelta(minutes=2))
-            loop.call_soon_threadsafe(claimed.set)
+            leases = lease_due(connection, work, TOMORROW, limit=9, lease=LEASE)
+            loop.call_soon_threadsafe(has_leased.set)
             asyncio.run_coroutine_threadsafe(may_commit.wait(), loop).result(_SOON_S)
-            return claims
+            return leases
 
     try:
         async with asyncio.timeout(_SOON_S):
             holding = asyncio.create_task(asyncio.to_thread(hold))
-            await claimed.wait()
+            await has_leased.wait()
             terminating = asyncio.create_task(terminate(seller, subscription))
             await someone_waits(seller)
             may_commit.set()
@@ -123,16 +125,15 @@ async def test_termination_waits_for_a_claim_and_does_not_undo_it(seller: Runnin
         await worker.close()
     assert await statuses(seller, subscription) == ["Processing", "Cancelled"]
 
-    await seller.app.state.services.charging.attempt(found)
+    await seller.app.state.services.charging.attempt(found.item)
 
     assert await statuses(seller, subscription) == ["Paid", "Cancelled"]
     assert complaints(seller.database) == []
 
 
-def claim(service: RunningService, at: Any) -> None:
+def lease_one(service: RunningService, at: Any) -> None:
     service.clock.now = at
-    with service.database.write() as connection:
-        assert len(claim_due(connection, at, limit=9, lease=timedelta(minutes=2))) == 1
+    assert len(leased(service, at)) == 1
 
 
 async def someone_waits(service: RunningService) -> None:

@@ -9,10 +9,9 @@ import pytest
 
 from asked import statements
 from contract._failed_payments import PATH, a_failure_of_ours, listed, read
-from contract._gateways import EXPIRED, NO_MONEY, STOLEN, charges, use_gateway, use_sandbox
+from contract._gateways import EXPIRED, NO_MONEY, STOLEN, charges, leased, use_gateway, use_sandbox
 from contract._payments import a_failed_payment, act
 from contract._subscriptions import FIRST_RETRY, send, work
-from dunning_service.charging.claims import claim_due
 from dunning_service.gateways import Charged, ChargeRequest, OutcomeUnknown
 from dunning_service.gateways.sandbox import FAILS_TWICE_THEN_PAYS, Sandbox
 from running import NOON, RunningService
@@ -99,14 +98,13 @@ async def test_payment_of_another_system_has_no_schedule(seller: RunningService)
 async def test_payment_that_is_being_tried_says_so(seller: RunningService) -> None:
     number = await a_failure_of_ours(seller)
     seller.clock.now = FIRST_RETRY
-    with seller.database.write() as connection:
-        (claim,) = claim_due(connection, FIRST_RETRY, limit=9, lease=timedelta(minutes=2))
+    (due,) = leased(seller, FIRST_RETRY)
     assert schedule(await read(seller, number)) == (None, None, "an attempt is being made")
     assert (await listed(seller, "?next_attempt=planned"))["total"] == 0
     assert (await listed(seller, "?next_attempt_rule=ladder"))["total"] == 0
 
-    assert claim.number == 2
-    await work(seller, FIRST_RETRY + timedelta(minutes=2))  # whoever claimed it has died
+    assert due.number == 2
+    await work(seller, FIRST_RETRY + timedelta(minutes=2))  # the worker that leased it has died
     assert schedule(await read(seller, number))[:2] == ("2026-11-24T08:00:00Z", "ladder")
 
 

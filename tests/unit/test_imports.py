@@ -15,6 +15,7 @@ LAYERS = (
     "ledger",
     "gateways",
     "subscriptions",
+    "due",
     "services",
     "charging",
     "failed_payments",

@@ -1,4 +1,4 @@
-"""One attempt, from its claim to its outcome in the ledger: looked up if it may have begun, charged, recorded."""
+"""One attempt, from its lease to its outcome in the ledger: looked up if it may have begun, charged, recorded."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final, Protocol
 import orjson
 import structlog
 
-from dunning_service.charging.claims import Claim, claim_of_first
+from dunning_service.charging.due_payments import DuePayment, first_payment_of
 from dunning_service.clock import Clock
 from dunning_service.db import Database
 from dunning_service.errors import ConfigurationError
@@ -71,101 +71,101 @@ class Charging:
         self._default_ladder = default_ladder
 
     async def attempt_first(self, merchant_id: int, subscription_id: str) -> None:
-        """Makes the attempt that was begun with a subscription, for whoever has just created it.
+        """Makes the attempt that was begun with a subscription, in the request that created it.
 
         Raises what `attempt` does, and SQLAlchemyError when the database cannot be read.
         """
         async with self._database.read() as connection:
-            claim = await claim_of_first(connection, merchant_id, subscription_id)
-        if claim is not None:
-            await self.attempt(claim)
+            due = await first_payment_of(connection, merchant_id, subscription_id)
+        if due is not None:
+            await self.attempt(due)
 
-    async def attempt(self, claim: Claim) -> None:
-        """Makes the claimed attempt and records its outcome; returns after the commit.
+    async def attempt(self, due: DuePayment) -> None:
+        """Makes the attempt and records its outcome; returns after the commit.
 
         An outcome that cannot be found out now is looked for again later. Raises Unavailable when it could not be
-        recorded: the claim runs out then, and whoever comes next looks it up.
+        recorded: the lease expires then, and the next worker looks it up.
         """
-        if not claim.has_begun and _is_forbidden(claim):
-            await self._leave(claim)
+        if not due.has_begun and _is_forbidden(due):
+            await self._leave(due)
             return
         try:
-            if claim.gateway_id is None:
+            if due.gateway_id is None:
                 raise NotSent("the merchant has no gateway: choose one with `dunning merchant set --gateway`")
-            gateway = await self._gateways.gateway(claim.payment["merchant_id"], claim.gateway_id)
-            charged = await self._charged(gateway, claim)
+            gateway = await self._gateways.gateway(due.payment["merchant_id"], due.gateway_id)
+            charged = await self._charged(gateway, due)
         except OutcomeUnknown as unknown:
-            await self._record_unknown(claim, unknown.message)
+            await self._record_unknown(due, unknown.message)
         except (NotSent, ConfigurationError) as unsent:
-            if claim.has_begun:
+            if due.has_begun:
                 # that nothing was asked now does not tell what became of what was asked before
-                await self._record_unknown(claim, unsent.message)
+                await self._record_unknown(due, unsent.message)
             else:
-                await self._postpone(claim, unsent.message)
+                await self._postpone(due, unsent.message)
         except NotCharged as refused:
             # what had begun was looked up before it was asked for again, so this is certain
-            await self._record(claim, _not_charged(refused.message), AttemptStatus.ERROR)
-        except ClaimIsOver:
-            log.warning("claim.over", payment_id=claim.payment["id"], attempt=claim.number)
+            await self._record(due, _not_charged(refused.message), AttemptStatus.ERROR)
+        except LeaseExpired:
+            log.warning("claim.over", payment_id=due.payment["id"], attempt=due.number)
         else:
             if charged is None:
-                await self._leave(claim)
+                await self._leave(due)
             else:
-                await self._record(claim, charged, AttemptStatus.DECLINED, origin=f"gateway/{gateway.name}")
+                await self._record(due, charged, AttemptStatus.DECLINED, origin=f"gateway/{gateway.name}")
 
-    def _ladder_of(self, claim: Claim) -> Ladder:
+    def _ladder_of(self, due: DuePayment) -> Ladder:
         """The merchant's own, or the operator's; an outcome is recorded by that one also where the merchant's cannot be
         read."""
-        if claim.ladder is None:
+        if due.ladder is None:
             return self._default_ladder
         try:
-            return parse_ladder(claim.ladder)
+            return parse_ladder(due.ladder)
         except ConfigurationError as error:
-            log.error("ladder.unreadable", merchant_id=claim.payment["merchant_id"], error=error.message)
+            log.error("ladder.unreadable", merchant_id=due.payment["merchant_id"], error=error.message)
             return self._default_ladder
 
-    async def _charged(self, gateway: Gateway, claim: Claim) -> Charged | None:
+    async def _charged(self, gateway: Gateway, due: DuePayment) -> Charged | None:
         """Only a gateway that says that there is no such charge is asked to charge again, under the same key; None when
         that may not be any more."""
-        if claim.has_begun:
-            known = await gateway.lookup(claim.key)
-            if known is not None or _is_forbidden(claim):
+        if due.has_begun:
+            known = await gateway.lookup(due.key)
+            if known is not None or _is_forbidden(due):
                 return known
-        if self._clock() >= claim.payment["wake_at"]:
-            raise ClaimIsOver
-        return await gateway.charge(claim.key, claim.request)
+        if self._clock() >= due.payment["wake_at"]:
+            raise LeaseExpired
+        return await gateway.charge(due.key, due.request)
 
-    async def _leave(self, claim: Claim) -> None:
+    async def _leave(self, due: DuePayment) -> None:
         """Records that nothing was charged, and why not."""
-        why = claim.objection
+        why = due.objection
         if why is None:
-            await self._record(claim, _blocked(claim), AttemptStatus.ERROR)
+            await self._record(due, _blocked(due), AttemptStatus.ERROR)
         else:
-            await self._execute(claim, lambda known, now: outcomes.withheld(known, why, now, claim.decided))
+            await self._execute(due, lambda known, now: outcomes.withheld(known, why, now, due.decided))
 
     async def _record(
-        self, claim: Claim, charged: Charged, if_failed: AttemptStatus, *, origin: str | None = None
+        self, due: DuePayment, charged: Charged, if_failed: AttemptStatus, *, origin: str | None = None
     ) -> None:
-        told = Told(claim.number, charged, if_failed)
+        told = Told(due.number, charged, if_failed)
         effect_of: EffectOf
         if charged.outcome is ChargeOutcome.SUCCEEDED:
-            told = Told(claim.number, charged, AttemptStatus.SUCCEEDED)
+            told = Told(due.number, charged, AttemptStatus.SUCCEEDED)
             effect_of = _with(outcomes.succeeded, told)
         elif charged.outcome is ChargeOutcome.PENDING:
-            told = Told(claim.number, charged, AttemptStatus.PENDING)
+            told = Told(due.number, charged, AttemptStatus.PENDING)
             effect_of = _with(outcomes.pending, told)
         else:
             effect_of = _with(outcomes.failed, told)
         delivery = None
         if origin is not None:
-            body = orjson.dumps({"key": claim.key, **charged.as_record()}, option=orjson.OPT_SORT_KEYS)
+            body = orjson.dumps({"key": due.key, **charged.as_record()}, option=orjson.OPT_SORT_KEYS)
             delivery = Delivery(body, [(b"content-type", b"application/json")], self._clock())
         came_in = charged.outcome is ChargeOutcome.SUCCEEDED
-        done = await self._execute(claim, effect_of, delivery, origin or "", came_in)
+        done = await self._execute(due, effect_of, delivery, origin or "", came_in)
         if done.answer.get("is_recorded") is False:
-            log.info("attempt.known", payment_id=claim.payment["id"], attempt=claim.number)
+            log.info("attempt.known", payment_id=due.payment["id"], attempt=due.number)
             return
-        if told.status is AttemptStatus.PENDING and claim.payment["lookups"]:
+        if told.status is AttemptStatus.PENDING and due.payment["lookups"]:
             return  # as it was when it was last asked
         outcome, category = told.status.text.lower(), None
         if charged.outcome is ChargeOutcome.DECLINED:
@@ -175,29 +175,29 @@ class Charging:
                 log.warning("decline.unmapped", codes=reading.unmapped, category=category)
         log.info(
             "attempt.recorded",
-            payment_id=claim.payment["id"],
-            attempt=claim.number,
+            payment_id=due.payment["id"],
+            attempt=due.number,
             outcome=outcome,
             category=category,
         )
         self._metrics.charge(outcome, category)
 
-    async def _postpone(self, claim: Claim, why: str) -> None:
-        log.error("attempt.postponed", payment_id=claim.payment["id"], attempt=claim.number, error=why)
-        await self._execute(claim, lambda known, now: outcomes.postponed(known, why, now))
-        if not claim.payment["lookups"]:  # counted once; how many are stuck is a gauge
+    async def _postpone(self, due: DuePayment, why: str) -> None:
+        log.error("attempt.postponed", payment_id=due.payment["id"], attempt=due.number, error=why)
+        await self._execute(due, lambda known, now: outcomes.postponed(known, why, now))
+        if not due.payment["lookups"]:  # counted once; how many are stuck is a gauge
             self._metrics.charge(AttemptStatus.ERROR.text.lower(), None)
 
-    async def _record_unknown(self, claim: Claim, why: str) -> None:
-        lookups = claim.payment["lookups"]
-        log.warning("charge.unknown", payment_id=claim.payment["id"], attempt=claim.number, lookups=lookups, error=why)
-        await self._execute(claim, lambda known, now: outcomes.unknown_outcome(known, why, now))
+    async def _record_unknown(self, due: DuePayment, why: str) -> None:
+        lookups = due.payment["lookups"]
+        log.warning("charge.unknown", payment_id=due.payment["id"], attempt=due.number, lookups=lookups, error=why)
+        await self._execute(due, lambda known, now: outcomes.unknown_outcome(known, why, now))
         if not lookups:  # counted once; how many are unknown still is a gauge
             self._metrics.charge(AttemptStatus.UNKNOWN.text.lower(), None)
 
     async def _execute(
         self,
-        claim: Claim,
+        due: DuePayment,
         effect_of: EffectOf,
         delivery: Delivery | None = None,
         origin: str = "",
@@ -205,10 +205,10 @@ class Charging:
     ) -> CommandDone:
         def command_of(also_failed: Collection[str]) -> Command:
             return commands.record(
-                claim.payment,
-                claim.subscription,
-                number=claim.number,
-                time_zone=claim.time_zone,
+                due.payment,
+                due.subscription,
+                number=due.number,
+                time_zone=due.time_zone,
                 ladder=ladder,
                 effect_of=effect_of,
                 money_came_in=money_came_in,
@@ -217,25 +217,25 @@ class Charging:
                 also_failed=also_failed,
             )
 
-        merchant_id, subscription_id = claim.payment["merchant_id"], claim.subscription["id"]
-        ladder = self._ladder_of(claim)
+        merchant_id, subscription_id = due.payment["merchant_id"], due.subscription["id"]
+        ladder = self._ladder_of(due)
         return await execute_naming_failures(self._database, self._recorder, merchant_id, subscription_id, command_of)
 
 
-class ClaimIsOver(Exception):
-    """It took so long to get here that somebody else may be making the attempt."""
+class LeaseExpired(Exception):
+    """The lease expired; another worker may own this attempt."""
 
 
-def _is_forbidden(claim: Claim) -> bool:
+def _is_forbidden(due: DuePayment) -> bool:
     """True when nothing may be charged, unless it has been already."""
-    return claim.is_blocked or claim.objection is not None
+    return due.is_blocked or due.objection is not None
 
 
 def _with(effect: Callable[[Known, Told, datetime], Effect], told: Told) -> EffectOf:
     return lambda known, now: effect(known, told, now)
 
 
-def _blocked(claim: Claim) -> Charged:
+def _blocked(due: DuePayment) -> Charged:
     return Charged(outcome=ChargeOutcome.DECLINED, code=Category.RETRY_BLOCKED.value, message=_BLOCKED)
 
 

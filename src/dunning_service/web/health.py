@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 
 import sqlalchemy as sa
 import structlog
@@ -10,7 +11,8 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dunning_service.charging.claims import backlog
+from dunning_service.charging.due_payments import DuePayments, stuck_attempts
+from dunning_service.due.leases import Backlog, backlog
 from dunning_service.errors import ConfigurationError, Unavailable
 from dunning_service.migrating import require_current_revision, revision_on
 from dunning_service.services import Services, services
@@ -75,9 +77,13 @@ async def _asked_what_is_due(found: Services) -> Due | None:
     now = found.clock()
     try:
         async with found.database.read() as connection:
-            waiting = await connection.run_sync(backlog, now)
+            waiting, stuck = await connection.run_sync(_backlog, now)
     except sa.exc.SQLAlchemyError as error:
         log.warning("database.unavailable", error=type(error).__name__)
         return None
     since = 0.0 if waiting.oldest is None else (now - waiting.oldest).total_seconds()
-    return Due(waiting.attempts, since, waiting.stuck)
+    return Due(waiting.items, since, stuck)
+
+
+def _backlog(connection: sa.Connection, now: datetime) -> tuple[Backlog, int]:
+    return backlog(connection, DuePayments.table, now), stuck_attempts(connection, now)

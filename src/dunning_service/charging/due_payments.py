@@ -1,12 +1,11 @@
-"""Which attempts are due, and whose they are: each is claimed by one worker, and then by another if that one died."""
+"""Scheduled payments as due work: what a lease changes, and all that an attempt needs to know."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final, Protocol
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -16,6 +15,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dunning_service.db import Base
+from dunning_service.errors import DunningError
 from dunning_service.gateways import ChargeRequest, TransactionType
 from dunning_service.gateways.models import GatewayRow
 from dunning_service.ledger.bulk import bulk_for
@@ -40,16 +40,18 @@ _DECIDED = {
     Status.CANCELLED.value: "cancelled",
 }
 
+_CHANGED_BY_A_LEASE = ("status", "attempt_in_flight", "gateway_id", "next_attempt_at", "wake_at", "updated_at")
+
 _TABLE: Any = ScheduledPaymentRow.__table__
 _PAYMENTS = _TABLE.c
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
-    """One attempt at one payment, to be made by whoever holds this."""
+class DuePayment:
+    """One scheduled payment whose next attempt is due, for the worker that holds its lease."""
 
     payment: Mapping[str, Any]
-    """Rows as they are with the claim."""
+    """Rows as they are during the lease."""
     subscription: Mapping[str, Any]
     time_zone: str
     ladder: str | None
@@ -97,127 +99,77 @@ class Claim:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
-    """How many attempts of one merchant may be under way at once, so that one whose gateway hangs leaves room for the
-    others."""
+class Attempts(Protocol):
+    """Makes the attempt at a leased payment."""
 
-    most: int
-    under_way: Mapping[int, int] = field(default_factory=dict)
-    """How many are, by the merchant's id."""
+    async def attempt(self, due: DuePayment) -> None: ...
 
 
-def claim_due(
-    connection: Connection, now: datetime, *, limit: int, lease: timedelta, share: Share | None = None
-) -> Sequence[Claim]:
-    """Claims up to `limit` attempts that are due at `now`, the longest waiting first, for `lease`; of each merchant no
-    more than its `share` has room for.
+class DuePayments:
+    """The kind of due work that scheduled payments are: charges, retries, and finding out outcomes."""
 
-    The transaction of `connection` has to be committed before anything is charged. Two that ask at once get different
-    ones. What was claimed before and has no outcome comes again when its lease is over.
-    """
-    under_way = Counter(None if share is None else share.under_way)
-    most = limit if share is None else share.most
-    claims: list[Claim] = []
-    while len(claims) < limit:
-        full = [merchant_id for merchant_id, count in under_way.items() if share is not None and count >= most]
-        payments = _due(connection, now, limit - len(claims), full)
-        if not payments:
-            break
-        within = []
-        for payment in payments:
-            if share is None or under_way[payment["merchant_id"]] < most:
-                under_way[payment["merchant_id"]] += 1
-                within.append(payment)
-        claims += _claim(connection, within, now, lease)
-        if len(within) == len(payments):
-            break
-    return claims
+    table: Final[sa.Table] = _TABLE
 
+    def __init__(self, attempts: Attempts) -> None:
+        self._attempts = attempts
 
-def _due(connection: Connection, now: datetime, limit: int, full: Sequence[int]) -> list[Mapping[str, Any]]:
-    """Rows that are due and that nobody else is claiming, but for those of merchants that have their share."""
-    due = sa.select(_TABLE).where(_PAYMENTS.wake_at <= now).order_by(_PAYMENTS.wake_at).limit(limit)
-    if full:
-        due = due.where(_PAYMENTS.merchant_id.not_in(full))
-    if connection.dialect.name == "postgresql":
-        due = due.with_for_update(skip_locked=True)
-    return [dict(row) for row in connection.execute(due).mappings()]
+    def leased(
+        self, connection: Connection, rows: Sequence[Mapping[str, Any]], now: datetime, until: datetime
+    ) -> Sequence[DuePayment]:
+        """Marks the payments as being attempted; one without a subscription or a merchant is put off."""
+        found = [_leased(due, now, until) for due in _due_payments(connection, rows)]
+        whole = {due.payment["id"] for due in found}
+        orphans = [row for row in rows if row["id"] not in whole]
+        bulk_for(connection).update(
+            connection,
+            _TABLE,
+            [{"merchant_id": one["merchant_id"], "id": one["id"], "wake_at": now + _LATER} for one in orphans],
+        )
+        changed = [{name: due.payment[name] for name in ("merchant_id", "id", *_CHANGED_BY_A_LEASE)} for due in found]
+        bulk_for(connection).update(connection, _TABLE, changed)
+        return found
 
+    def merchant_of(self, item: DuePayment) -> int:
+        merchant_id: int = item.payment["merchant_id"]
+        return merchant_id
 
-def _claim(
-    connection: Connection, payments: Sequence[Mapping[str, Any]], now: datetime, lease: timedelta
-) -> Sequence[Claim]:
-    """Writes down who has them; what belongs to nothing is put off."""
-    claims = [_claimed(claim, now, lease) for claim in _claims(connection, payments)]
-    whole = {claim.payment["id"] for claim in claims}
-    orphans = [payment for payment in payments if payment["id"] not in whole]
-    bulk_for(connection).update(
-        connection,
-        _TABLE,
-        [{"merchant_id": one["merchant_id"], "id": one["id"], "wake_at": now + _LATER} for one in orphans],
-    )
-    changed = [
-        {
-            name: claim.payment[name]
-            for name in (
-                "merchant_id",
-                "id",
-                "status",
-                "attempt_in_flight",
-                "gateway_id",
-                "next_attempt_at",
-                "wake_at",
-                "updated_at",
-            )
-        }
-        for claim in claims
-    ]
-    bulk_for(connection).update(connection, _TABLE, changed)
-    return claims
+    async def run(self, item: DuePayment) -> None:
+        """Makes the attempt. One whose outcome could not be recorded stays in flight: it is looked up when its lease
+        expires."""
+        try:
+            await self._attempts.attempt(item)
+        except DunningError as error:
+            log.warning("attempt.unrecorded", payment_id=item.payment["id"], attempt=item.number, error=error.message)
+        except Exception as error:
+            log.error("attempt.crashed", payment_id=item.payment["id"], attempt=item.number, exc_info=error)
 
 
-async def claim_of_first(connection: AsyncConnection, merchant_id: int, subscription_id: str) -> Claim | None:
-    """The attempt that was begun with a subscription, for whoever has just created it: nobody has charged it yet.
+async def first_payment_of(connection: AsyncConnection, merchant_id: int, subscription_id: str) -> DuePayment | None:
+    """The first payment of a subscription that was just created: leased with it, and not charged yet.
 
-    None when it took so long to get here that somebody else has found out its outcome.
+    None when that lease has expired and a worker has found out the outcome.
     """
     this = (_PAYMENTS.merchant_id == merchant_id) & (_PAYMENTS.subscription_id == subscription_id)
     row = dict((await connection.execute(sa.select(_TABLE).where(this, _PAYMENTS.number == 1))).mappings().one())
     if row["attempt_in_flight"] != 1:
         return None
-    (claim,) = await connection.run_sync(_claims, [row])
-    return replace(claim, has_begun=False)
+    (due,) = await connection.run_sync(_due_payments, [row])
+    return replace(due, has_begun=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Backlog:
-    """What is due and has not been run."""
-
-    attempts: int
-    oldest: datetime | None
-    stuck: int
-    """Attempts that came to nothing when they were last tried: the gateway could not be asked, or could not tell what
-    became of them. They are tried again."""
-
-
-def backlog(connection: Connection, now: datetime) -> Backlog:
-    """How much is due at `now`, and since when the longest of it has been."""
-    count, oldest = connection.execute(
-        sa.select(sa.func.count(), sa.func.min(_PAYMENTS.wake_at)).where(_PAYMENTS.wake_at <= now)
-    ).one()
-    stuck = connection.execute(
-        sa.select(sa.func.count()).where(
-            # within the index of what is due: none of them waits longer than this
-            _PAYMENTS.wake_at <= now + LOOK_AGAIN_LAST,
-            _PAYMENTS.lookups > 0,
-        )
-    ).scalar_one()
-    return Backlog(count, oldest, stuck)
+def stuck_attempts(connection: Connection, now: datetime) -> int:
+    """How many attempts came to nothing when they were last tried, because the gateway could not be asked or could not
+    tell what became of them. They are tried again."""
+    stuck = sa.select(sa.func.count()).where(
+        # within the index of what is due: none of them waits longer than this
+        _PAYMENTS.wake_at <= now + LOOK_AGAIN_LAST,
+        _PAYMENTS.lookups > 0,
+    )
+    return connection.execute(stuck).scalar_one()
 
 
-def _claims(connection: Connection, payments: Sequence[Mapping[str, Any]]) -> list[Claim]:
-    """Claims of these rows, in their order, with all that they hold beside them.
+def _due_payments(connection: Connection, payments: Sequence[Mapping[str, Any]]) -> list[DuePayment]:
+    """These rows, in their order, with all that an attempt needs to know beside them.
 
     It is read table by table and by key. One statement with joins would do, but PostgreSQL plans it without knowing the
     tables while they are new, and then goes through all of a merchant's rows for each that is due.
@@ -254,14 +206,14 @@ def _claims(connection: Connection, payments: Sequence[Mapping[str, Any]]) -> li
     blocked = found(BlockedMethodRow, ("merchant_id", "payment_method_id"), map(method, payments))
     chosen = found(GatewayRow, ("merchant_id", "is_current"), ((one["merchant_id"], True) for one in payments))
     ledger = found(PaymentRow, ("merchant_id", "provider", "provider_payment_id"), map(ledger_key, payments))
-    claims = []
+    due_payments = []
     for payment in payments:
         merchant, held = merchants[(payment["merchant_id"],)], ledger.get(ledger_key(payment))
         # where there was no gateway, nobody can have been asked
         has_begun = payment["attempt_in_flight"] is not None and payment["gateway_id"] is not None
         gateway = None if has_begun else chosen.get((payment["merchant_id"], True))
-        claims.append(
-            Claim(
+        due_payments.append(
+            DuePayment(
                 payment=payment,
                 subscription=agreed(payment),
                 time_zone=merchant["time_zone"],
@@ -273,17 +225,17 @@ def _claims(connection: Connection, payments: Sequence[Mapping[str, Any]]) -> li
                 decided=None if held is None or held["status"] == Status.FAILED.value else held["status"],
             )
         )
-    return claims
+    return due_payments
 
 
-def _claimed(claim: Claim, now: datetime, lease: timedelta) -> Claim:
-    """The claim with its row as it is while it holds."""
+def _leased(due: DuePayment, now: datetime, until: datetime) -> DuePayment:
+    """The payment with its row as it is during the lease."""
     changes = {
         "status": states.PaymentState.PROCESSING,
-        "attempt_in_flight": claim.number,
-        "gateway_id": claim.gateway_id,
+        "attempt_in_flight": due.number,
+        "gateway_id": due.gateway_id,
         "next_attempt_at": None,
-        "wake_at": now + lease,
+        "wake_at": until,
         "updated_at": now,
     }
-    return replace(claim, payment={**claim.payment, **changes})
+    return replace(due, payment={**due.payment, **changes})

@@ -1,0 +1,124 @@
+"""Leases on due rows: each is held by one worker until its `wake_at`, and by another one if that worker died."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Generic, Protocol, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from dunning_service.ledger.bulk import bulk_for
+
+ItemT = TypeVar("ItemT")
+
+Row = Mapping[str, Any]
+
+
+class DueWork(Protocol[ItemT]):
+    """One kind of due work: the rows of one table, and what is done with each when its `wake_at` has come.
+
+    The table has the columns `merchant_id` and `wake_at` (None: nothing is due), and `merchant_id` leads its primary
+    key. An index on `wake_at` keeps the search for due rows short.
+    """
+
+    @property
+    def table(self) -> sa.Table: ...
+
+    def leased(self, connection: Connection, rows: Sequence[Row], now: datetime, until: datetime) -> Sequence[ItemT]:
+        """Writes `wake_at = until` into these rows, and whatever else a lease changes; answers the work to be done.
+
+        A row without an item is put off by the implementation. Runs in the transaction that locked the rows.
+        """
+        ...
+
+    def merchant_of(self, item: ItemT) -> int:
+        """Whose share of the worker the item takes."""
+        ...
+
+    async def run(self, item: ItemT) -> None:
+        """Does the work, outside any transaction, and sets `wake_at` in the transaction that records the result.
+
+        What it raises leaves the row as it is: when the lease expires, the row is due again.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """How many items of one merchant may be under way at once, so that one that hangs leaves room for the others."""
+
+    most: int
+    under_way: Mapping[int, int] = field(default_factory=dict)
+    """How many are, by the merchant's id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease(Generic[ItemT]):
+    """One item, held until its lease expires."""
+
+    merchant_id: int
+    item: ItemT
+
+
+def lease_due(
+    connection: Connection,
+    work: DueWork[ItemT],
+    now: datetime,
+    *,
+    limit: int,
+    lease: timedelta,
+    share: Share | None = None,
+) -> list[Lease[ItemT]]:
+    """Leases up to `limit` rows that are due at `now`, the longest waiting first; of each merchant no more than its
+    `share` has room for.
+
+    The transaction of `connection` has to be committed before any work is done. Two callers at the same time get
+    different rows. A row whose earlier lease has expired is due again.
+    """
+    under_way = Counter(None if share is None else share.under_way)
+    most = limit if share is None else share.most
+    leases: list[Lease[ItemT]] = []
+    while len(leases) < limit:
+        full = [merchant_id for merchant_id, count in under_way.items() if share is not None and count >= most]
+        rows = _due(connection, work.table, now, limit - len(leases), full)
+        if not rows:
+            break
+        within = []
+        for row in rows:
+            if share is None or under_way[row["merchant_id"]] < most:
+                under_way[row["merchant_id"]] += 1
+                within.append(row)
+        items = work.leased(connection, within, now, now + lease)
+        leases += [Lease(work.merchant_of(item), item) for item in items]
+        if len(within) == len(rows):
+            break
+    return leases
+
+
+def _due(connection: Connection, table: sa.Table, now: datetime, limit: int, full: Sequence[int]) -> list[Row]:
+    """Due rows that no other transaction is leasing, without those of merchants that have their share."""
+    due = sa.select(table).where(table.c.wake_at <= now).order_by(table.c.wake_at).limit(limit)
+    if full:
+        due = due.where(table.c.merchant_id.not_in(full))
+    if bulk_for(connection).takes_locks:
+        due = due.with_for_update(skip_locked=True)
+    return [dict(row) for row in connection.execute(due).mappings()]
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """The rows of one table that are due and have not been run."""
+
+    items: int
+    oldest: datetime | None
+
+
+def backlog(connection: Connection, table: sa.Table, now: datetime) -> Backlog:
+    """How much is due at `now`, and since when the oldest of it has been."""
+    due = sa.select(sa.func.count(), sa.func.min(table.c.wake_at)).where(table.c.wake_at <= now)
+    count, oldest = connection.execute(due).one()
+    return Backlog(count, oldest)
