@@ -13,6 +13,7 @@ LAYERS = (
     "merchants",
     "recovery",
     "ledger",
+    "outgoing",
     "gateways",
     "subscriptions",
     "due",

@@ -10,8 +10,7 @@ from dunning_service.gateways._base import (
     OutcomeUnknown,
     TransactionType,
 )
-from dunning_service.gateways._network import NetworkRules
-from dunning_service.gateways.http import HttpGateway, new_signing_secret
+from dunning_service.gateways.http import HttpGateway
 from dunning_service.gateways.sandbox import ChargeBook, Sandbox
 
 __all__ = [
@@ -21,11 +20,9 @@ __all__ = [
     "Charged",
     "Gateway",
     "HttpGateway",
-    "NetworkRules",
     "NotCharged",
     "NotSent",
     "OutcomeUnknown",
     "Sandbox",
     "TransactionType",
-    "new_signing_secret",
 ]

@@ -16,7 +16,6 @@ from dunning_service.clock import Clock
 from dunning_service.db import Database, is_outage
 from dunning_service.errors import NotFound, Unavailable
 from dunning_service.gateways._base import Gateway
-from dunning_service.gateways._network import NetworkRules
 from dunning_service.gateways.http import HttpGateway
 from dunning_service.gateways.models import GatewayRow, SandboxChargeRow
 from dunning_service.gateways.sandbox import Sandbox
@@ -25,6 +24,7 @@ from dunning_service.ledger.work import Command, Effect, Held, Lookup, Recorder
 from dunning_service.merchants.keyring import Keyring
 from dunning_service.merchants.memory import Found, Memory
 from dunning_service.merchants.models import Merchant
+from dunning_service.outgoing.network import NetworkRules
 
 
 @dataclass(frozen=True, slots=True)

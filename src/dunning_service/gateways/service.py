@@ -12,12 +12,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from dunning_service.errors import ConfigurationError
-from dunning_service.gateways._network import NetworkRules, allowed_url
-from dunning_service.gateways.http import new_signing_secret
 from dunning_service.gateways.models import GatewayRow
 from dunning_service.merchants.directory import MerchantView
 from dunning_service.merchants.keyring import Keyring
 from dunning_service.merchants.models import Merchant
+from dunning_service.outgoing.network import NetworkRules, allowed_url
+from dunning_service.outgoing.signing import new_signing_secret
 from dunning_service.settings import Settings
 
 

@@ -19,8 +19,8 @@ from dunning_service.gateways import (
     NotCharged,
     OutcomeUnknown,
     TransactionType,
-    new_signing_secret,
 )
+from dunning_service.outgoing.signing import new_signing_secret
 from unit.gateways._endpoint import KEY, PAID, SECRET, Asked, a_gateway, a_request, raw_response, running, says, writes
 
 

@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from dunning_service.errors import ConfigurationError
-from dunning_service.gateways import ChargeOutcome, NetworkRules, NotCharged, OutcomeUnknown
-from dunning_service.gateways._network import Resolve, address_problem, allowed_url, system_addresses
+from dunning_service.gateways import ChargeOutcome, NotCharged, OutcomeUnknown
+from dunning_service.outgoing.network import NetworkRules, Resolve, address_problem, allowed_url, system_addresses
 from unit.gateways._endpoint import KEY, PAID, Endpoint, a_gateway, a_request, running, says
 
 NAME = "billing.example.com"
