@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -99,11 +99,14 @@ class FailedPaymentsQuery:
 
     @property
     def digest(self) -> str:
-        """The same for the same filters of the same merchant, and different for others."""
+        """The same for the same filters of the same merchant, and different for others.
+
+        Filters at their defaults are left out, so a filter that is added later leaves the cursors in circulation valid.
+        """
         values = {
-            name: sorted(value, key=str) if isinstance(value, frozenset) else value
-            for name, value in asdict(self).items()
-            if name != "is_name_rare"
+            field.name: sorted(value, key=str) if isinstance(value, frozenset) else value
+            for field in fields(self)
+            if (value := getattr(self, field.name)) != field.default and field.name != "is_name_rare"
         }
         text = json.dumps(values, sort_keys=True, default=lambda moment: moment.isoformat())
         return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -3,12 +3,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
 
 from dunning_service.failed_payments.cursors import MAX_CURSOR, CursorError, decode_cursor, encode_cursor
+from dunning_service.failed_payments.queries import FailedPaymentsQuery
 from dunning_service.failed_payments.sorting import Position, Sort
 
 MOMENTS = (datetime(2026, 11, 21, 12, tzinfo=UTC), datetime(1, 1, 1, 0, 0, 0, 1, tzinfo=UTC))
@@ -78,3 +80,24 @@ def test_cursor_that_somebody_made_up_is_refused(sort: str, payload: object) -> 
 
     with pytest.raises(CursorError):
         decode_cursor(cursor, Sort(sort), "f")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaterQuery(FailedPaymentsQuery):
+    """The query of a later version, with one more filter."""
+
+    channel: str | None = None
+
+
+def test_a_cursor_survives_a_filter_that_is_added_later() -> None:
+    filters: dict[str, Any] = {
+        "merchant_id": 1,
+        "statuses": frozenset({"failed", "paid"}),
+        "order_from": date(2026, 1, 2),
+    }
+    position = Position(date(2026, 11, 21), 7)
+    cursor = encode_cursor(Sort.NEWEST_ORDER, FailedPaymentsQuery(**filters).digest, position)
+
+    assert decode_cursor(cursor, Sort.NEWEST_ORDER, LaterQuery(**filters).digest) == position
+    with pytest.raises(CursorError, match="other filters"):
+        decode_cursor(cursor, Sort.NEWEST_ORDER, LaterQuery(**filters, channel="web").digest)
