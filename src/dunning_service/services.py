@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import cast
 
 from starlette.requests import HTTPConnection
 
 from dunning_service.charging.attempts import Charging
+from dunning_service.charging.first_payment import Billing
 from dunning_service.clock import Clock
 from dunning_service.db import Database
 from dunning_service.gateways.registry import MerchantGateways
@@ -31,6 +33,18 @@ class Services:
     charging: Charging
     metrics: Metrics
     bodies: Bodies
+
+    @property
+    def billing(self) -> Billing:
+        """The parts that subscriptions are created with."""
+        return Billing(
+            database=self.database,
+            recorder=self.writer,
+            gateways=self.gateways,
+            charging=self.charging,
+            clock=self.clock,
+            lease=timedelta(seconds=self.settings.claim_seconds),
+        )
 
 
 def services(request: HTTPConnection) -> Services:

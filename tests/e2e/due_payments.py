@@ -20,11 +20,10 @@ from dunning_service.money import Money
 from dunning_service.providers import Delivery
 from dunning_service.subscriptions import commands
 from dunning_service.subscriptions.models import ScheduledPaymentRow
-from dunning_service.subscriptions.parameters import NewSubscription
 from dunning_service.subscriptions.pricing import price
 from dunning_service.subscriptions.schedule import Begun
-from dunning_service.subscriptions.schemas import CustomerDetails
 from dunning_service.subscriptions.states import FrequencyUnit, TransactionType
+from dunning_service.subscriptions.terms import Customer, NewSubscription
 from ledgers import Ledger
 
 
@@ -42,7 +41,7 @@ def a_subscription(method: UUID = PAYS, **given: Any) -> NewSubscription:
         "payment_method_id": method,
         "is_faster_processing": None,
         "use_card_price": None,
-        "customer": CustomerDetails(),
+        "customer": Customer(),
     }
     return NewSubscription(**(known | given))
 

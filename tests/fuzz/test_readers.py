@@ -27,8 +27,9 @@ from dunning_service.gateways._answers import read_charge, read_lookup
 from dunning_service.payment_records.forms import parse_form
 from dunning_service.providers import AttemptReported, Delivery, Event, all_providers
 from dunning_service.providers.goodparty import DepositMoneyRequest, PaymentIntentFailed, read_request
-from dunning_service.subscriptions.parameters import MerchantTerms, read_new_subscription
+from dunning_service.subscriptions.parameters import read_new_subscription
 from dunning_service.subscriptions.requests import _canonical
+from dunning_service.subscriptions.terms import MerchantTerms
 from fuzz.conftest import BOTH
 from fuzz.hostile import hostile_values
 from fuzz.near_real import content_types, near_forms, near_json, near_xml

@@ -25,8 +25,9 @@ from dunning_service.recovery.policy import FEW_TRIES, NETWORK_LIMITS, Rule
 from dunning_service.settings import Settings
 from dunning_service.subscriptions import routes as subscriptions
 from dunning_service.subscriptions.filters import SubscriptionFilters
+from dunning_service.subscriptions.numbers import NUMBERS, member_of, word_of
 from dunning_service.subscriptions.schemas import CreateSubscription
-from dunning_service.subscriptions.states import AttemptStatus, PaymentStatus, SubscriptionStatus
+from dunning_service.subscriptions.states import AttemptState, PaymentState, SubscriptionState
 from dunning_service.web.metrics import CHARGE_OUTCOMES, OUTCOMES, Metrics
 
 ROOT = Path(__file__).parents[2]
@@ -134,10 +135,12 @@ def test_every_member_of_a_new_subscription_is_in_the_table_and_nothing_else() -
 
 
 def test_every_status_is_in_the_table_with_its_number() -> None:
+    kinds = (SubscriptionState, PaymentState, AttemptState)
     expected = [
-        row(code(int(one)), one.text, PaymentStatus(one).text, AttemptStatus(one).text) for one in SubscriptionStatus
+        row(code(number), *(word_of(member_of(kind, number)) for kind in kinds))
+        for number in NUMBERS[SubscriptionState].values()
     ]
-    assert len(PaymentStatus) == len(AttemptStatus) == len(expected)
+    assert {len(kind) for kind in kinds} == {len(expected)}
     require_table(README, "| `statusId` | `status` of a subscription | of a payment | of an attempt |", expected)
 
 

@@ -28,7 +28,7 @@ from dunning_service.recovery.ladder import Ladder, parse_ladder
 from dunning_service.subscriptions import commands, outcomes
 from dunning_service.subscriptions.attempts import Known, Told
 from dunning_service.subscriptions.service import execute_naming_failures
-from dunning_service.subscriptions.states import AttemptStatus
+from dunning_service.subscriptions.states import AttemptState
 
 log = structlog.get_logger("dunning_service.charging")
 
@@ -104,14 +104,14 @@ class Charging:
                 await self._postpone(due, unsent.message)
         except NotCharged as refused:
             # what had begun was looked up before it was asked for again, so this is certain
-            await self._record(due, _not_charged(refused.message), AttemptStatus.ERROR)
+            await self._record(due, _not_charged(refused.message), AttemptState.ERROR)
         except LeaseExpired:
             log.warning("claim.over", payment_id=due.payment["id"], attempt=due.number)
         else:
             if charged is None:
                 await self._leave(due)
             else:
-                await self._record(due, charged, AttemptStatus.DECLINED, origin=f"gateway/{gateway.name}")
+                await self._record(due, charged, AttemptState.DECLINED, origin=f"gateway/{gateway.name}")
 
     def _ladder_of(self, due: DuePayment) -> Ladder:
         """The merchant's own, or the operator's; an outcome is recorded by that one also where the merchant's cannot be
@@ -139,20 +139,20 @@ class Charging:
         """Records that nothing was charged, and why not."""
         why = due.objection
         if why is None:
-            await self._record(due, _blocked(due), AttemptStatus.ERROR)
+            await self._record(due, _blocked(due), AttemptState.ERROR)
         else:
             await self._execute(due, lambda known, now: outcomes.withheld(known, why, now, due.decided))
 
     async def _record(
-        self, due: DuePayment, charged: Charged, if_failed: AttemptStatus, *, origin: str | None = None
+        self, due: DuePayment, charged: Charged, if_failed: AttemptState, *, origin: str | None = None
     ) -> None:
         told = Told(due.number, charged, if_failed)
         effect_of: EffectOf
         if charged.outcome is ChargeOutcome.SUCCEEDED:
-            told = Told(due.number, charged, AttemptStatus.SUCCEEDED)
+            told = Told(due.number, charged, AttemptState.SUCCEEDED)
             effect_of = _with(outcomes.succeeded, told)
         elif charged.outcome is ChargeOutcome.PENDING:
-            told = Told(due.number, charged, AttemptStatus.PENDING)
+            told = Told(due.number, charged, AttemptState.PENDING)
             effect_of = _with(outcomes.pending, told)
         else:
             effect_of = _with(outcomes.failed, told)
@@ -165,9 +165,9 @@ class Charging:
         if done.answer.get("is_recorded") is False:
             log.info("attempt.known", payment_id=due.payment["id"], attempt=due.number)
             return
-        if told.status is AttemptStatus.PENDING and due.payment["lookups"]:
+        if told.state is AttemptState.PENDING and due.payment["lookups"]:
             return  # as it was when it was last asked
-        outcome, category = told.status.text.lower(), None
+        outcome, category = told.state.value, None
         if charged.outcome is ChargeOutcome.DECLINED:
             reading = read_decline(charged.decline)
             category = reading.category.value
@@ -186,14 +186,14 @@ class Charging:
         log.error("attempt.postponed", payment_id=due.payment["id"], attempt=due.number, error=why)
         await self._execute(due, lambda known, now: outcomes.postponed(known, why, now))
         if not due.payment["lookups"]:  # counted once; how many are stuck is a gauge
-            self._metrics.charge(AttemptStatus.ERROR.text.lower(), None)
+            self._metrics.charge(AttemptState.ERROR.value, None)
 
     async def _record_unknown(self, due: DuePayment, why: str) -> None:
         lookups = due.payment["lookups"]
         log.warning("charge.unknown", payment_id=due.payment["id"], attempt=due.number, lookups=lookups, error=why)
         await self._execute(due, lambda known, now: outcomes.unknown_outcome(known, why, now))
         if not lookups:  # counted once; how many are unknown still is a gauge
-            self._metrics.charge(AttemptStatus.UNKNOWN.text.lower(), None)
+            self._metrics.charge(AttemptState.UNKNOWN.value, None)
 
     async def _execute(
         self,

@@ -13,17 +13,20 @@ from zoneinfo import ZoneInfo
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from dunning_service.charging.attempts import Charging
+from dunning_service.clock import Clock
+from dunning_service.db import Database
 from dunning_service.errors import ConfigurationError, DunningError, NoUsableGateway
-from dunning_service.gateways.registry import Chosen
+from dunning_service.gateways.registry import Chosen, MerchantGateways
 from dunning_service.ledger.answers import find_answer
+from dunning_service.ledger.work import Recorder
 from dunning_service.merchants.directory import MerchantView, Principal
 from dunning_service.rates import rate_from_units
-from dunning_service.services import Services
 from dunning_service.subscriptions import commands, queries
-from dunning_service.subscriptions.answers import PayNowView
-from dunning_service.subscriptions.parameters import MerchantTerms, read_new_subscription
 from dunning_service.subscriptions.schedule import Begun, payment_id
 from dunning_service.subscriptions.service import PostedRequest
+from dunning_service.subscriptions.terms import MerchantTerms, NewSubscriptionReader
+from dunning_service.subscriptions.views import PayNowView
 
 log = structlog.get_logger("dunning_service.subscriptions")
 
@@ -43,7 +46,22 @@ class Created:
     is_replay: bool
 
 
-async def create_subscription(services: Services, principal: Principal, posted: PostedRequest) -> Created:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Billing:
+    """What creating a subscription and charging its first payment take."""
+
+    database: Database
+    recorder: Recorder
+    gateways: MerchantGateways
+    charging: Charging
+    clock: Clock
+    lease: timedelta
+    """How long the first attempt may take before a worker looks it up."""
+
+
+async def create_subscription(
+    billing: Billing, principal: Principal, posted: PostedRequest, read: NewSubscriptionReader
+) -> Created:
     """Creates a subscription; without a start, its first payment is charged before this returns.
 
     A request that was answered before is answered with what has become of that subscription, and nothing of it is
@@ -54,29 +72,29 @@ async def create_subscription(services: Services, principal: Principal, posted: 
     merchant = principal.merchant
     key = posted.idempotency_key
     if key is not None:
-        async with services.database.read() as connection:
-            earlier = await find_answer(connection, merchant.id, key, services.clock())
+        async with billing.database.read() as connection:
+            earlier = await find_answer(connection, merchant.id, key, billing.clock())
         if earlier is not None:
-            return await _told_again(services, merchant, str(earlier.response["id"]))
-    chosen = await _gateway_of(services, merchant)
+            return await _told_again(billing, merchant, str(earlier.response["id"]))
+    chosen = await _gateway_of(billing, merchant)
     units = merchant.cash_discount_units
     terms = MerchantTerms(ZoneInfo(merchant.time_zone), None if units is None else rate_from_units(units))
-    new = read_new_subscription(posted.body, terms, services.clock(), chosen.gateway.method_problem)
-    begun = Begun(chosen.id, timedelta(seconds=services.settings.claim_seconds))
+    new = read(terms, billing.clock(), chosen.gateway.method_problem)
+    begun = Begun(chosen.id, billing.lease)
     command = commands.create(
-        principal, new, begun, path=posted.path, delivery=posted.delivery(services.clock()), idempotency_key=key
+        principal, new, begun, path=posted.path, delivery=posted.delivery(billing.clock()), idempotency_key=key
     )
-    done = await services.writer.execute(command)
+    done = await billing.recorder.execute(command)
     subscription_id = str(done.answer["id"])
     if done.answered_before is not None:
-        return await _told_again(services, merchant, subscription_id)
-    paid = None if new.start_at is not None else await _paid_now(services, merchant, subscription_id)
+        return await _told_again(billing, merchant, subscription_id)
+    paid = None if new.start_at is not None else await _paid_now(billing, merchant, subscription_id)
     return Created(UUID(subscription_id), paid, is_replay=False)
 
 
-async def _gateway_of(services: Services, merchant: MerchantView) -> Chosen:
+async def _gateway_of(billing: Billing, merchant: MerchantView) -> Chosen:
     try:
-        chosen = await services.gateways.chosen(merchant.id)
+        chosen = await billing.gateways.chosen(merchant.id)
     except ConfigurationError as error:
         log.error("gateway.unusable", merchant_id=merchant.id, error=error.message)
         raise NoUsableGateway(
@@ -90,15 +108,15 @@ async def _gateway_of(services: Services, merchant: MerchantView) -> Chosen:
     return chosen
 
 
-async def _paid_now(services: Services, merchant: MerchantView, subscription_id: str) -> PayNowView | None:
+async def _paid_now(billing: Billing, merchant: MerchantView, subscription_id: str) -> PayNowView | None:
     """None when it cannot be told: the subscription is there, so to be asked for it again would make a second one. A
     worker finds out what became of its charge."""
     try:
-        await services.charging.attempt_first(merchant.id, subscription_id)
+        await billing.charging.attempt_first(merchant.id, subscription_id)
     except (DunningError, SQLAlchemyError) as error:
         log.warning("attempt.unrecorded", payment_id=payment_id(subscription_id, 1), attempt=1, error=str(error))
     try:
-        async with services.database.read() as connection:
+        async with billing.database.read() as connection:
             first = await queries.first_attempt(connection, merchant.id, subscription_id)
     except SQLAlchemyError as error:
         log.warning("attempt.unrecorded", payment_id=payment_id(subscription_id, 1), attempt=1, error=str(error))
@@ -106,11 +124,11 @@ async def _paid_now(services: Services, merchant: MerchantView, subscription_id:
     return None if first is None else first.view
 
 
-async def _told_again(services: Services, merchant: MerchantView, subscription_id: str) -> Created:
+async def _told_again(billing: Billing, merchant: MerchantView, subscription_id: str) -> Created:
     """What the same request is answered now. The first may still be waiting for the gateway, or have died of it."""
     until = time.monotonic() + PATIENCE_S
     while True:
-        async with services.database.read() as connection:
+        async with billing.database.read() as connection:
             first = await queries.first_attempt(connection, merchant.id, subscription_id)
         if first is None or not first.may_be_told_soon or time.monotonic() >= until:
             return Created(UUID(subscription_id), None if first is None else first.view, is_replay=True)

@@ -1,12 +1,8 @@
-"""What is answered about subscriptions, ready for orjson: `schemas` describes it, this writes it.
-
-The views are what the routes know of a subscription, whatever tables that came from.
-"""
+"""Replies about subscriptions, ready for orjson: `schemas` describes them, this module writes them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -16,82 +12,14 @@ import orjson
 
 from dunning_service.money import Money, decimal_text
 from dunning_service.subscriptions.currencies import currency_id_of
+from dunning_service.subscriptions.identifiers import merchant_uuid, token_uuid, transaction_uuid
+from dunning_service.subscriptions.numbers import API_SOURCE, number_of, word_of
 from dunning_service.subscriptions.pricing import Price
-from dunning_service.subscriptions.schemas import CustomerDetails
-from dunning_service.subscriptions.states import (
-    AttemptStatus,
-    FrequencyUnit,
-    PaymentStatus,
-    SourceType,
-    SubscriptionStatus,
-    TransactionType,
-)
+from dunning_service.subscriptions.states import AttemptState, SubscriptionState
+from dunning_service.subscriptions.views import AttemptView, PaymentView, PayNowView, SubscriptionView
 
 TERMINATED = "Subscription is terminated. Future payments will no longer be processed. This action is permanent."
 """ARISE's own words: they are part of the contract."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubscriptionView:
-    """A subscription as it stands. Times are in UTC, amounts in minor units of the price's currency."""
-
-    id: UUID
-    merchant_id: UUID
-    payment_processor_id: UUID
-    status: SubscriptionStatus
-    transaction_type: TransactionType
-    customer_id: UUID
-    payment_method_id: UUID
-    price: Price
-    already_paid_minor: int
-    unit: FrequencyUnit
-    every: int
-    created_at: datetime
-    starts_at: datetime
-    ends_at: datetime | None
-    last_paid_at: datetime | None
-    next_due_at: datetime | None
-    paid_count: int
-    number_of_payments: int | None
-    customer: CustomerDetails
-    source_id: UUID
-    source_name: str
-    source_type: SourceType = SourceType.API
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttemptView:
-    """One try at a payment."""
-
-    id: UUID
-    executed_at: datetime
-    status: AttemptStatus
-    transaction_id: UUID | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PaymentView:
-    """One payment of a subscription, with the tries at it in order."""
-
-    id: UUID
-    due_at: datetime
-    status: PaymentStatus
-    amount: Money
-    number: int
-    attempts: Sequence[AttemptView] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PayNowView:
-    """The try at a payment that was due at once."""
-
-    transaction_type: TransactionType
-    attempt: AttemptView
-    amount: Money
-    code: str | None
-    message: str | None
-    category: str | None
-    next_attempt_at: datetime | None
 
 
 def subscription_created(subscription_id: UUID, paid: PayNowView | None) -> dict[str, Any]:
@@ -99,18 +27,18 @@ def subscription_created(subscription_id: UUID, paid: PayNowView | None) -> dict
     if paid is None:
         return {"id": subscription_id, "payNowSuccess": None, "transactionId": None, "payNowResponse": None}
     attempt = paid.attempt
-    succeeded = attempt.status is AttemptStatus.SUCCEEDED
+    succeeded = attempt.state is AttemptState.SUCCEEDED
     return {
         "id": subscription_id,
         "payNowSuccess": succeeded,
-        "transactionId": attempt.transaction_id,
+        "transactionId": _transaction_id(attempt),
         "payNowResponse": {
-            "transactionId": attempt.transaction_id,
+            "transactionId": _transaction_id(attempt),
             "transactionDateTime": moment(attempt.executed_at),
-            "typeId": int(paid.transaction_type),
-            "type": paid.transaction_type.text,
-            "statusId": int(attempt.status),
-            "status": attempt.status.text,
+            "typeId": number_of(paid.transaction_type),
+            "type": word_of(paid.transaction_type),
+            "statusId": number_of(attempt.state),
+            "status": word_of(attempt.state),
             "processedAmount": major(paid.amount.minor if succeeded else 0, paid.amount.currency),
             "details": {
                 "hostResponseCode": paid.code,
@@ -128,20 +56,20 @@ def subscription(view: SubscriptionView) -> dict[str, Any]:
     count = view.number_of_payments
     return {
         "id": view.id,
-        "merchantId": view.merchant_id,
+        "merchantId": merchant_uuid(view.merchant_id),
         "paymentProcessorId": view.payment_processor_id,
-        "statusId": int(view.status),
-        "status": view.status.text,
-        "transactionTypeId": int(view.transaction_type),
-        "transactionType": view.transaction_type.text,
+        "statusId": number_of(view.state),
+        "status": word_of(view.state),
+        "transactionTypeId": number_of(view.transaction_type),
+        "transactionType": word_of(view.transaction_type),
         "customerId": view.customer_id,
         "paymentMethodId": view.payment_method_id,
         "paymentAmount": payment_amount(view.price),
         "alreadyPaidAmount": major(view.already_paid_minor, currency),
         "allPaymentsAmount": None if count is None else major(view.price.total_minor * count, currency),
         "currencyId": currency_id_of(currency),
-        "paymentFrequencyUnitId": int(view.unit),
-        "paymentFrequencyUnit": view.unit.text,
+        "paymentFrequencyUnitId": number_of(view.unit),
+        "paymentFrequencyUnit": word_of(view.unit),
         "paymentFrequency": view.every,
         "creationDate": moment(view.created_at),
         "subscriptionStartDate": moment(view.starts_at),
@@ -151,17 +79,17 @@ def subscription(view: SubscriptionView) -> dict[str, Any]:
         "successfulPaymentsCount": view.paid_count,
         "numberOfPayments": count or 0,
         "customer": {
-            "customerName": view.customer.customer_name,
+            "customerName": view.customer.name,
             "companyName": view.customer.company_name,
             "panMask": None,
-            "emailAddress": view.customer.email_address,
-            "phoneNumber": view.customer.phone_number,
+            "emailAddress": view.customer.email,
+            "phoneNumber": view.customer.phone,
         },
         "source": {
-            "typeId": int(view.source_type),
-            "type": view.source_type.text,
-            "id": view.source_id,
-            "name": view.source_name,
+            "typeId": API_SOURCE[0],
+            "type": API_SOURCE[1],
+            "id": token_uuid(view.merchant_id, view.token_id),
+            "name": view.token_name,
         },
     }
 
@@ -191,8 +119,8 @@ def subscription_payment(view: PaymentView) -> dict[str, Any]:
     return {
         "id": view.id,
         "initialExecutionDateTime": moment(view.due_at),
-        "statusId": int(view.status),
-        "status": view.status.text,
+        "statusId": number_of(view.state),
+        "status": word_of(view.state),
         "amount": major(view.amount.minor, view.amount.currency),
         "paymentOrder": view.number,
         "attempts": [_attempt(attempt) for attempt in view.attempts],
@@ -201,8 +129,8 @@ def subscription_payment(view: PaymentView) -> dict[str, Any]:
 
 def subscription_terminated(subscription_id: UUID) -> dict[str, Any]:
     """A `SubscriptionTerminated`."""
-    status = SubscriptionStatus.TERMINATED
-    return {"id": subscription_id, "statusId": int(status), "status": status.text, "message": TERMINATED}
+    state = SubscriptionState.TERMINATED
+    return {"id": subscription_id, "statusId": number_of(state), "status": word_of(state), "message": TERMINATED}
 
 
 def major(minor: int, currency: str) -> orjson.Fragment:
@@ -230,9 +158,14 @@ def _attempt(view: AttemptView) -> dict[str, Any]:
     return {
         "id": view.id,
         "executionDateTime": moment(view.executed_at),
-        "statusId": int(view.status),
-        "status": view.status.text,
-        "transactionStatusId": int(view.status),
-        "transactionStatus": view.status.text,
-        "transactionId": view.transaction_id,
+        "statusId": number_of(view.state),
+        "status": word_of(view.state),
+        "transactionStatusId": number_of(view.state),
+        "transactionStatus": word_of(view.state),
+        "transactionId": _transaction_id(view),
     }
+
+
+def _transaction_id(view: AttemptView) -> UUID | None:
+    reference = view.transaction_reference
+    return None if reference is None else transaction_uuid(view.merchant_id, reference)

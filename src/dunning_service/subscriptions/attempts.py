@@ -14,7 +14,7 @@ from dunning_service.recovery.decline_codes import MAPPING_VERSION
 from dunning_service.recovery.declines import Reading
 from dunning_service.recovery.ladder import Ladder
 from dunning_service.subscriptions.schedule import Row, attempt_id
-from dunning_service.subscriptions.states import AttemptStatus
+from dunning_service.subscriptions.states import AttemptState
 
 _OUTCOMES: Final = {
     ChargeOutcome.SUCCEEDED: Outcome.SUCCEEDED,
@@ -44,7 +44,7 @@ class Told:
 
     number: int
     charged: Charged
-    status: AttemptStatus
+    state: AttemptState
     """Declined, or Error where the payment method was not asked."""
 
 
@@ -79,7 +79,7 @@ def reported(known: Known, told: Told, reading: Reading | None, decided: Row, no
     payment, subscription, charged = known.payment, known.subscription, told.charged
     is_failure = charged.outcome is ChargeOutcome.DECLINED
     details: Row = {
-        "status": told.status.text,
+        "status": told.state.title(),
         "transaction_id": charged.provider_transaction_id,
         "subscription_payment": payment["number"],
         "requested_by": requested_by(known, told),

@@ -55,7 +55,7 @@ def due_at(anchor: datetime, unit: FrequencyUnit, every: int, number: int, zone:
 def require_step(unit: FrequencyUnit, every: int) -> None:
     """Raises NoSuchDate unless a subscription may be charged every so many days, weeks or months."""
     if not 1 <= every <= MAX_EVERY[unit]:
-        raise NoSuchDate(f"must be from 1 to {MAX_EVERY[unit]} when it counts {unit.text.lower()}s")
+        raise NoSuchDate(f"must be from 1 to {MAX_EVERY[unit]} when it counts {unit.name.lower()}s")
 
 
 def _stepped(day: date, unit: FrequencyUnit, steps: int) -> date:

@@ -17,9 +17,9 @@ from dunning_service.subscriptions import PROVIDER
 from dunning_service.subscriptions.attempts import Known
 from dunning_service.subscriptions.models import BlockedMethodRow, ScheduledPaymentRow, SubscriptionRow
 from dunning_service.subscriptions.outcomes import ACTOR, TERMINATED, dropped
-from dunning_service.subscriptions.parameters import NewSubscription
 from dunning_service.subscriptions.schedule import Begun, first_payments, subscription_row
 from dunning_service.subscriptions.states import PaymentState, SubscriptionState
+from dunning_service.subscriptions.terms import NewSubscription
 
 NO_SUCH_SUBSCRIPTION = "there is no subscription of that id"
 FORGOTTEN = "the customer's data were erased"

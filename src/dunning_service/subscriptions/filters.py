@@ -8,7 +8,8 @@ from uuid import UUID
 
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from dunning_service.subscriptions.states import SubscriptionStatus
+from dunning_service.subscriptions.states import SubscriptionState
+from dunning_service.subscriptions.views import SubscriptionOrder, SubscriptionQuery
 from dunning_service.subscriptions.wire_values import read_uuid, reader_of
 from dunning_service.web.parameters import Parameters, Text, WholeNumber
 
@@ -28,6 +29,13 @@ class Order(StrEnum):
 
 
 _ORDERS = {order.lower(): order for order in Order}
+_ORDERED_BY = {
+    Order.CREATION_DATE: SubscriptionOrder.CREATED,
+    Order.START_DATE: SubscriptionOrder.START,
+    Order.CUSTOMER_NAME: SubscriptionOrder.CUSTOMER_NAME,
+    Order.STATUS: SubscriptionOrder.STATE,
+    Order.NUMBER_OF_PAYMENTS: SubscriptionOrder.NUMBER_OF_PAYMENTS,
+}
 
 
 def _order(value: object) -> object:
@@ -50,7 +58,7 @@ def _uuids(values: object) -> object:
 def _statuses(values: object) -> object:
     if not isinstance(values, list):
         return values
-    read = reader_of(SubscriptionStatus)
+    read = reader_of(SubscriptionState)
     return tuple(read(int(value) if value.isascii() and value.isdigit() and len(value) < 4 else 0) for value in values)
 
 
@@ -73,7 +81,7 @@ class SubscriptionFilters(Parameters):
         WithJsonSchema({"type": "array", "items": {"type": "string", "format": "uuid"}}),
     ] = Field((), alias="customerIds", description="only of these customers")
     status_ids: Annotated[
-        tuple[SubscriptionStatus, ...],
+        tuple[SubscriptionState, ...],
         BeforeValidator(_statuses),
         WithJsonSchema({"type": "array", "items": {"type": "integer", "enum": [1, 2, 3, 4, 5]}}),
     ] = Field(
@@ -91,6 +99,14 @@ class SubscriptionFilters(Parameters):
     )
 
     @property
-    def offset(self) -> int:
-        """How many subscriptions come before the page."""
-        return (self.page - 1) * self.page_size
+    def query(self) -> SubscriptionQuery:
+        """These parameters in the domain's own terms."""
+        return SubscriptionQuery(
+            customer_ids=self.customer_ids,
+            states=self.status_ids,
+            search=self.search,
+            order=_ORDERED_BY[self.order],
+            is_ascending=self.is_ascending,
+            offset=(self.page - 1) * self.page_size,
+            limit=self.page_size,
+        )

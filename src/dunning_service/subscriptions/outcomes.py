@@ -25,7 +25,7 @@ from dunning_service.subscriptions.attempts import (
 )
 from dunning_service.subscriptions.models import BlockedMethodRow, ScheduledPaymentRow, SubscriptionRow
 from dunning_service.subscriptions.schedule import Row, following_payment
-from dunning_service.subscriptions.states import AttemptStatus, PaymentState, SubscriptionState
+from dunning_service.subscriptions.states import AttemptState, PaymentState, SubscriptionState
 
 ACTOR: Final = "dunning-service"
 """Who decides what the service decides by itself."""
@@ -192,7 +192,7 @@ def _decision(
     known: Known, told: Told, reading: Reading, failed_at: datetime, first_failed_at: datetime, now: datetime
 ) -> NextStep:
     blocked_by = _blocked_by(known)
-    if blocked_by is not None and told.status is AttemptStatus.ERROR:
+    if blocked_by is not None and told.state is AttemptState.ERROR:
         return Stop(
             Rule.METHOD_BLOCKED,
             f"an earlier decline of this payment method forbids automatic tries: {blocked_by.because}",

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
-from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
@@ -17,9 +15,10 @@ from dunning_service.exact_json import read_json
 from dunning_service.money import InvalidAmount
 from dunning_service.subscriptions.calendar import MAX_PAYMENTS, NoSuchDate, due_at, require_step
 from dunning_service.subscriptions.currencies import UnknownCurrency, currency_of
+from dunning_service.subscriptions.numbers import word_of
 from dunning_service.subscriptions.pricing import Price, base_amount, price
 from dunning_service.subscriptions.schemas import CreateSubscription, CustomerDetails
-from dunning_service.subscriptions.states import FrequencyUnit, TransactionType
+from dunning_service.subscriptions.terms import Customer, MerchantTerms, MethodProblem, NewSubscription
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
 """How far the clock of a caller who means "now" may be behind ours."""
@@ -38,40 +37,6 @@ _REQUIRED = (
     "customer_id",
     "payment_method_id",
 )
-
-
-MethodProblem = Callable[[UUID], str | None]
-"""Says why a payment method cannot be charged, such as "is not active"; None for one that can (`Gateway.method_problem`
-is of this shape)."""
-
-
-@dataclass(frozen=True, slots=True)
-class MerchantTerms:
-    """What of a merchant's settings bears on a new subscription."""
-
-    zone: ZoneInfo
-    cash_discount_rate: Decimal | None = None
-    """Percent by which the cash price is below the card price; None: the merchant has no dual pricing."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewSubscription:
-    """A subscription that may be created."""
-
-    payment_processor_id: UUID
-    transaction_type: TransactionType
-    price: Price
-    unit: FrequencyUnit
-    every: int
-    start_at: datetime | None
-    """When the first payment is due, in UTC; None: now, within the request."""
-    number_of_payments: int | None
-    """None: it has no end."""
-    customer_id: UUID
-    payment_method_id: UUID
-    is_faster_processing: bool | None
-    use_card_price: bool | None
-    customer: CustomerDetails
 
 
 def read_new_subscription(
@@ -110,7 +75,7 @@ def read_new_subscription(
         payment_method_id=sent.payment_method_id,
         is_faster_processing=sent.is_faster_processing,
         use_card_price=sent.use_card_price,
-        customer=sent.customer or CustomerDetails(),
+        customer=_customer(sent.customer or CustomerDetails()),
     )
 
 
@@ -145,7 +110,7 @@ class _Reading:
         if sent.transaction_type is not None and not self.is_wrong("is_faster_processing"):
             if sent.transaction_type.is_card and sent.is_faster_processing is not None:
                 self.refuse(
-                    "is_faster_processing", f"must be null for {sent.transaction_type.text}; it is for AchDebit"
+                    "is_faster_processing", f"must be null for {word_of(sent.transaction_type)}; it is for AchDebit"
                 )
             elif not sent.transaction_type.is_card and sent.is_faster_processing is None:
                 self.refuse("is_faster_processing", "is required for AchDebit: true or false")
@@ -289,3 +254,12 @@ def _start_of_today(zone: ZoneInfo, now: datetime) -> datetime:
 
 def _refused(wrong: list[FieldError]) -> InvalidInput:
     return InvalidInput("; ".join(f"{one.field}: {one.message}" if one.field else one.message for one in wrong), wrong)
+
+
+def _customer(sent: CustomerDetails) -> Customer:
+    return Customer(
+        name=sent.customer_name,
+        company_name=sent.company_name,
+        email=sent.email_address,
+        phone=sent.phone_number,
+    )

@@ -20,21 +20,24 @@ from dunning_service.money import Money
 from dunning_service.providers import Outcome
 from dunning_service.recovery.policy import Rule
 from dunning_service.subscriptions import PROVIDER
-from dunning_service.subscriptions.answers import AttemptView, PaymentView, PayNowView, SubscriptionView
 from dunning_service.subscriptions.commands import NO_SUCH_SUBSCRIPTION
-from dunning_service.subscriptions.filters import Order, SubscriptionFilters
-from dunning_service.subscriptions.identifiers import merchant_uuid, token_uuid, transaction_uuid
 from dunning_service.subscriptions.models import ScheduledPaymentRow, SubscriptionRow
 from dunning_service.subscriptions.schedule import attempt_id, price_of
-from dunning_service.subscriptions.schemas import CustomerDetails
 from dunning_service.subscriptions.states import (
-    AttemptStatus,
+    AttemptState,
     FrequencyUnit,
     PaymentState,
-    PaymentStatus,
     SubscriptionState,
-    SubscriptionStatus,
     TransactionType,
+)
+from dunning_service.subscriptions.terms import Customer
+from dunning_service.subscriptions.views import (
+    AttemptView,
+    PaymentView,
+    PayNowView,
+    SubscriptionOrder,
+    SubscriptionQuery,
+    SubscriptionView,
 )
 
 Row = Mapping[str, Any]
@@ -44,12 +47,12 @@ _PAYMENTS = ScheduledPaymentRow.__table__.c
 _RECORDED = PaymentRow.__table__.c
 _ATTEMPTS = AttemptRow.__table__.c
 
-_ORDER: Mapping[Order, sa.ColumnElement[Any]] = {
-    Order.CREATION_DATE: _SUBSCRIPTIONS.created_at,
-    Order.START_DATE: _SUBSCRIPTIONS.starts_at,
-    Order.CUSTOMER_NAME: _SUBSCRIPTIONS.names_folded,
-    Order.STATUS: _SUBSCRIPTIONS.status,
-    Order.NUMBER_OF_PAYMENTS: _SUBSCRIPTIONS.number_of_payments,
+_ORDER: Mapping[SubscriptionOrder, sa.ColumnElement[Any]] = {
+    SubscriptionOrder.CREATED: _SUBSCRIPTIONS.created_at,
+    SubscriptionOrder.START: _SUBSCRIPTIONS.starts_at,
+    SubscriptionOrder.CUSTOMER_NAME: _SUBSCRIPTIONS.names_folded,
+    SubscriptionOrder.STATE: _SUBSCRIPTIONS.status,
+    SubscriptionOrder.NUMBER_OF_PAYMENTS: _SUBSCRIPTIONS.number_of_payments,
 }
 _MADE_BY = (
     _RECORDED.provider_payment_id,
@@ -84,19 +87,19 @@ async def read_subscription(connection: AsyncConnection, merchant_id: int, subsc
 
 
 async def list_subscriptions(
-    connection: AsyncConnection, merchant_id: int, filters: SubscriptionFilters
+    connection: AsyncConnection, merchant_id: int, query: SubscriptionQuery
 ) -> tuple[Sequence[SubscriptionView], int]:
-    """A page of those that the filters leave, and how many they leave in all."""
-    conditions = _conditions(merchant_id, filters)
+    """A page of those that match, and how many match in all."""
+    conditions = _conditions(merchant_id, query)
     counted = sa.select(sa.func.count()).select_from(SubscriptionRow.__table__).where(*conditions)
     total = int((await connection.execute(counted)).scalar_one())
-    if filters.offset >= total:
+    if query.offset >= total:
         return (), total
-    column, is_ascending = _ORDER[filters.order], filters.is_ascending
+    column, is_ascending = _ORDER[query.order], query.is_ascending
     by = [one.asc() if is_ascending else one.desc() for one in (column, _SUBSCRIPTIONS.created_at, _SUBSCRIPTIONS.id)]
     # where nothing stands comes last, on either database
     by[0] = by[0].nulls_last()
-    statement = _every_column().where(*conditions).order_by(*by).offset(filters.offset).limit(filters.page_size)
+    statement = _every_column().where(*conditions).order_by(*by).offset(query.offset).limit(query.limit)
     rows = [dict(row) for row in (await connection.execute(statement)).mappings()]
     return await _views(connection, merchant_id, rows), total
 
@@ -111,7 +114,7 @@ async def list_payments(connection: AsyncConnection, merchant_id: int, subscript
         PaymentView(
             id=UUID(payment["id"]),
             due_at=payment["due_at"],
-            status=PaymentStatus[PaymentState(payment["status"]).name],
+            state=PaymentState(payment["status"]),
             amount=Money(payment["amount_minor"], payment["currency"]),
             number=payment["number"],
             attempts=_attempt_views(payment, attempts.get(payment["id"], ())),
@@ -153,11 +156,11 @@ async def first_attempt(connection: AsyncConnection, merchant_id: int, subscript
         attempt, told = _in_flight(payment), {}
     elif payment["rule"] == Rule.POSTPONED.value:
         # why is for the operator, in the log and with the payment's schedule
-        attempt, told = _unrecorded(payment, 1, AttemptStatus.PENDING), {"message": _NOT_SENT}
+        attempt, told = _unrecorded(payment, 1, AttemptState.PENDING), {"message": _NOT_SENT}
         next_attempt_at = payment["next_attempt_at"]
     else:
         # it was given up before anything was charged, because the subscription had ended
-        attempt, told = _unrecorded(payment, 1, AttemptStatus.ERROR), {"message": payment["reason"]}
+        attempt, told = _unrecorded(payment, 1, AttemptState.ERROR), {"message": payment["reason"]}
     view = PayNowView(
         transaction_type=TransactionType(subscription["transaction_type"]),
         attempt=attempt,
@@ -204,14 +207,14 @@ async def _row_of(connection: AsyncConnection, merchant_id: int, subscription_id
     return dict(row)
 
 
-def _conditions(merchant_id: int, filters: SubscriptionFilters) -> list[sa.ColumnElement[bool]]:
+def _conditions(merchant_id: int, query: SubscriptionQuery) -> list[sa.ColumnElement[bool]]:
     found: list[sa.ColumnElement[bool]] = [_SUBSCRIPTIONS.merchant_id == merchant_id]
-    if filters.customer_ids:
-        found.append(_SUBSCRIPTIONS.customer_id.in_([str(one) for one in filters.customer_ids]))
-    if filters.status_ids:
-        found.append(_SUBSCRIPTIONS.status.in_([SubscriptionState[one.name] for one in filters.status_ids]))
-    if filters.search is not None:
-        found.append(_SUBSCRIPTIONS.names_folded.contains(folded(filters.search), autoescape=True))
+    if query.customer_ids:
+        found.append(_SUBSCRIPTIONS.customer_id.in_([str(one) for one in query.customer_ids]))
+    if query.states:
+        found.append(_SUBSCRIPTIONS.status.in_(query.states))
+    if query.search is not None:
+        found.append(_SUBSCRIPTIONS.names_folded.contains(folded(query.search), autoescape=True))
     return found
 
 
@@ -281,13 +284,11 @@ async def _last_paid(connection: AsyncConnection, merchant_id: int, ids: Sequenc
 
 
 def _view(row: Row, sums: Sums, last_paid_at: datetime | None) -> SubscriptionView:
-    merchant_id = row["merchant_id"]
-    status = SubscriptionStatus[SubscriptionState(row["status"]).name]
     return SubscriptionView(
         id=UUID(row["id"]),
-        merchant_id=merchant_uuid(merchant_id),
+        merchant_id=row["merchant_id"],
         payment_processor_id=UUID(row["payment_processor_id"]),
-        status=status,
+        state=SubscriptionState(row["status"]),
         transaction_type=TransactionType(row["transaction_type"]),
         customer_id=UUID(row["customer_id"]),
         payment_method_id=UUID(row["payment_method_id"]),
@@ -302,14 +303,14 @@ def _view(row: Row, sums: Sums, last_paid_at: datetime | None) -> SubscriptionVi
         next_due_at=sums.next_attempt_at,
         paid_count=sums.paid_count,
         number_of_payments=row["number_of_payments"],
-        customer=CustomerDetails.model_construct(
-            customer_name=row["customer_name"],
+        customer=Customer(
+            name=row["customer_name"],
             company_name=row["company_name"],
-            email_address=row["customer_email"],
-            phone_number=row["customer_phone"],
+            email=row["customer_email"],
+            phone=row["customer_phone"],
         ),
-        source_id=token_uuid(merchant_id, row["token_id"]),
-        source_name=row["token_name"],
+        token_id=row["token_id"],
+        token_name=row["token_name"],
     )
 
 
@@ -354,25 +355,26 @@ def _attempt_views(payment: Row, recorded: Sequence[Row]) -> Sequence[AttemptVie
 
 def _attempt_view(merchant_id: int, row: Row) -> AttemptView:
     details = row["details"]
-    reference = details.get("transaction_id")
     return AttemptView(
         id=UUID(row["provider_attempt_id"]),
+        merchant_id=merchant_id,
         executed_at=row["occurred_at"],
-        status=AttemptStatus[details["status"].upper()],
-        transaction_id=None if reference is None else transaction_uuid(merchant_id, reference),
+        state=AttemptState(details["status"].lower()),
+        transaction_reference=details.get("transaction_id"),
     )
 
 
 def _in_flight(payment: Row) -> AttemptView:
     """An attempt that the ledger does not have yet. Nobody knows of one that has been looked up in vain."""
-    status = AttemptStatus.UNKNOWN if payment["lookups"] else AttemptStatus.PENDING
-    return _unrecorded(payment, payment["attempt_in_flight"], status)
+    state = AttemptState.UNKNOWN if payment["lookups"] else AttemptState.PENDING
+    return _unrecorded(payment, payment["attempt_in_flight"], state)
 
 
-def _unrecorded(payment: Row, number: int, status: AttemptStatus) -> AttemptView:
+def _unrecorded(payment: Row, number: int, state: AttemptState) -> AttemptView:
     return AttemptView(
         id=UUID(attempt_id(payment["id"], number)),
+        merchant_id=payment["merchant_id"],
         executed_at=payment["updated_at"],
-        status=status,
-        transaction_id=None,
+        state=state,
+        transaction_reference=None,
     )

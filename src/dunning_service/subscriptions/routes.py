@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -20,6 +21,7 @@ from dunning_service.subscriptions.answers import (
     subscription_terminated,
 )
 from dunning_service.subscriptions.filters import SubscriptionFilters
+from dunning_service.subscriptions.parameters import read_new_subscription
 from dunning_service.subscriptions.requests import json_body, key_of, subscription_id_of
 from dunning_service.subscriptions.schemas import (
     Subscription,
@@ -70,7 +72,7 @@ async def create(request: Request, principal: Writer) -> Response:
     posted = PostedRequest(
         path=PATH, headers=request.scope["headers"], body=body, idempotency_key=key_of(request, body)
     )
-    created = await create_subscription(found, principal, posted)
+    created = await create_subscription(found.billing, principal, posted, partial(read_new_subscription, posted.body))
     return _answer(subscription_created(created.id, created.paid), is_replay=created.is_replay)
 
 
@@ -85,7 +87,7 @@ async def list_all(request: Request, principal: Reader) -> Response:
     """A page of the subscriptions that meet every filter, the newest first unless another order is asked for."""
     filters = read_parameters(request, SubscriptionFilters)
     async with services(request).database.read() as connection:
-        views, total = await queries.list_subscriptions(connection, principal.merchant.id, filters)
+        views, total = await queries.list_subscriptions(connection, principal.merchant.id, filters.query)
     return _answer(subscription_page(views, total))
 
 

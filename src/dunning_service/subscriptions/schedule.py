@@ -13,9 +13,9 @@ from dunning_service.ledger.fields import folded
 from dunning_service.money import Money
 from dunning_service.rates import rate_from_units, rate_units
 from dunning_service.subscriptions.calendar import NoSuchDate, due_at
-from dunning_service.subscriptions.parameters import NewSubscription
 from dunning_service.subscriptions.pricing import Price, price
 from dunning_service.subscriptions.states import FrequencyUnit, PaymentState, SubscriptionState
+from dunning_service.subscriptions.terms import NewSubscription
 
 Row = dict[str, Any]
 
@@ -45,11 +45,11 @@ def subscription_row(
         "starts_at": new.start_at or now.replace(microsecond=0),
         "pays_now": new.start_at is None,
         "number_of_payments": new.number_of_payments,
-        "customer_name": customer.customer_name,
+        "customer_name": customer.name,
         "company_name": customer.company_name,
-        "names_folded": folded("\n".join(filter(None, (customer.customer_name, customer.company_name))) or None),
-        "customer_email": customer.email_address,
-        "customer_phone": customer.phone_number,
+        "names_folded": folded("\n".join(filter(None, (customer.name, customer.company_name))) or None),
+        "customer_email": customer.email,
+        "customer_phone": customer.phone,
         "token_id": token_id,
         "token_name": token_name,
         "created_at": now,

@@ -1,8 +1,4 @@
-"""The numbers and words that travel together on the wire: `statusId` 5 beside `status` "Terminated".
-
-Of these, only the transaction types, the frequency units and "Terminated" stand in ARISE's document; the other numbers
-are this service's own, so a client does better to read the words. A status of the wire is a state of the database.
-"""
+"""States of subscriptions, their payments and attempts, and the two choices that are stored as numbers."""
 
 from __future__ import annotations
 
@@ -10,17 +6,18 @@ from enum import IntEnum, StrEnum
 
 
 class SubscriptionState(StrEnum):
-    """What has become of a subscription, as the database has it."""
+    """The state of a subscription."""
 
     ACTIVE = "active"
     COMPLETED = "completed"
     FAILED = "failed"
+    """Its first payment never succeeded, and nothing more is tried."""
     PAUSED = "paused"
     TERMINATED = "terminated"
 
 
 class PaymentState(StrEnum):
-    """What has become of one payment of a subscription, as the database has it."""
+    """The state of one payment of a subscription."""
 
     SCHEDULED = "scheduled"
     PROCESSING = "processing"
@@ -29,16 +26,19 @@ class PaymentState(StrEnum):
     CANCELLED = "cancelled"
 
 
-class Numbered(IntEnum):
-    """A number on the wire that has a word beside it."""
+class AttemptState(StrEnum):
+    """The state of one attempt at a payment."""
 
-    @property
-    def text(self) -> str:
-        """The word: `ACH_DEBIT` is "AchDebit"."""
-        return self.name.title().replace("_", "")
+    PENDING = "pending"
+    SUCCEEDED = "succeeded"
+    DECLINED = "declined"
+    ERROR = "error"
+    """The attempt itself went wrong: the payment method was not asked, or did not decide."""
+    UNKNOWN = "unknown"
+    """Whether money moved is not known yet."""
 
 
-class TransactionType(Numbered):
+class TransactionType(IntEnum):
     """What each payment asks of the payment method."""
 
     AUTHORIZATION = 1
@@ -50,48 +50,9 @@ class TransactionType(Numbered):
         return self is not TransactionType.ACH_DEBIT
 
 
-class FrequencyUnit(Numbered):
-    """What `paymentFrequency` counts."""
+class FrequencyUnit(IntEnum):
+    """The unit in which the time between two payments is counted."""
 
     DAY = 1
     WEEK = 2
     MONTH = 3
-
-
-class SubscriptionStatus(Numbered):
-    """What has become of a subscription."""
-
-    ACTIVE = 1
-    COMPLETED = 2
-    FAILED = 3
-    """Its first payment never succeeded, and nothing more is tried."""
-    PAUSED = 4
-    TERMINATED = 5
-
-
-class PaymentStatus(Numbered):
-    """What has become of one payment of a subscription."""
-
-    SCHEDULED = 1
-    PROCESSING = 2
-    PAID = 3
-    FAILED = 4
-    CANCELLED = 5
-
-
-class AttemptStatus(Numbered):
-    """What has become of one try at a payment."""
-
-    PENDING = 1
-    SUCCEEDED = 2
-    DECLINED = 3
-    ERROR = 4
-    """The try itself went wrong: the method was not asked, or did not decide."""
-    UNKNOWN = 5
-    """Nobody knows yet whether the money moved."""
-
-
-class SourceType(Numbered):
-    """How a subscription came to be."""
-
-    API = 1

@@ -9,19 +9,16 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import TypeVar
 from uuid import UUID
 
 from dunning_service.providers import MAX_IDENTIFIER, MAX_TEXT
 from dunning_service.rates import rate_units
-from dunning_service.subscriptions.states import Numbered
+from dunning_service.subscriptions.numbers import EnumT, member_of
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d)?)(\.\d{1,20})?(Z|[+-]\d\d:?\d\d)", re.ASCII | re.IGNORECASE)
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 _INT32 = range(-(2**31), 2**31)
-
-EnumT = TypeVar("EnumT", bound=Numbered)
 
 
 def read_uuid(value: object) -> UUID:
@@ -83,12 +80,7 @@ def reader_of(kind: type[EnumT]) -> Callable[[object], EnumT]:
     """Reads one of an enum's numbers."""
 
     def read(value: object) -> EnumT:
-        number = read_whole_number(value)
-        try:
-            return kind(number)
-        except ValueError:
-            known = ", ".join(f"{one.value} ({one.text})" for one in kind)
-            raise ValueError(f"must be one of {known}") from None
+        return member_of(kind, read_whole_number(value))
 
     return read
 

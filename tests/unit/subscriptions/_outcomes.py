@@ -16,7 +16,7 @@ from dunning_service.recovery.ladder import DEFAULT_LADDER
 from dunning_service.subscriptions.attempts import Known, Told
 from dunning_service.subscriptions.models import SubscriptionRow
 from dunning_service.subscriptions.schedule import payment_row
-from dunning_service.subscriptions.states import AttemptStatus
+from dunning_service.subscriptions.states import AttemptState
 
 START = datetime(2027, 1, 31, 8, tzinfo=UTC)
 """09:00 in Oslo."""
@@ -88,9 +88,9 @@ def a_telling(
 ) -> Told:
     """The attempt was declined by Stripe with this code, unless it is said otherwise."""
     status = {
-        ChargeOutcome.SUCCEEDED: AttemptStatus.SUCCEEDED,
-        ChargeOutcome.DECLINED: AttemptStatus.DECLINED,
-        ChargeOutcome.PENDING: AttemptStatus.PENDING,
+        ChargeOutcome.SUCCEEDED: AttemptState.SUCCEEDED,
+        ChargeOutcome.DECLINED: AttemptState.DECLINED,
+        ChargeOutcome.PENDING: AttemptState.PENDING,
     }[outcome]
     stated: dict[str, Any] = {"provider": "stripe" if code else None, "code": code, "provider_transaction_id": "tx_1"}
     return Told(number, Charged(outcome=outcome, **(stated | fields)), status)

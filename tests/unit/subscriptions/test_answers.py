@@ -17,11 +17,11 @@ from pydantic import BaseModel
 
 from dunning_service.exact_json import read_json
 from dunning_service.money import Money
-from dunning_service.subscriptions import answers
+from dunning_service.subscriptions import answers, views
+from dunning_service.subscriptions.identifiers import merchant_uuid, token_uuid
 from dunning_service.subscriptions.pricing import price
 from dunning_service.subscriptions.schemas import (
     CreateSubscription,
-    CustomerDetails,
     PayNowResponse,
     Subscription,
     SubscriptionCreated,
@@ -30,22 +30,23 @@ from dunning_service.subscriptions.schemas import (
     SubscriptionTerminated,
 )
 from dunning_service.subscriptions.states import (
-    AttemptStatus,
+    AttemptState,
     FrequencyUnit,
-    PaymentStatus,
-    SubscriptionStatus,
+    PaymentState,
+    SubscriptionState,
     TransactionType,
 )
+from dunning_service.subscriptions.terms import Customer
 
 DOCUMENT = json.loads((Path(__file__).parents[2] / "fixtures" / "subscriptions" / "document.json").read_text())
 NOON = datetime(2027, 1, 31, 12, tzinfo=UTC)
 ONE = UUID(int=1)
 
-ACTIVE = answers.SubscriptionView(
+ACTIVE = views.SubscriptionView(
     id=UUID(int=10),
-    merchant_id=UUID(int=11),
+    merchant_id=11,
     payment_processor_id=UUID(int=12),
-    status=SubscriptionStatus.ACTIVE,
+    state=SubscriptionState.ACTIVE,
     transaction_type=TransactionType.SALE,
     customer_id=UUID(int=13),
     payment_method_id=UUID(int=14),
@@ -60,12 +61,14 @@ ACTIVE = answers.SubscriptionView(
     next_due_at=NOON + timedelta(days=59),
     paid_count=2,
     number_of_payments=12,
-    customer=CustomerDetails(customer_name="Nafees", email_address="nafees@example.com"),
-    source_id=UUID(int=15),
-    source_name="billing",
+    customer=Customer(name="Nafees", email="nafees@example.com"),
+    token_id="tok_1",
+    token_name="billing",
 )
 
-DECLINED = answers.AttemptView(id=ONE, executed_at=NOON, status=AttemptStatus.DECLINED, transaction_id=None)
+DECLINED = views.AttemptView(
+    id=ONE, merchant_id=11, executed_at=NOON, state=AttemptState.DECLINED, transaction_reference=None
+)
 
 
 def written(answer: Any) -> Any:
@@ -115,7 +118,7 @@ def test_a_subscription_is_answered_field_by_field() -> None:
     assert names(body) == names(DOCUMENT["subscription"])
     assert written(body) == {
         "id": str(ACTIVE.id),
-        "merchantId": str(ACTIVE.merchant_id),
+        "merchantId": str(merchant_uuid(11)),
         "paymentProcessorId": str(ACTIVE.payment_processor_id),
         "statusId": 1,
         "status": "Active",
@@ -153,7 +156,7 @@ def test_a_subscription_is_answered_field_by_field() -> None:
             "emailAddress": "nafees@example.com",
             "phoneNumber": None,
         },
-        "source": {"typeId": 1, "type": "Api", "id": str(ACTIVE.source_id), "name": "billing"},
+        "source": {"typeId": 1, "type": "Api", "id": str(token_uuid(11, "tok_1")), "name": "billing"},
     }
     Subscription.model_validate(written(body))
 
@@ -171,16 +174,17 @@ def test_a_page_holds_what_reading_each_would_answer() -> None:
 
 
 def test_a_payment_is_answered_with_its_attempts() -> None:
-    paid = answers.AttemptView(
+    paid = views.AttemptView(
+        merchant_id=11,
         id=UUID(int=3),
         executed_at=NOON + timedelta(days=2, microseconds=500_000),
-        status=AttemptStatus.SUCCEEDED,
-        transaction_id=UUID(int=4),
+        state=AttemptState.SUCCEEDED,
+        transaction_reference=str(UUID(int=4)),
     )
-    view = answers.PaymentView(
+    view = views.PaymentView(
         id=UUID(int=2),
         due_at=NOON,
-        status=PaymentStatus.PAID,
+        state=PaymentState.PAID,
         amount=Money(18441, "NOK"),
         number=1,
         attempts=[DECLINED, paid],
@@ -212,7 +216,7 @@ def test_a_payment_is_answered_with_its_attempts() -> None:
                 "status": "Succeeded",
                 "transactionStatusId": 2,
                 "transactionStatus": "Succeeded",
-                "transactionId": str(paid.transaction_id),
+                "transactionId": paid.transaction_reference,
             },
         ],
     }
@@ -228,7 +232,7 @@ def test_a_later_start_leaves_the_pay_now_fields_empty() -> None:
 
 
 def test_a_pay_now_that_was_declined_says_why_and_what_comes_next() -> None:
-    paid = answers.PayNowView(
+    paid = views.PayNowView(
         transaction_type=TransactionType.SALE,
         attempt=DECLINED,
         amount=Money(18441, "NOK"),
@@ -263,8 +267,8 @@ def test_a_pay_now_that_was_declined_says_why_and_what_comes_next() -> None:
 
 
 def test_a_pay_now_that_succeeded_says_how_much_was_taken() -> None:
-    attempt = replace(DECLINED, status=AttemptStatus.SUCCEEDED, transaction_id=UUID(int=9))
-    paid = answers.PayNowView(
+    attempt = replace(DECLINED, state=AttemptState.SUCCEEDED, transaction_reference=str(UUID(int=9)))
+    paid = views.PayNowView(
         transaction_type=TransactionType.SALE,
         attempt=attempt,
         amount=Money(1500, "JPY"),
@@ -274,7 +278,7 @@ def test_a_pay_now_that_succeeded_says_how_much_was_taken() -> None:
         next_attempt_at=None,
     )
     body = written(answers.subscription_created(ONE, paid))
-    assert (body["payNowSuccess"], body["transactionId"]) == (True, str(attempt.transaction_id))
+    assert (body["payNowSuccess"], body["transactionId"]) == (True, attempt.transaction_reference)
     assert body["payNowResponse"]["processedAmount"] == 1500
     PayNowResponse.model_validate(body["payNowResponse"])
 

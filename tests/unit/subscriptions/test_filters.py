@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.requests import Request
 
 from dunning_service.subscriptions.filters import Order, SubscriptionFilters
-from dunning_service.subscriptions.states import SubscriptionStatus
+from dunning_service.subscriptions.states import SubscriptionState
 from dunning_service.web.parameters import openapi_parameters, read_parameters
 
 CUSTOMER = "87d8e330-2878-4742-a86f-dbbb3bf522ac"
@@ -23,15 +23,15 @@ def asked(query: str) -> SubscriptionFilters:
 
 def test_nothing_asked_is_the_first_page_of_all() -> None:
     found = asked("")
-    assert (found.page, found.page_size, found.offset) == (1, 50, 0)
+    assert (found.page, found.page_size, found.query.offset) == (1, 50, 0)
     assert (found.customer_ids, found.status_ids, found.search) == ((), (), None)
 
 
 def test_pages_and_filters_are_read() -> None:
     found = asked(f"page=3&pageSize=20&customerIds={CUSTOMER}&customerIds={OTHER}&statusIds=1&statusIds=5&search=naf")
-    assert (found.page, found.page_size, found.offset) == (3, 20, 40)
+    assert (found.page, found.page_size, found.query.offset) == (3, 20, 40)
     assert found.customer_ids == (UUID(CUSTOMER), UUID(OTHER))
-    assert found.status_ids == (SubscriptionStatus.ACTIVE, SubscriptionStatus.TERMINATED)
+    assert found.status_ids == (SubscriptionState.ACTIVE, SubscriptionState.TERMINATED)
     assert found.search == "naf"
 
 

@@ -16,7 +16,7 @@ from dunning_service.subscriptions.attempts import Told
 from dunning_service.subscriptions.models import BlockedMethodRow
 from dunning_service.subscriptions.outcomes import blocking_decline, failed, pending, succeeded
 from dunning_service.subscriptions.schedule import attempt_id
-from dunning_service.subscriptions.states import AttemptStatus
+from dunning_service.subscriptions.states import AttemptState
 from unit.subscriptions._outcomes import (
     BLOCKED,
     EXPIRED,
@@ -248,7 +248,7 @@ def test_method_is_blocked_once() -> None:
     assert inserted(failed(a_known(blocked=BLOCKED), STOLEN, START), BlockedMethodRow) == []
 
 
-@pytest.mark.parametrize("told", [NO_MONEY, EXPIRED, Told(1, a_telling("x").charged, AttemptStatus.ERROR)])
+@pytest.mark.parametrize("told", [NO_MONEY, EXPIRED, Told(1, a_telling("x").charged, AttemptState.ERROR)])
 def test_method_that_is_blocked_is_not_tried_again_whatever_it_says_now(told: Told) -> None:
     known = a_known(a_payment(2), others=[a_sibling(1, "paid")], blocked=BLOCKED)
 
@@ -264,7 +264,7 @@ def test_method_that_was_not_asked_names_the_decline_that_forbids_it() -> None:
     charged = Charged(outcome=ChargeOutcome.DECLINED, code=Category.RETRY_BLOCKED.value, message="not asked")
     known = a_known(a_payment(2), others=[a_sibling(1, "paid")], blocked=BLOCKED)
 
-    effect = failed(known, Told(1, charged, AttemptStatus.ERROR), START)
+    effect = failed(known, Told(1, charged, AttemptState.ERROR), START)
 
     changes = payment_changes(effect, known)
     assert changes["rule"] == "method_blocked"

@@ -10,7 +10,7 @@ from dunning_service.gateways import Charged
 from dunning_service.providers import Outcome
 from dunning_service.subscriptions.attempts import Told
 from dunning_service.subscriptions.outcomes import failed, look_again_after, pending, succeeded, unknown_outcome
-from dunning_service.subscriptions.states import AttemptStatus
+from dunning_service.subscriptions.states import AttemptState
 from unit.subscriptions._outcomes import (
     NO_MONEY,
     PAID,
@@ -98,9 +98,9 @@ def test_time_of_an_attempt_is_one_that_can_be(told: Told, stated: timedelta | N
     at = None if stated is None else START + stated
     charged = Charged(outcome=told.charged.outcome, provider="stripe", code=told.charged.code, occurred_at=at)
     known = a_known()
-    told = Told(1, charged, told.status)
+    told = Told(1, charged, told.state)
 
-    effect = succeeded(known, told, now) if told.status is AttemptStatus.SUCCEEDED else failed(known, told, now)
+    effect = succeeded(known, told, now) if told.state is AttemptState.SUCCEEDED else failed(known, told, now)
 
     assert event_of(effect).occurred_at == START + kept
 

@@ -14,13 +14,10 @@ import pytest
 
 from dunning_service.errors import InvalidInput
 from dunning_service.money import Money
-from dunning_service.subscriptions.parameters import (
-    MerchantTerms,
-    NewSubscription,
-    read_new_subscription,
-)
-from dunning_service.subscriptions.schemas import CreateSubscription, CustomerDetails
+from dunning_service.subscriptions.parameters import read_new_subscription
+from dunning_service.subscriptions.schemas import CreateSubscription
 from dunning_service.subscriptions.states import FrequencyUnit, TransactionType
+from dunning_service.subscriptions.terms import Customer, MerchantTerms, NewSubscription
 
 DOCUMENT = json.loads((Path(__file__).parents[2] / "fixtures" / "subscriptions" / "document.json").read_text())
 NOW = datetime(2027, 1, 31, 11, 30, tzinfo=UTC)
@@ -95,13 +92,13 @@ def test_everything_that_was_sent_is_read() -> None:
     assert found.customer_id == UUID("87d8e330-2878-4742-a86f-dbbb3bf522ac")
     assert found.payment_method_id == METHOD
     assert (found.is_faster_processing, found.use_card_price) == (None, None)
-    assert found.customer == CustomerDetails(customer_name="Nafees", email_address="nafees@example.com")
+    assert found.customer == Customer(name="Nafees", email="nafees@example.com")
 
 
 def test_no_start_means_now_and_no_count_means_no_end() -> None:
     for nothing in (MISSING, None):
         found = read(a_body(paymentStartDateTime=nothing, numberOfPayments=nothing, customer=nothing))
-        assert (found.start_at, found.number_of_payments, found.customer) == (None, None, CustomerDetails())
+        assert (found.start_at, found.number_of_payments, found.customer) == (None, None, Customer())
     assert (read(a_body(numberOfPayments=0))).number_of_payments is None
 
 

@@ -9,34 +9,26 @@ from iso4217 import Currency
 
 from dunning_service.subscriptions.currencies import UnknownCurrency, currency_id_of, currency_of
 from dunning_service.subscriptions.identifiers import merchant_uuid, token_uuid, transaction_uuid
+from dunning_service.subscriptions.numbers import NUMBERS, member_of, number_of, word_of
 from dunning_service.subscriptions.states import (
-    AttemptStatus,
+    AttemptState,
     FrequencyUnit,
     PaymentState,
-    PaymentStatus,
     SubscriptionState,
-    SubscriptionStatus,
     TransactionType,
 )
 
 
-def test_what_the_database_has_is_what_is_shown() -> None:
-    assert [state.name for state in SubscriptionState] == [status.name for status in SubscriptionStatus]
-    assert [state.name for state in PaymentState] == [status.name for status in PaymentStatus]
-
-
-def test_numbers_and_words_belong_together() -> None:
-    spoken = {
-        kind: {one.value: one.text for one in kind}
-        for kind in (TransactionType, FrequencyUnit, SubscriptionStatus, PaymentStatus, AttemptStatus)
-    }
+def test_every_state_and_choice_has_a_number_and_a_word() -> None:
+    spoken = {kind: {number_of(member): word_of(member) for member in kind} for kind in NUMBERS}
     assert spoken == {
         TransactionType: {1: "Authorization", 2: "Sale", 11: "AchDebit"},
         FrequencyUnit: {1: "Day", 2: "Week", 3: "Month"},
-        SubscriptionStatus: {1: "Active", 2: "Completed", 3: "Failed", 4: "Paused", 5: "Terminated"},
-        PaymentStatus: {1: "Scheduled", 2: "Processing", 3: "Paid", 4: "Failed", 5: "Cancelled"},
-        AttemptStatus: {1: "Pending", 2: "Succeeded", 3: "Declined", 4: "Error", 5: "Unknown"},
+        SubscriptionState: {1: "Active", 2: "Completed", 3: "Failed", 4: "Paused", 5: "Terminated"},
+        PaymentState: {1: "Scheduled", 2: "Processing", 3: "Paid", 4: "Failed", 5: "Cancelled"},
+        AttemptState: {1: "Pending", 2: "Succeeded", 3: "Declined", 4: "Error", 5: "Unknown"},
     }
+    assert all(member_of(kind, number_of(member)) is member for kind in NUMBERS for member in kind)
 
 
 def test_only_ach_is_not_by_card() -> None:

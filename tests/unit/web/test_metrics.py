@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from dunning_service.subscriptions.states import AttemptStatus
+from dunning_service.subscriptions.states import AttemptState
 from dunning_service.web.metrics import CHARGE_OUTCOMES, Due, Metrics
 
 _COUNT = """
@@ -71,7 +71,7 @@ def test_charges_are_counted_by_outcome_and_declines_by_category() -> None:
 
 
 def test_every_outcome_of_an_attempt_can_be_counted() -> None:
-    assert {status.text.lower() for status in AttemptStatus} == set(CHARGE_OUTCOMES)
+    assert {state.value for state in AttemptState} == set(CHARGE_OUTCOMES)
 
 
 def test_what_is_due_is_told_when_it_is_known() -> None:
