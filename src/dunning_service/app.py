@@ -38,7 +38,7 @@ DIALECTS = {
     action_service.router.prefix: action_service_errors.render,
     "/api/v1/connect": frontpayment_errors.render,
     subscriptions.router.prefix: subscription_errors.render,
-    payment_records.PREFIX: payment_records_errors.render,
+    **dict.fromkeys(payment_records.STRIPE_PREFIXES, payment_records_errors.render),
 }
 """How errors are written under a path; elsewhere they are problem+json."""
 
