@@ -98,7 +98,8 @@ def _action(
             "content": {
                 **dict.fromkeys(JSON_TYPES, as_json),
                 **dict.fromkeys(XML_TYPES, as_xml),
-                _FORM_TYPE: as_json,
+                # the same members, and no schema: generators of clients would offer two bodies of one class
+                _FORM_TYPE: {"example": example},
             },
         },
         "responses": {
