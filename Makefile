@@ -4,17 +4,23 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# openapi-python-client for the tests, apart from the rest because it wants an older typer
+GENERATOR := $(VENV)/client-generator
+GENERATOR_PINS := tests/e2e/client-generator.txt
+REDOCLY := @redocly/cli@2.77.0
+SPECTRAL := @stoplight/spectral-cli@6.16.3
 
 # ARGS="--port 9000" for serve, bench, overload, fuzz and soak; PYTEST_FLAGS="-k name" or "-n 0" for test
 ARGS ?=
 PYTEST_FLAGS ?= -n 4 --dist worksteal
 
-.PHONY: help install serve test check format bench bench-list overload fuzz soak drill clean
+.PHONY: help install serve test check lint-openapi format bench bench-list overload fuzz soak drill clean
 
 help:
 	@echo "make serve    run the service on an SQLite database in this folder"
 	@echo "make test     run the tests, on SQLite and on a PostgreSQL they start themselves"
 	@echo "make check    formatting, lint and types"
+	@echo "make lint-openapi  what redocly and spectral say of the OpenAPI document; needs npx, from Node.js"
 	@echo "make format   put the formatting right"
 	@echo "make bench    measure how many notices a second are taken in"
 	@echo "make bench-list  measure the lists with 1,000,000 rows on SQLite and 10,000,000 on PostgreSQL; ROWS=200000 for fewer"
@@ -26,7 +32,7 @@ help:
 
 install: $(STAMP)
 
-$(STAMP): pyproject.toml constraints.txt
+$(STAMP): pyproject.toml constraints.txt $(GENERATOR_PINS)
 	@for candidate in $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11; do \
 	    if "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
 	        exec "$$candidate" -m venv $(VENV); \
@@ -35,6 +41,9 @@ $(STAMP): pyproject.toml constraints.txt
 	echo "Python 3.11 or newer is needed and $(PYTHON) is not: install one, or say make PYTHON=/path/to/python" >&2; \
 	exit 1
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m venv --without-pip $(GENERATOR)
+	$(BIN)/python -m pip --python $(GENERATOR)/bin/python install --quiet --disable-pip-version-check \
+	    --requirement $(GENERATOR_PINS)
 	@touch $@
 
 serve: $(STAMP)
@@ -47,6 +56,12 @@ check: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy --strict src
+
+lint-openapi: $(STAMP)
+	@command -v npx >/dev/null || { echo "npx is needed for redocly and spectral: install Node.js 20 or newer" >&2; exit 1; }
+	$(BIN)/python tests/openapi_file.py $(VENV)/openapi.json
+	REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true npx --yes $(REDOCLY) lint $(VENV)/openapi.json
+	npx --yes $(SPECTRAL) lint --ruleset tests/spectral.yaml $(VENV)/openapi.json
 
 format: $(STAMP)
 	$(BIN)/ruff format .

@@ -84,6 +84,8 @@ _DIALECTS: dict[str, _Dialect] = {
     "/api/v1/connect": (_JSON, _is_front_payment),
     "/sub-api/v1/subscriptions": (_PROBLEM_JSON, _is_problem_details),
     "/v1": (_JSON, _is_stripe),
+    "/v2": (_JSON, _is_stripe),
+    "/oauth": (_JSON, _is_stripe),
 }
 """By the path in lower case, as the service tells them apart."""
 _DEFAULT: _Dialect = (_PROBLEM_JSON, _is_problem)

@@ -31,13 +31,14 @@ from dunning_service.web.idempotency import ORIGINAL_REQUEST, REPLAYED
 from dunning_service.web.logs import configure_logs
 from dunning_service.web.middleware import AroundRequests
 from dunning_service.web.notices import NoticeRoute, NoticesFirst
+from dunning_service.web.openapi import complete
 from dunning_service.web.problems import DOCUMENTED, Problems
 
 DIALECTS = {
     action_service.router.prefix: action_service_errors.render,
     "/api/v1/connect": frontpayment_errors.render,
     subscriptions.router.prefix: subscription_errors.render,
-    payment_records.PREFIX: payment_records_errors.render,
+    **dict.fromkeys(payment_records.STRIPE_PREFIXES, payment_records_errors.render),
 }
 """How errors are written under a path; elsewhere they are problem+json."""
 
@@ -45,6 +46,15 @@ _DESCRIPTION = (
     "A ledger of failed payments: providers post their notices, dashboards ask which payments have failed and what has "
     "become of them."
 )
+_TAGS = [
+    {"name": "webhooks", "description": "Notices that payment providers send, signed in their own way"},
+    {"name": "GoodParty ActionService", "description": "Failed invoice payments and deposits, as GoodParty posts them"},
+    {"name": "failed payments", "description": "The list of failed payments, and what is decided about each"},
+    {"name": "Front Payment", "description": "The same list in the shape of Front Payment's API"},
+    {"name": "subscriptions", "description": "Subscriptions that this service charges, in the shape of ARISE's API"},
+    {"name": "payment records", "description": "Payments made elsewhere, as Stripe's clients report them"},
+    {"name": "operation", "description": "Health and metrics of the process; no token is needed"},
+]
 _NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False, "operation_spans": False}
 
 
@@ -53,8 +63,17 @@ class Application(FastAPI):
 
     def __init__(self, problems: Problems, **options: Any) -> None:
         self._problems = problems
+        self._document: dict[str, Any] | None = None
         super().__init__(**options)
         problems.answer_for(self)
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document, generated once."""
+        generated = super().openapi()
+        if generated is not self._document:  # FastAPI's own, also that after routes were added
+            complete(generated, self.routes)
+            self._document = generated
+        return generated
 
     def build_middleware_stack(self) -> ASGIApp:
         notices = [route for route in self.router.routes if isinstance(route, NoticeRoute)]
@@ -73,6 +92,8 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
         title="dunning-service",
         version=version("dunning-service"),
         description=_DESCRIPTION,
+        openapi_tags=_TAGS,
+        servers=[{"url": settings.public_url or "/"}],
         # themselves, not included: only so are they found first and called directly
         routes=[*webhooks.router.routes, *action_service.router.routes],
         redirect_slashes=False,

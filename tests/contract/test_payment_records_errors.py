@@ -24,6 +24,7 @@ from contract._payment_records import (
     ids,
     refusal,
 )
+from contract._stripe_contract import require_contract
 from databases import PostgresDatabases
 from running import run_service
 
@@ -98,13 +99,18 @@ async def test_addresses_that_do_not_exist_are_told_as_stripe_does(records: Reco
         f"{RECORDS}/pr_x/report_refund/x",
         f"{RECORDS}//report_refund",
         f"{ATTEMPTS}/par_x/x",
+        "/v2",
+        "/v2/core/events",
+        "/V2/billing/meter_events",
+        "/oauth/token",
     ):
         for response in (await records.get(path), await records.post(path)):
+            require_contract(response.request.method, path, response)
             error = refusal(response, 404)
             assert error["message"].startswith("Unrecognized request URL (")
             assert path in error["message"]
             assert error["type"] == "invalid_request_error"
-    for path in ("/v1/x", "/v1/%00", "/v1/" + "x" * 4000):  # whoever it is that asks
+    for path in ("/v1/x", "/v1/%00", "/v1/" + "x" * 4000, "/v2/x", "/v2/%00"):  # whoever it is that asks
         error = refusal(await records.client.get(path), 404)
         assert len(error["message"]) < 2000
     assert "GET: /v1/x" in refusal(await records.get("/v1/x"), 404)["message"]

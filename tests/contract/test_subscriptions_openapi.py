@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from contract._openapi import resolved
 from dunning_service.subscriptions import documentation
 from dunning_service.subscriptions.schemas import (
     CreateSubscription,
@@ -88,7 +89,7 @@ def test_examples_are_of_the_documented_shape() -> None:
 
 def test_what_is_sent_and_answered_is_named_as_on_the_wire(document: dict[str, Any]) -> None:
     create = operations(document)[f"post {PATH}"]
-    schema = create["requestBody"]["content"]["application/json"]["schema"]
+    schema = resolved(document, create["requestBody"]["content"]["application/json"]["schema"])
     assert "paymentProcessorId" in schema["required"]
     assert "isFasterProcessing" not in schema["required"]
     assert schema["properties"]["transactionType"]["anyOf"][0] == {"enum": [1, 2, 11]}

@@ -192,6 +192,8 @@ async def test_each_of_its_exceptions_is_raised(database_url: str) -> None:
                 ("delete", "/v1/payment_records", 405, stripe.APIError),
                 ("post", "/v1/payment_records", 405, stripe.APIError),
                 ("get", "/v1/charges", 404, stripe.InvalidRequestError),
+                ("get", "/v2/core/events", 404, stripe.InvalidRequestError),
+                ("post", "/v2/core/event_destinations", 404, stripe.InvalidRequestError),
             ):
                 with pytest.raises(kind) as refused:
                     client.raw_request(method, path)

@@ -156,6 +156,7 @@ def _paths(attacked: Target) -> list[bytes]:
         *(f"/api/v1/connect/subscriptions/failed/details/{number}", "/api/ActionService/LogInvoicePaymentFailed"),
         *(RECORDS, f"{RECORDS}/{record}", f"{RECORDS}/{record}/report_refund", "/v1/payment_attempt_records"),
         *(f"/v1/payment_attempt_records/{attempt}", "/v1/customers", "/api/ActionService/Other", "/sub-api/v1"),
+        "/v2/core/events",
     ]
     return [path.encode() for path in paths]
 

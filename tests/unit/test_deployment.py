@@ -115,7 +115,7 @@ def test_the_makefile_has_every_target_and_each_installs_by_itself() -> None:
     makefile = (ROOT / "Makefile").read_text()
     for target in ("serve", "test", "check", "bench", "fuzz", "install"):
         assert re.search(rf"^{target}: \$\(STAMP\)$", makefile, re.MULTILINE), target
-    assert re.search(r"^\$\(STAMP\): pyproject.toml constraints.txt$", makefile, re.MULTILINE)
+    assert re.search(r"^\$\(STAMP\): pyproject.toml constraints.txt \$\(GENERATOR_PINS\)$", makefile, re.MULTILINE)
     assert "constraints.txt --editable" in makefile
 
 

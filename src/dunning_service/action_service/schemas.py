@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel
 
 from dunning_service.action_service import xml
 from dunning_service.action_service.negotiation import JSON_TYPES, XML_TYPES
+from dunning_service.providers import goodparty
 from dunning_service.providers.goodparty import (
     REQUEST_NAMESPACE,
     DepositMoneyRequest,
@@ -46,16 +47,24 @@ _DEPOSIT: Mapping[str, str | int | float] = {
 _LISTED: Mapping[str, str | int] = {"Id": 17, **_FAILURE}
 
 
-def _response_schema(message: Mapping[str, Any]) -> dict[str, Any]:
+def _response_schema(action: str, message: Mapping[str, Any]) -> dict[str, Any]:
     return {
+        "title": f"{action}Reply",
         "type": "object",
         "required": ["status", "Message"],
         "properties": {"status": {"type": "string"}, "Message": message},
     }
 
 
-def _request_schema(model: type[BaseModel]) -> dict[str, Any]:
+_NAME = {"type": "string", "minLength": 1}
+_NUMBER = {"type": "integer", "not": {"const": 0}}
+
+
+def _request_schema(model: type[BaseModel], identities: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """`identities`: sets of fields, of which one has to be there in full."""
     schema = model.model_json_schema()
+    if identities:
+        schema["allOf"] = [{"anyOf": [{"required": list(named), "properties": named} for named in identities]}]
     for field in schema["properties"].values():
         del field["title"]  # the name again, in another case
         if field.get("default", 0) is None:  # that is "unknown" inside; it cannot be sent everywhere
@@ -69,15 +78,17 @@ def _xml_request(name: str, properties: Mapping[str, str | int | float]) -> str:
 
 
 def _action(
+    action: str,
     model: type[BaseModel],
+    identities: Sequence[Mapping[str, Any]],
     example: Mapping[str, str | int | float],
     message: Mapping[str, Any],
     reply: Any,
     xml_reply: str,
 ) -> dict[str, Any]:
-    as_json = {"schema": _request_schema(model), "example": example}
+    as_json = {"schema": _request_schema(model, identities), "example": example}
     as_xml = {"schema": {"type": "string"}, "example": _xml_request(model.__name__, example)}
-    answer = {"schema": _response_schema(message), "example": {"status": "Success", "Message": reply}}
+    answer = {"schema": _response_schema(action, message), "example": {"status": "Success", "Message": reply}}
     xml_answer = {"schema": {"type": "string"}, "example": xml_reply}
     return {
         "requestBody": {
@@ -87,7 +98,8 @@ def _action(
             "content": {
                 **dict.fromkeys(JSON_TYPES, as_json),
                 **dict.fromkeys(XML_TYPES, as_xml),
-                _FORM_TYPE: as_json,
+                # the same members, and no schema: generators of clients would offer two bodies of one class
+                _FORM_TYPE: {"example": example},
             },
         },
         "responses": {
@@ -97,15 +109,31 @@ def _action(
 
 
 LOG_FAILURE = _action(
+    goodparty.LOG_FAILURE,
     PaymentIntentFailed,
+    (
+        {"InvoiceId": _NAME},
+        {"PaymentIntentId": _NAME},
+        {"UserId": _NUMBER, "FailedTimeStamp": {"type": "string", "format": "date-time"}},
+    ),
     _FAILURE,
     {"type": "object", "required": ["Success"], "properties": {"Success": {"type": "boolean"}}},
     {"Success": True},
     xml.success().decode(),
 )
-RECORD_SUCCESS = _action(DepositMoneyRequest, _DEPOSIT, {"type": "integer"}, 1, xml.count(1).decode())
+RECORD_SUCCESS = _action(
+    goodparty.RECORD_SUCCESS,
+    DepositMoneyRequest,
+    ({"UserId": _NUMBER}, {"StripeCustomerId": _NAME}),
+    _DEPOSIT,
+    {"type": "integer"},
+    1,
+    xml.count(1).decode(),
+)
 LIST_FAILURES = _action(
+    "GetInvoicePaymentFailed",
     PaymentIntentStatusRequest,
+    (),
     {"UserId": 4711, "StatusId": 0},
     {
         "type": "array",
@@ -126,6 +154,7 @@ LIST_FAILURES = _action(
 
 def _refused(description: str, example: Mapping[str, Any]) -> dict[str, Any]:
     schema = {
+        "title": "ActionServiceError",
         "type": "object",
         "required": ["Message"],
         "properties": {

@@ -6,7 +6,7 @@ from typing import Any
 
 from dunning_service.failed_payments.schemas import ActionRequest
 from dunning_service.ledger.work import NO_SUCH_PAYMENT
-from dunning_service.web.problems import PROBLEM_SCHEMA
+from dunning_service.web.problems import documented_problem
 
 PUBLIC_NUMBER = "ODR1276808511"
 
@@ -72,45 +72,26 @@ def _ok(example: Any) -> dict[str, Any]:
     return {"content": {"application/json": {"example": example}}}
 
 
-def _problem(status: int, title: str, code: str, detail: str, *errors: tuple[str, str]) -> dict[str, Any]:
-    example = {
-        "type": "about:blank",
-        "title": title,
-        "status": status,
-        "detail": detail,
-        "code": code,
-        "errors": [{"field": field, "message": message} for field, message in errors],
-        "request_id": "4b6b0e0f5a1c4c0f9a4b7c21",
-    }
-    return {
-        "description": title,
-        "content": {"application/problem+json": {"schema": PROBLEM_SCHEMA, "example": example}},
-    }
-
-
 _COMMON: Responses = {
-    401: _problem(
+    401: documented_problem(
         401,
-        "Unauthorized",
         "invalid_token",
         "a token is needed: send the header `Authorization: Bearer <token>` once",
     ),
-    403: _problem(403, "Forbidden", "missing_scope", "this token does not have the scope 'read'"),
-    503: _problem(
+    403: documented_problem(403, "missing_scope", "this token does not have the scope 'read'"),
+    503: documented_problem(
         503,
-        "Service Unavailable",
         "service_unavailable",
         "the database cannot be reached at the moment; try again",
     ),
 }
-_BAD_QUERY = _problem(
+_BAD_QUERY = documented_problem(
     422,
-    "Unprocessable Content",
     "invalid_request",
     "limit: must be a whole number, in digits only",
     ("limit", "must be a whole number, in digits only"),
 )
-_NOT_FOUND = _problem(404, "Not Found", "not_found", NO_SUCH_PAYMENT)
+_NOT_FOUND = documented_problem(404, "not_found", NO_SUCH_PAYMENT)
 
 _LINK = {
     "Link": {
@@ -166,37 +147,33 @@ ACTION: Responses = {
             }
         },
     },
-    400: _problem(
+    400: documented_problem(
         400,
-        "Bad Request",
         "invalid_request",
         "Idempotency-Key must be one header of 1 to 255 printable ASCII characters",
         ("Idempotency-Key", "must be one header of 1 to 255 printable ASCII characters"),
     ),
     404: _NOT_FOUND,
-    409: _problem(
+    409: documented_problem(
         409,
-        "Conflict",
         "action_does_not_apply",
         "send_to_collection does not apply to a payment that is cancelled; what applies now: reopen",
     ),
-    408: _problem(408, "Request Timeout", "body_too_slow", "the body did not arrive within 30 seconds; send it again"),
-    413: _problem(413, "Content Too Large", "body_too_large", "the body is larger than 1048576 bytes"),
-    415: _problem(
+    408: documented_problem(408, "body_too_slow", "the body did not arrive within 30 seconds; send it again"),
+    413: documented_problem(413, "body_too_large", "the body is larger than 1048576 bytes"),
+    415: documented_problem(
         415,
-        "Unsupported Media Type",
         "unsupported_media_type",
         "send the decision as JSON, with the header `Content-Type: application/json`",
     ),
-    422: _problem(
+    422: documented_problem(
         422,
-        "Unprocessable Content",
         "invalid_request",
         "action: Input should be 'invoice', 'send_to_collection', 'mark_paid', 'cancel', 'reopen' or 'retry'",
         ("action", "Input should be 'invoice', 'send_to_collection', 'mark_paid', 'cancel', 'reopen' or 'retry'"),
     ),
     **_COMMON,
-    403: _problem(403, "Forbidden", "missing_scope", "this token does not have the scope 'write'"),
+    403: documented_problem(403, "missing_scope", "this token does not have the scope 'write'"),
 }
 
 

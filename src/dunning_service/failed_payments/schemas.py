@@ -88,7 +88,12 @@ class Summary(BaseModel):
     total: int = Field(description="how many payments match", examples=[133])
 
 
-class AttemptEntry(BaseModel):
+class _Entry(BaseModel):
+    # `type` is told always, and so tells the kinds of entries apart
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
+
+
+class AttemptEntry(_Entry):
     """A statement about one try to collect."""
 
     type: Literal["attempt"] = "attempt"
@@ -114,7 +119,7 @@ class AttemptEntry(BaseModel):
     next_attempt_reason: str | None = Field(None, description="why then, or why not at all, in words")
 
 
-class ActionEntry(BaseModel):
+class ActionEntry(_Entry):
     """A decision about the payment."""
 
     type: Literal["action"] = "action"
@@ -125,7 +130,7 @@ class ActionEntry(BaseModel):
     reason: str | None = None
 
 
-class ReceiptEntry(BaseModel):
+class ReceiptEntry(_Entry):
     """Money received that named a payer and no payment, and was applied to this one."""
 
     type: Literal["receipt"] = "receipt"
@@ -136,7 +141,7 @@ class ReceiptEntry(BaseModel):
     currency: str | None = None
 
 
-class RefundEntry(BaseModel):
+class RefundEntry(_Entry):
     """Money given back. The payment stays paid: it was."""
 
     type: Literal["refund"] = "refund"

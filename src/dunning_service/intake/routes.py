@@ -4,18 +4,33 @@ from __future__ import annotations
 
 from functools import cache
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
+from fastapi.security import APIKeyHeader
 from starlette.requests import Request
 from starlette.responses import Response
 
 from dunning_service.intake.service import receive
-from dunning_service.providers import provider_named
+from dunning_service.providers import all_providers, provider_named
 from dunning_service.services import services
 from dunning_service.web.body import read_body
 from dunning_service.web.notices import Acknowledgement, CountedNotice, NoticeRoute
-from dunning_service.web.problems import DOCUMENTED
+from dunning_service.web.problems import DOCUMENTED, documented_problem
 
-router = APIRouter(route_class=NoticeRoute, tags=["webhooks"], responses=DOCUMENTED)
+_SENDERS = [provider for provider in all_providers().values() if provider.takes_webhooks]
+_SIGNATURES = [
+    Depends(
+        APIKeyHeader(
+            name=sender.signature_header,
+            scheme_name=f"{sender.name}Signature",
+            description=f"{sender.title}'s signature of the body, made with a secret of the source.",
+            auto_error=False,
+        )
+    )
+    for sender in _SENDERS
+]
+"""What OpenAPI says about them; this route solves no dependencies, and `receive` verifies."""
+
+router = APIRouter(route_class=NoticeRoute, tags=["webhooks"], dependencies=_SIGNATURES, responses=DOCUMENTED)
 
 _OPENAPI = {
     "parameters": [
@@ -29,8 +44,11 @@ _OPENAPI = {
     ],
     "requestBody": {
         "required": True,
-        "description": "The notice in its provider's own format, signed in the provider's own way.",
-        "content": {"application/json": {"schema": {}}},
+        "description": "The notice in its provider's own format. Events of other kinds are taken in as well, and "
+        "change nothing.",
+        "content": {
+            "application/json": {"schema": {"anyOf": [schema for one in _SENDERS for schema in one.notice_schemas]}}
+        },
     },
 }
 
@@ -41,13 +59,43 @@ _OPENAPI = {
     openapi_extra=_OPENAPI,
     response_class=Response,
     responses={
-        200: {"description": "The notice is safe on disk. The same notice again is answered in the same way."},
-        401: {"description": "The signature is missing, wrong, or of another time"},
-        404: {"description": "There is no such source, or it is disabled"},
-        408: {"description": "The body did not arrive in time"},
-        413: {"description": "The body is too large"},
-        415: {"description": "The body is compressed"},
-        503: {"description": "It is not known to be recorded; send it again"},
+        200: {
+            "description": "The notice is safe on disk. The same notice again is answered in the same way.",
+            "content": {"application/json": {"schema": {"type": "object"}, "example": {"received": True}}},
+        },
+        401: documented_problem(
+            401,
+            "bad_signature",
+            "the notice is not signed: the header X-Maple-Signature is missing",
+            description="The signature is missing, wrong, or of another time",
+        ),
+        404: documented_problem(
+            404,
+            "not_found",
+            "there is nothing at this address",
+            description="There is no such source, or it is disabled",
+        ),
+        408: documented_problem(
+            408,
+            "body_too_slow",
+            "the body did not arrive within 30 seconds; send it again",
+            description="The body did not arrive in time",
+        ),
+        413: documented_problem(
+            413, "body_too_large", "the body is larger than 1048576 bytes", description="The body is too large"
+        ),
+        415: documented_problem(
+            415,
+            "unsupported_media_type",
+            "compressed bodies are not read: send it without Content-Encoding",
+            description="The body is compressed",
+        ),
+        503: documented_problem(
+            503,
+            "service_unavailable",
+            "the database cannot be reached at the moment; try again",
+            description="It is not known to be recorded; send it again",
+        ),
     },
 )
 async def take_webhook(request: Request) -> Response:

@@ -65,11 +65,11 @@ _BODY = (
 
 
 def form_schema(model: type[BaseModel]) -> Schema:
-    """The schema of `model` as a form can carry it: it stands alone, and has no null."""
+    """The schema of `model` as a form can carry it: whole, without references and without null."""
     schema = model.model_json_schema()
     inlined: Schema = _inlined(schema, schema.pop("$defs", {}))
     del inlined["description"]  # that of the class, which is for whoever reads the code
-    return inlined
+    return {"title": model.__name__, **inlined}
 
 
 def _inlined(schema: Any, definitions: Mapping[str, Schema]) -> Any:

@@ -46,6 +46,9 @@ from dunning_service.web.middleware import had_trailing_slash
 from dunning_service.web.notices import CountedNotice
 
 PREFIX = "/v1"
+STRIPE_PREFIXES = (PREFIX, "/v2", "/oauth")
+"""Where Stripe's own clients call: what this service does not have there is answered in their envelope too."""
+
 _RECORDS = "/payment_records"
 _ATTEMPTS = "/payment_attempt_records"
 _REPORT = f"{_RECORDS}/{{id}}/report_"

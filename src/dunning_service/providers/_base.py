@@ -193,6 +193,10 @@ class Provider(Protocol):
     impersonal_details: ClassVar[frozenset[str]]
     """Of the details of its events, those that stay when a customer's data are erased: they say nothing of a person."""
     reply: ClassVar[Reply]
+    signature_header: ClassVar[str]
+    """The header that `verify` reads, as the OpenAPI document names it; "" where nothing is signed."""
+    notice_schemas: ClassVar[Sequence[Mapping[str, Any]]]
+    """JSON Schemas of the bodies it sends to a webhook, any of them: for the OpenAPI document, not for reading."""
 
     def verify(self, delivery: Delivery, secrets: Sequence[bytes], options: Any, now: datetime) -> None:
         """Raises BadSignature unless the bytes are signed with one of `secrets` at an acceptable time."""

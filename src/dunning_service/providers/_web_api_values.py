@@ -83,8 +83,7 @@ MinorUnits = Annotated[
     int | None,
     PlainValidator(
         partial(_whole, 0, 2**63 - 1, "the amount in minor units: 1999 for 19.99"),
-        # OpenAPI documents hold limits as floats: the greatest of those below 2**63
-        json_schema_input_type=Annotated[int, Field(ge=0, le=2**63 - 1024)],
+        json_schema_input_type=Annotated[int, Field(ge=0, le=2**63 - 1)],
     ),
 ]
 Number = Annotated[Decimal | None, PlainValidator(partial(_decimal, -(10**28)), json_schema_input_type=float)]

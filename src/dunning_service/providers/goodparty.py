@@ -7,7 +7,7 @@ of the currency it names.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Final, TypeVar
 
@@ -162,6 +162,8 @@ class GoodParty:
     kept_headers: ClassVar[frozenset[str]] = frozenset({ACTION_HEADER})
     impersonal_details: ClassVar[frozenset[str]] = _IMPERSONAL
     reply: ClassVar[Reply] = Reply(body=b'{"status":"Success","Message":{"Success":true}}')
+    signature_header: ClassVar[str] = ""
+    notice_schemas: ClassVar[Sequence[Mapping[str, Any]]] = ()
 
     def verify(self, delivery: Delivery, secrets: Sequence[bytes], options: Options, now: datetime) -> None:
         raise BadSignature("GoodParty does not sign its notices; it posts them with a token to /api/ActionService")

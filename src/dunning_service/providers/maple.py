@@ -7,11 +7,20 @@ shows it as `data` of an event with an `event_type`. Both are read.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    StringConstraints,
+    ValidationError,
+    WithJsonSchema,
+)
 
 from dunning_service.errors import BadSignature, FieldError, UnreadableNotice
 from dunning_service.exact_json import read_json
@@ -84,14 +93,17 @@ def _known_currency(text: str) -> str:
 
 _Identifier = Annotated[str, StringConstraints(max_length=MAX_IDENTIFIER, pattern=r"\S")]
 _OptionalIdentifier = Annotated[str, StringConstraints(max_length=MAX_IDENTIFIER)] | None
-_Moment = Annotated[datetime, PlainValidator(_moment)] | None
+_MOMENT_SCHEMA = {"type": "string", "format": "date-time"}
+_Moment = Annotated[datetime, PlainValidator(_moment), WithJsonSchema(_MOMENT_SCHEMA)] | None
 _Minor = Annotated[int, Field(ge=0, le=MAX_MINOR)]
 
 
 class _Part(BaseModel):
     """What is read of an object; whatever else it holds is ignored. Nothing is converted: "12" is not a number."""
 
-    model_config = ConfigDict(extra="ignore", strict=True)
+    model_config = ConfigDict(
+        extra="ignore", strict=True, model_title_generator=lambda part: f"Maple{part.__name__[1:]}"
+    )
 
 
 class _Amount(_Part):
@@ -136,6 +148,13 @@ class _Event(_Part):
     created_at: _Moment = None
 
 
+class _PaymentEvent(_Event):
+    """An event that holds a payment, as the OpenAPI document states it."""
+
+    event_type: Literal["payment.failed", "payment.success"]
+    data: _Payment
+
+
 class Maple:
     name: ClassVar[str] = "maple"
     title: ClassVar[str] = "Maple"
@@ -144,6 +163,11 @@ class Maple:
     kept_headers: ClassVar[frozenset[str]] = frozenset()
     impersonal_details: ClassVar[frozenset[str]] = frozenset(_DETAILS)
     reply: ClassVar[Reply] = Reply()
+    signature_header: ClassVar[str] = "X-Maple-Signature"
+    notice_schemas: ClassVar[Sequence[Mapping[str, Any]]] = (
+        _PaymentEvent.model_json_schema(),
+        _Payment.model_json_schema(),
+    )
 
     def verify(self, delivery: Delivery, secrets: Sequence[bytes], options: MapleOptions, now: datetime) -> None:
         """With a time, `<time>,<body>` is signed: a comma, where others have a dot. Without one, the body alone.

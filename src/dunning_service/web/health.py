@@ -17,6 +17,7 @@ from dunning_service.errors import ConfigurationError, Unavailable
 from dunning_service.migrating import require_current_revision, revision_on
 from dunning_service.services import Services, services
 from dunning_service.web.metrics import MEDIA_TYPE, Due
+from dunning_service.web.problems import documented_problem
 
 log = structlog.get_logger(__name__)
 
@@ -36,7 +37,14 @@ async def healthz() -> dict[str, str]:
 @router.get(
     "/readyz",
     summary="The service can do its work",
-    responses={503: {"description": "The database cannot be reached, or its schema is behind"}},
+    responses={
+        503: documented_problem(
+            503,
+            "service_unavailable",
+            "the database cannot be reached at the moment; try again",
+            description="The database cannot be reached, or its schema is behind",
+        )
+    },
 )
 async def readyz(request: Request) -> dict[str, str]:
     """The database answers, and its schema is one that this version of the service can work with."""

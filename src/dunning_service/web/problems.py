@@ -64,6 +64,7 @@ STATUS: dict[type[DunningError], int] = {
 }
 
 PROBLEM_SCHEMA: dict[str, Any] = {
+    "title": "Problem",
     "type": "object",
     "description": "An error (RFC 9457)",
     "required": ["type", "title", "status", "detail", "code", "errors", "request_id"],
@@ -87,27 +88,6 @@ PROBLEM_SCHEMA: dict[str, Any] = {
         "request_id": {"type": "string", "description": "Under this id the log knows more"},
     },
 }
-
-DOCUMENTED: dict[int | str, dict[str, Any]] = {
-    "default": {
-        "description": "A problem (RFC 9457)",
-        "content": {
-            "application/problem+json": {
-                "schema": PROBLEM_SCHEMA,
-                "example": {
-                    "type": "about:blank",
-                    "title": "Method Not Allowed",
-                    "status": 405,
-                    "detail": "PUT is not possible here; possible: GET, HEAD",
-                    "code": "method_not_allowed",
-                    "errors": [],
-                    "request_id": "4b6b0e0f5a1c4c0f9a4b7c21",
-                },
-            }
-        },
-    }
-}
-"""Every error of a route without a dialect of its own, as OpenAPI says it."""
 
 _CODES = {
     400: "invalid_request",
@@ -140,16 +120,20 @@ Dialect = Callable[[Request, Refusal], Response]
 
 def problem(request: Request, refusal: Refusal) -> Response:
     """RFC 9457, and our own stable `code` and `errors` in it."""
-    body = {
+    body = _problem_body(refusal, request_id(request))
+    return Response(orjson.dumps(body), refusal.status, refusal.headers, "application/problem+json")
+
+
+def _problem_body(refusal: Refusal, identifier: str) -> dict[str, Any]:
+    return {
         "type": "about:blank",
         "title": _title(refusal.status),
         "status": refusal.status,
         "detail": refusal.message,
         "code": refusal.code,
         "errors": [{"field": wrong.field, "message": wrong.message} for wrong in refusal.fields],
-        "request_id": request_id(request),
+        "request_id": identifier,
     }
-    return Response(orjson.dumps(body), refusal.status, refusal.headers, "application/problem+json")
 
 
 # RFC 9110's own words; which of them Python's table has depends on its version
@@ -161,6 +145,29 @@ def _title(status: int) -> str:
         return _RENAMED.get(status) or HTTPStatus(status).phrase
     except ValueError:
         return "Error"
+
+
+def documented_problem(
+    status: int, code: str, detail: str, *errors: tuple[str, str], description: str = ""
+) -> dict[str, Any]:
+    """A problem as a response of the OpenAPI document; `description` is the status's own phrase unless given."""
+    refusal = Refusal(status, code, detail, tuple(FieldError(name, wrong) for name, wrong in errors))
+    example = _problem_body(refusal, "4b6b0e0f5a1c4c0f9a4b7c21")
+    return {
+        "description": description or _title(status),
+        "content": {"application/problem+json": {"schema": PROBLEM_SCHEMA, "example": example}},
+    }
+
+
+DOCUMENTED: dict[int | str, dict[str, Any]] = {
+    "default": documented_problem(
+        405,
+        "method_not_allowed",
+        "PUT is not possible here; possible: GET, HEAD",
+        description="A problem (RFC 9457)",
+    )
+}
+"""Every error of a route without a dialect of its own, as OpenAPI says it."""
 
 
 class Problems:
