@@ -117,7 +117,8 @@ def _moment(answer: Mapping[str, Any], now: datetime) -> datetime | None:
         return None
     try:
         moment = read_moment(text)
-        refuse_future(moment, now, "occurred_at")
+        if moment is not None:
+            refuse_future(moment, now, "occurred_at")
     except DunningError:
         return None
     return moment

@@ -64,7 +64,7 @@ class MapleOptions(Options):
     )
 
 
-def _moment(text: Any) -> datetime:
+def _moment(text: Any) -> datetime | None:
     if not isinstance(text, str):
         raise ValueError("it must be a text such as 2026-01-11T19:31:58Z")
     try:
@@ -84,7 +84,7 @@ def _known_currency(text: str) -> str:
 
 _Identifier = Annotated[str, StringConstraints(max_length=MAX_IDENTIFIER, pattern=r"\S")]
 _OptionalIdentifier = Annotated[str, StringConstraints(max_length=MAX_IDENTIFIER)] | None
-_Moment = Annotated[datetime, PlainValidator(_moment)] | None
+_Moment = Annotated[datetime | None, PlainValidator(_moment)] | None
 _Minor = Annotated[int, Field(ge=0, le=MAX_MINOR)]
 
 
