@@ -280,7 +280,7 @@ def test_refusal_never_repeats_what_was_sent() -> None:
         b'{"event_type":"payment.failed","data":[]}',
         b'{"event_type":5,"data":{}}',
         b'{"event_type":null,"data":{}}',
-        b"\xef\xbb\xbf" + an_event(),
+        b"\xef\xbb\xbf\xef\xbb\xbf" + an_event(),
         an_event()[:-5],
         b'{"id":"a","id":"b","company_id":"c"}',
         b'{"id":"\\ud800","company_id":"c"}',

@@ -61,7 +61,9 @@ async def create_subscription(services: Services, principal: Principal, posted: 
     chosen = await _gateway_of(services, merchant)
     units = merchant.cash_discount_units
     terms = MerchantTerms(ZoneInfo(merchant.time_zone), None if units is None else rate_from_units(units))
-    new = read_new_subscription(posted.body, terms, services.clock(), chosen.gateway.method_problem)
+    new = read_new_subscription(
+        posted.body, terms, services.clock(), chosen.gateway.method_problem, posted.content_type
+    )
     begun = Begun(chosen.id, timedelta(seconds=services.settings.claim_seconds))
     command = commands.create(
         principal, new, begun, path=posted.path, delivery=posted.delivery(services.clock()), idempotency_key=key

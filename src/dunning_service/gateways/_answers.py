@@ -55,7 +55,7 @@ def _contract_answer(status: int, body: bytes, key: str) -> Mapping[str, Any]:
         raise OutcomeUnknown(f"the endpoint answered {status}, an error of its own")
     hint = f": {_HINTS[status]}" if status in _HINTS else ""
     try:
-        answer = read_json(body)
+        answer = read_json(body, is_exact=lambda _path: False)
     except DunningError as error:
         raise OutcomeUnknown(f"the endpoint answered {status}{hint or ', and ' + error.message}") from None
     said: Mapping[str, Any] = answer if isinstance(answer, dict) else {}
@@ -80,7 +80,7 @@ def _charged(answer: Mapping[str, Any], now: datetime) -> Charged:
     """Leaves out what it cannot read beside the outcome: a slip in a detail must not make an outcome unknown."""
     return Charged(
         outcome=ChargeOutcome(answer["outcome"]),
-        provider_transaction_id=_text(answer, "transaction_id"),
+        provider_transaction_id=_identifier(answer, "transaction_id"),
         provider=_text(answer, "provider"),
         code=_text(answer, "code"),
         message=_text(answer, "message", MAX_TEXT),
@@ -101,6 +101,12 @@ def _text(answer: Mapping[str, Any], name: str, longest: int = MAX_IDENTIFIER) -
     if not isinstance(value, str):
         return None
     return value.strip()[:longest] or None
+
+
+def _identifier(answer: Mapping[str, Any], name: str) -> str | None:
+    """A text in which every character can be kept; U+FFFD stands for those that cannot."""
+    text = _text(answer, name)
+    return None if text is None or "\ufffd" in text else text
 
 
 def _category(answer: Mapping[str, Any]) -> Category | None:

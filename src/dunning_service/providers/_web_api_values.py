@@ -8,7 +8,7 @@ from decimal import Decimal, InvalidOperation
 from functools import partial
 from typing import Annotated
 
-from pydantic import Field, PlainValidator
+from pydantic import BaseModel, Field, PlainValidator
 from pydantic_core import PydanticCustomError
 
 from dunning_service.errors import UnreadableNotice
@@ -99,4 +99,17 @@ PositiveNumber = Annotated[
 ]
 Moment = Annotated[datetime | None, PlainValidator(_moment, json_schema_input_type=datetime)]
 Text = str | None
-Identifier = Annotated[str | None, Field(max_length=MAX_IDENTIFIER)]
+
+
+class _Exact:
+    """Marks a field that names or reaches somebody or something, so that each of its characters has to be right."""
+
+
+Identifier = Annotated[str | None, Field(max_length=MAX_IDENTIFIER), _Exact()]
+
+
+def identifiers_of(model: type[BaseModel]) -> frozenset[str]:
+    """The fields of a model that are of the type Identifier."""
+    return frozenset(
+        name for name, field in model.model_fields.items() if any(isinstance(mark, _Exact) for mark in field.metadata)
+    )

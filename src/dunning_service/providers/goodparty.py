@@ -36,6 +36,7 @@ from dunning_service.providers._web_api_values import (
     Number,
     PositiveNumber,
     Text,
+    identifiers_of,
 )
 
 LOG_FAILURE: Final = "LogInvoicePaymentFailed"
@@ -119,7 +120,7 @@ class PaymentIntentStatusRequest(Request):
 
 
 _CONTRACTS: dict[type[Request], Contract] = {
-    model: Contract(model.__name__, REQUEST_NAMESPACE, model.model_fields)
+    model: Contract(model.__name__, REQUEST_NAMESPACE, model.model_fields, identifiers_of(model))
     for model in (PaymentIntentFailed, DepositMoneyRequest, PaymentIntentStatusRequest)
 }
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, StringConstraints, ValidationError
 
-from dunning_service.errors import BadSignature, FieldError, UnreadableNotice
+from dunning_service.errors import BadSignature, FieldError, UnreadableNotice, UnsupportedMediaType
 from dunning_service.exact_json import read_json
 from dunning_service.moments import read_moment, refuse_future
 from dunning_service.money import MAX_MINOR, InvalidAmount, currency_exponent
@@ -40,6 +40,18 @@ from dunning_service.providers._signatures import (
 
 _OUTCOMES = {"payment.failed": Outcome.FAILED, "payment.success": Outcome.SUCCEEDED}
 _BEGINS_WITH_A_TIME = re.compile(rb"\d+,")
+_EXACT = frozenset(
+    {
+        "event_type",
+        "id",
+        "company_id",
+        "invoice_uuid",
+        "provider_transaction_id",
+        "customer_id",
+        "customer.id",
+        "customer.email",
+    }
+)
 _DETAILS = (
     "status",
     "transaction_type",
@@ -174,7 +186,11 @@ class Maple:
 
     def parse(self, delivery: Delivery, options: MapleOptions) -> Sequence[Event]:
         """One attempt, or nothing for an event of another type."""
-        document = read_json(delivery.body)
+        content_type = next((value for name, value in delivery.headers if name == b"content-type"), None)
+        try:
+            document = read_json(delivery.body, content_type, _is_exact)
+        except UnsupportedMediaType as error:
+            raise UnreadableNotice(error.message) from None
         if not isinstance(document, dict):
             raise UnreadableNotice("the body is not a JSON object")
         if not _is_envelope(document):
@@ -189,6 +205,11 @@ class Maple:
 
 
 PROVIDER = Maple()
+
+
+def _is_exact(path: str) -> bool:
+    """True for the members that name or reach somebody or something, so that each character has to be right."""
+    return path.removeprefix("data.") in _EXACT
 
 
 def _is_envelope(document: dict[str, Any]) -> bool:
