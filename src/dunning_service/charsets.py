@@ -53,6 +53,7 @@ def decoded(body: bytes, codec: str | None) -> str:
     text is: senders differ in which order they mean. It may hold half of a surrogate pair. Raises UnreadableNotice for
     bytes that are not in the encoding.
     """
+    hint = "" if codec else ": send UTF-8, or name its charset in Content-Type"
     codec = codec or UTF_8
     if body[:1] >= b"\xef":
         for mark, marked in _MARKS:
@@ -64,4 +65,4 @@ def decoded(body: bytes, codec: str | None) -> str:
     try:
         return body.decode(codec, "surrogatepass" if codec.startswith(UTF_16) else "strict")
     except UnicodeDecodeError as error:
-        raise UnreadableNotice(f"the body is not valid {codec.upper()} at byte {error.start}") from None
+        raise UnreadableNotice(f"the body is not valid {codec.upper()} at byte {error.start}{hint}") from None

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from dunning_service.errors import FieldError, UnreadableNotice
 
 _FUTURE_TOLERANCE = timedelta(hours=24)
-_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)  # nobody charged cards or accounts over the internet before
+_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)  # earlier than any payment that a sender could report
 _SHAPE = re.compile(
     r"\d{4}-\d\d-\d\d(?:[Tt ]\d\d:\d\d(?::\d\d(?:\.\d{1,20})?)?(?:[Zz]|[+-]\d\d(?::?\d\d)?)?)?", re.ASCII
 )

@@ -242,7 +242,7 @@ def test_long_text_is_cut() -> None:
         ({"total_amount": {"currency": "", "value_in_cents": 1}}, "data.total_amount.currency"),
         ({"total_amount": {"currency": 840, "value_in_cents": 1}}, "data.total_amount.currency"),
         ({"created_at": "2026-02-30T00:00:00Z"}, "data.created_at"),
-        ({"created_at": "9999-12-31T23:59:59-14:00"}, "data.created_at"),
+        ({"created_at": "9999-12-31T23:00:00-14:00"}, "data.created_at"),
         ({"created_at": "yesterday"}, "data.created_at"),
         ({"created_at": 1794029516}, "data.created_at"),
         ({"created_at": "2026-11-22T12:00:01Z"}, "data.created_at"),

@@ -103,7 +103,7 @@ async def test_both_schemes_are_offered_where_both_are_taken(service: RunningSer
         assert [value.partition(" ")[0] for value in response.headers.get_list("www-authenticate")] == ["Bearer"]
 
 
-async def test_dates_that_were_never_set_are_not_told(service: RunningService) -> None:
+async def test_dates_that_were_never_set_are_read_as_missing(service: RunningService) -> None:
     for number, unset in enumerate(
         ("0001-01-01T00:00:00", "0001-01-01T00:00:00+05:00", "9999-12-31T23:59:59.9999999", "/Date(-62135596800000)/")
     ):

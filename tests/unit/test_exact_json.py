@@ -48,7 +48,11 @@ def test_looking_for_such_characters_does_not_depend_on_the_depth() -> None:
     assert read_json(body, is_exact=lambda path: False)
 
 
-@given(st.recursive(st.text() | st.integers(-9, 9), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
+@given(
+    st.recursive(
+        st.text() | st.integers(-9, 9), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=8
+    )
+)
 def test_what_is_read_can_always_be_kept(value: object) -> None:
     read = read_json(json.dumps([value]).encode(), is_exact=lambda path: False)
 

@@ -17,7 +17,7 @@ Pages = AsyncIterator[Page]
 
 _NEVER = "0001-01-01T00:00:00"  # .NET's plain dates and numbers cannot be null
 _KEPT_AS_UNSET = "0001-01-01T00:00:00.0000000+00:00"
-"""In the details of failures that were recorded before such a date was read as not told."""
+"""In the details of failures that were recorded before such a date was read as missing."""
 _WHEN_MISSING: Mapping[str, str | int | None] = {
     "AmountDue": 0,
     "UserId": 0,

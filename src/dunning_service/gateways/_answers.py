@@ -104,7 +104,7 @@ def _text(answer: Mapping[str, Any], name: str, longest: int = MAX_IDENTIFIER) -
 
 
 def _identifier(answer: Mapping[str, Any], name: str) -> str | None:
-    """A text in which every character can be kept; U+FFFD stands for those that cannot."""
+    """An identifier; None when a character of it could not be kept and became U+FFFD."""
     text = _text(answer, name)
     return None if text is None or "\ufffd" in text else text
 

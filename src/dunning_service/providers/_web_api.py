@@ -97,8 +97,8 @@ def format_of(content_type: bytes | None) -> BodyFormat:
 
 
 def _mended(pairs: Sequence[tuple[str, str | None]], contract: Contract) -> Sequence[tuple[str, str | None]]:
-    """`pairs` with U+FFFD where no database keeps what stands there. Raises UnreadableNotice for properties that have
-    to be exact."""
+    """`pairs` with U+FFFD for each character that no database keeps. Raises UnreadableNotice for such a character in
+    a property that has to be exact."""
     if all(value is None or is_keepable(value) for _, value in pairs):
         return pairs
     exact = [(name, value) for name, value in pairs if contract.is_exact(name)]

@@ -102,7 +102,7 @@ Text = str | None
 
 
 class _Exact:
-    """Marks a field that names or reaches somebody or something, so that each of its characters has to be right."""
+    """Marks identifiers and addresses: fields in which an unkeepable character is refused rather than replaced."""
 
 
 Identifier = Annotated[str | None, Field(max_length=MAX_IDENTIFIER), _Exact()]

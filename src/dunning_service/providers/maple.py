@@ -208,7 +208,7 @@ PROVIDER = Maple()
 
 
 def _is_exact(path: str) -> bool:
-    """True for the members that name or reach somebody or something, so that each character has to be right."""
+    """True for identifiers and addresses: members in which an unkeepable character is refused, not replaced."""
     return path.removeprefix("data.") in _EXACT
 
 

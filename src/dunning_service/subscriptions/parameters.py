@@ -288,7 +288,7 @@ class _Reading:
 
 
 def _is_exact(path: str) -> bool:
-    """True for the members that reach somebody, so that each character has to be right; ids are UUIDs anyway."""
+    """True for addresses: members in which an unkeepable character is refused, not replaced. Ids are UUIDs anyway."""
     return path.lower() in ("customer.emailaddress", "customer.phonenumber")
 
 

@@ -232,7 +232,7 @@ UNSET = [
 
 
 @pytest.mark.parametrize("text", UNSET)
-def test_date_that_was_never_set_is_not_told(text: str) -> None:
+def test_date_that_was_never_set_is_read_as_missing(text: str) -> None:
     event = attempt({"InvoiceId": "in_1", "FailedTimeStamp": text, "PackageExpiryDate": text})
 
     assert (event.occurred_at, event.stated_at) == (None, None)
