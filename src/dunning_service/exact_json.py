@@ -3,27 +3,37 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn
 
-from dunning_service.errors import UnreadableNotice
+from dunning_service.charsets import UTF_16, charset_of, decoded
+from dunning_service.errors import FieldError, UnreadableNotice
 
+UNKEEPABLE = "it holds U+0000, half of a surrogate pair or another character that cannot be stored; leave it out"
+"""What is wrong with a text that has to be exact and is not."""
+
+_UNKEEPABLE = re.compile("[\x00\ud800-\udfff]")
+_SUSPECT = re.compile(r"\\u(?:0000|[dD][89a-fA-F])|[\ud800-\udfff]")
+_LONGEST_PATH = 200
 _INT64 = range(-(2**63), 2**63)
 
 
-def read_json(body: bytes) -> Any:
-    """The value of a JSON text: integers as int, other numbers as Decimal.
+def read_json(body: bytes, content_type: bytes | None = None, is_exact: Callable[[str], bool] | None = None) -> Any:
+    """The value of a JSON text: integers as int, other numbers as Decimal. A byte order mark is skipped, and
+    `content_type` may name the charset.
 
-    Raises UnreadableNotice for what RFC 8259 forbids or leaves open and for what a database cannot keep: a byte order
-    mark, invalid UTF-8, NaN and Infinity, a name twice in one object, an integer past 64 bits, nesting too deep to
-    read, a lone surrogate, U+0000.
+    A lone surrogate and U+0000, which no database keeps, become U+FFFD. `is_exact` is asked about the path of a member
+    that holds one, such as `customer.id`, and says whether its characters have to be right; None: those of every member
+    have to be.
+
+    Raises UnreadableNotice for those, and for what RFC 8259 forbids or leaves open and what a database cannot keep:
+    bytes that are not in the charset, NaN and Infinity, a name twice in one object, an integer past 64 bits, nesting
+    too deep to read. Raises UnsupportedMediaType for a charset that is not read.
     """
-    if body.startswith(b"\xef\xbb\xbf"):
-        raise UnreadableNotice("the body begins with a byte order mark; send UTF-8 without one")
-    try:
-        text = body.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise UnreadableNotice(f"the body is not valid UTF-8 at byte {error.start}") from None
+    charset = charset_of(content_type)
+    text = decoded(body, charset)
     try:
         value = _DECODER.decode(text)
     except json.JSONDecodeError as error:
@@ -31,33 +41,61 @@ def read_json(body: bytes) -> Any:
         raise UnreadableNotice(f"the body is not valid JSON: {error.msg} at {where}") from None
     except RecursionError:
         raise UnreadableNotice("the body is nested too deeply") from None
-    if "\\u" in text:  # only an escape can smuggle these past the UTF-8 check
-        _refuse_unkeepable(value)
+    # only an escape or UTF-16 can bring these past the decoder
+    if ("\\u" in text or charset == UTF_16 or body[:1] >= b"\xfe") and _SUSPECT.search(text):
+        return _mended(value, is_exact or _every_member)
     return value
 
 
-def _refuse_unkeepable(value: Any) -> None:
-    """Looks at every text, also at names. Not recursive, as the value may be nested as deep as the decoder allows."""
-    waiting = [value]
+def is_keepable(text: str) -> bool:
+    """False for text that UTF-8 or PostgreSQL cannot hold."""
+    return _UNKEEPABLE.search(text) is None
+
+
+def mended(text: str) -> str:
+    """`text` with U+FFFD for each character that no database keeps."""
+    return _UNKEEPABLE.sub("\ufffd", text)
+
+
+def refuse_unkeepable(problems: Sequence[FieldError]) -> None:
+    """Raises UnreadableNotice when there are `problems`."""
+    if problems:
+        raise UnreadableNotice(
+            "; ".join(f"{one.field}: {one.message}" if one.field else one.message for one in problems), problems
+        )
+
+
+def _every_member(_path: str) -> bool:
+    return True
+
+
+def _mended(value: Any, is_exact: Callable[[str], bool]) -> Any:
+    """`value`, changed in place. Not recursive, as it may be nested as deep as the decoder allows."""
+    problems: list[FieldError] = []
+    outermost = [value]
+    waiting: list[tuple[str, dict[str, Any] | list[Any]]] = [("", outermost)]
     while waiting:
-        item = waiting.pop()
-        if isinstance(item, str):
-            require_keepable(item)
-        elif isinstance(item, dict):
-            waiting.extend(item)
-            waiting.extend(item.values())
-        elif isinstance(item, list):
-            waiting.extend(item)
-
-
-def require_keepable(text: str) -> None:
-    """Raises UnreadableNotice for text that UTF-8 or PostgreSQL cannot hold."""
-    if "\x00" in text:
-        raise UnreadableNotice("the body holds the character U+0000, which cannot be stored")
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        raise UnreadableNotice("the body holds half of a surrogate pair, which is not a character") from None
+        path, container = waiting.pop()
+        members: Iterable[tuple[Any, Any]] = (
+            list(container.items()) if isinstance(container, dict) else enumerate(container)
+        )
+        for name, item in members:
+            where, key = path, name
+            if isinstance(container, dict):
+                key = mended(name)
+                where = f"{path}.{key}"[:_LONGEST_PATH] if path else key
+                if key != name:
+                    del container[name]
+                    container[key] = item
+            if isinstance(item, str):
+                if not is_keepable(item):
+                    container[key] = mended(item)
+                    if is_exact(where):
+                        problems.append(FieldError(where, UNKEEPABLE))
+            elif isinstance(item, (dict, list)):
+                waiting.append((where, item))
+    refuse_unkeepable(problems)
+    return outermost[0]
 
 
 def _object_without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from functools import cache
 
 from iso4217 import Currency
 
+from dunning_service.withdrawn_currencies import WITHDRAWN
+
 MAX_MINOR = 2**63 - 1
 """The largest amount a BIGINT column holds."""
 
@@ -24,8 +26,12 @@ class InvalidAmount(ValueError):
 def currency_exponent(currency: str) -> int:
     """How many decimals `currency` has (NOK 2, JPY 0, KWD 3).
 
-    Raises InvalidAmount for a code that ISO 4217 does not list, and for one without minor units (XAU, XXX).
+    A withdrawn currency (BGN, HRK) has what it had, whatever the date of the payment: a late return of a payment made
+    while it was in use, and a correction of one, come after it was withdrawn. Raises InvalidAmount for a code that
+    ISO 4217 does not list, and for one without minor units (XAU, XXX).
     """
+    if currency in WITHDRAWN:
+        return WITHDRAWN[currency].exponent
     try:
         exponent = Currency(currency).exponent
     except ValueError:
@@ -33,6 +39,31 @@ def currency_exponent(currency: str) -> int:
     if exponent is None:
         raise InvalidAmount(f"{currency} has no minor unit, so no amount can be stated in it")
     return int(exponent)
+
+
+def currency_number(currency: str) -> int:
+    """The numeric code of ISO 4217 (NOK 578). Raises InvalidAmount for a code that it does not list."""
+    if currency in WITHDRAWN:
+        return WITHDRAWN[currency].number
+    try:
+        return int(Currency(currency).number)
+    except ValueError:
+        raise InvalidAmount(f"{currency!r} is not an ISO 4217 currency code") from None
+
+
+def currency_with_number(number: int) -> str | None:
+    """The currency that a numeric code of ISO 4217 is of, or None.
+
+    Of several that had it, one that is in use, else the one that was withdrawn last.
+    """
+    return _by_number().get(number)
+
+
+@cache
+def _by_number() -> dict[int, str]:
+    found = {WITHDRAWN[code].number: code for code in sorted(WITHDRAWN, key=lambda code: WITHDRAWN[code].month)}
+    found.update({int(currency.number): str(currency.code) for currency in Currency})
+    return found
 
 
 def decimal_text(value: Decimal) -> str:

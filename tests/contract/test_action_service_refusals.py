@@ -27,8 +27,8 @@ UNREADABLE: dict[str, tuple[bytes, str]] = {
     "name twice but for case": (b'{"InvoiceId": "in_1", "invoiceId": "in_2"}', "application/json"),
     "no UTF-8": (b'{"InvoiceId": "in_\xff"}', "application/json"),
     "half a surrogate pair": (b'{"InvoiceId": "in_\\ud800"}', "application/json"),
-    "U+0000": (b'{"InvoiceId": "in_1", "ArtistName": "\\u0000"}', "application/json"),
-    "byte order mark": (b'\xef\xbb\xbf{"InvoiceId": "in_1"}', "application/json"),
+    "U+0000": (b'{"InvoiceId": "in_\\u0000"}', "application/json"),
+    "two byte order marks": (b'\xef\xbb\xbf\xef\xbb\xbf{"InvoiceId": "in_1"}', "application/json"),
     "past 64 bits": (b'{"InvoiceId": "in_1", "AmountDue": 9223372036854775808}', "application/json"),
     "array": (b'[{"InvoiceId": "in_1"}]', "application/json"),
     "string": (b'"in_1"', "application/json"),
@@ -78,10 +78,10 @@ WRONG_VALUES: list[tuple[str, Any]] = [
     ("UserId", "nine"),
     ("AttemptCount", None),
     ("FailedTimeStamp", "2026-02-30T00:00:00Z"),
-    ("FailedTimeStamp", "0001-01-01T00:00:00+05:00"),
+    ("FailedTimeStamp", "1969-12-31T23:59:59Z"),
     ("FailedTimeStamp", "2026-11-22T12:00:01Z"),
     ("FailedTimeStamp", None),
-    ("PackageExpiryDate", "9999-12-31T23:59:59-05:00"),
+    ("PackageExpiryDate", "9999-12-31T23:00:00-05:00"),
     ("InvoiceId", "i" * 256),
     ("CustomerEmail", {"a": 1}),
 ]
@@ -139,7 +139,7 @@ async def test_stranger_is_denied(service: RunningService, subtests: pytest.Subt
             response = await service.client.post(path, json=A_FAILURE, headers=encoded_headers)
 
             assert response.status_code == 401
-            assert response.headers["www-authenticate"] == "Bearer"
+            assert "Basic" in response.headers["www-authenticate"]
             assert response.json() == {"Message": "Authorization has been denied for this request."}
             assert await rows(service) == NOTHING
 

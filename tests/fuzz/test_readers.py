@@ -178,7 +178,7 @@ TERMS = [MerchantTerms(ZoneInfo(name), None) for name in ("UTC", "Europe/Oslo", 
 @given(body=near_json(a_request()), terms=st.sampled_from(TERMS))
 def test_a_subscription_is_read_or_refused(tally: Tally, body: bytes, terms: MerchantTerms) -> None:
     def reader() -> Any:
-        return read_new_subscription(body, terms, NOON, lambda method: None)
+        return read_new_subscription(body, None, terms, NOON, lambda method: None)
 
     read(tally, "subscription bodies", reader, InvalidInput, UnreadableNotice)
     read(tally, "what makes two requests the same", lambda: canonical(body), UnreadableNotice, RecursionError)

@@ -63,7 +63,7 @@ def any_method(method: UUID) -> str | None:
 @given(body=BODIES, terms=TERMS)
 def test_a_request_is_read_or_refused_by_field(body: dict[str, Any], terms: MerchantTerms) -> None:
     try:
-        read = read_new_subscription(json.dumps(body).encode(), terms, NOW, any_method)
+        read = read_new_subscription(json.dumps(body).encode(), None, terms, NOW, any_method)
     except InvalidInput as error:
         named = [wrong.field.partition(".")[0] for wrong in error.fields]
         assert named
@@ -80,7 +80,7 @@ def test_a_request_is_read_or_refused_by_field(body: dict[str, Any], terms: Merc
 @given(body=st.binary(max_size=200) | ANY_JSON.map(lambda value: json.dumps(value).encode()), terms=TERMS)
 def test_anything_else_is_refused(body: bytes, terms: MerchantTerms) -> None:
     try:
-        read_new_subscription(body, terms, NOW, any_method)
+        read_new_subscription(body, None, terms, NOW, any_method)
     except InvalidInput as error:
         assert error.fields  # noqa: PT017
     else:

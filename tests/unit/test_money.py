@@ -9,9 +9,17 @@ import pytest
 from hypothesis import given
 from iso4217 import Currency
 
-from dunning_service.money import MAX_MINOR, InvalidAmount, Money, currency_exponent
+from dunning_service.money import (
+    MAX_MINOR,
+    InvalidAmount,
+    Money,
+    currency_exponent,
+    currency_number,
+    currency_with_number,
+)
+from dunning_service.withdrawn_currencies import WITHDRAWN
 
-CURRENCIES = sorted(currency.code for currency in Currency if currency.exponent is not None)
+CURRENCIES = sorted({*(currency.code for currency in Currency if currency.exponent is not None), *WITHDRAWN})
 WITHOUT_MINOR_UNIT = sorted(currency.code for currency in Currency if currency.exponent is None)
 
 
@@ -81,12 +89,32 @@ def test_what_is_not_an_exact_amount_is_refused(major: str, currency: str) -> No
         Money.from_major(Decimal(major), currency)
 
 
-@pytest.mark.parametrize("currency", ["", "NO", "nok", "NOKK", "ZZZ", "N0K", *WITHOUT_MINOR_UNIT])
+@pytest.mark.parametrize("currency", ["", "NO", "nok", "NOKK", "ZZZ", "N0K", "bgn", *WITHOUT_MINOR_UNIT])
 def test_a_currency_that_no_amount_can_be_in_is_refused(currency: str) -> None:
     with pytest.raises(InvalidAmount):
         currency_exponent(currency)
     with pytest.raises(InvalidAmount):
         Money.from_major(Decimal(1), currency)
+
+
+@pytest.mark.parametrize(
+    ("currency", "exponent", "number"),
+    [("BGN", 2, 975), ("HRK", 2, 191), ("ANG", 2, 532), ("SLL", 2, 694), ("ZWL", 2, 932), ("BYR", 0, 974),
+     ("ITL", 0, 380), ("MRO", 2, 478), ("DEM", 2, 276), ("LTL", 2, 440)],
+)  # fmt: skip
+def test_a_withdrawn_currency_has_the_decimals_it_had(currency: str, exponent: int, number: int) -> None:
+    assert (currency_exponent(currency), currency_number(currency)) == (exponent, number)
+    assert currency_with_number(number) == (currency if currency != "ANG" else "XCG")
+
+
+def test_no_currency_that_is_in_use_is_listed_as_withdrawn() -> None:
+    assert WITHDRAWN.keys().isdisjoint(currency.code for currency in Currency)
+
+
+def test_a_number_is_of_the_currency_in_use_or_else_of_the_one_withdrawn_last() -> None:
+    assert all(currency_with_number(int(currency.number)) == currency.code for currency in Currency)
+    assert (WITHDRAWN["YUM"].number, currency_with_number(891)) == (891, "CSD")
+    assert currency_with_number(1) is None
 
 
 def test_amounts_of_one_currency_are_added() -> None:

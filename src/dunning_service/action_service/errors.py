@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from dunning_service.action_service import xml
 from dunning_service.action_service.negotiation import XML_TYPES, reply_type
+from dunning_service.web.auth import offer_basic
 
 if TYPE_CHECKING:
     from dunning_service.web.problems import Refusal
@@ -24,7 +25,7 @@ def render(request: Request, refusal: Refusal) -> Response:
     error = _error(request, refusal)
     content = xml.error(error) if media_type in XML_TYPES else orjson.dumps(error)
     headers = {**refusal.headers, "content-type": f"{media_type}; charset=utf-8"}
-    return Response(content, refusal.status, headers)
+    return offer_basic(Response(content, refusal.status, headers))
 
 
 def _error(request: Request, refusal: Refusal) -> HttpError:

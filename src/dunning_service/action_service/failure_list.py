@@ -15,7 +15,9 @@ from dunning_service.providers.goodparty import PaymentIntentFailed
 Page = Sequence[sa.Row[int, dict[str, Any]]]
 Pages = AsyncIterator[Page]
 
-_NEVER = "0001-01-01T00:00:00.0000000+00:00"  # .NET's plain dates and numbers cannot be null
+_NEVER = "0001-01-01T00:00:00"  # .NET's plain dates and numbers cannot be null
+_KEPT_AS_UNSET = "0001-01-01T00:00:00.0000000+00:00"
+"""In the details of failures that were recorded before such a date was read as missing."""
 _WHEN_MISSING: Mapping[str, str | int | None] = {
     "AmountDue": 0,
     "UserId": 0,
@@ -67,5 +69,5 @@ def _element(number: int, details: Mapping[str, Any]) -> dict[str, str | int | N
     element: dict[str, str | int | None] = {}
     for name in _PROPERTIES:
         value = number if name == "Id" else details.get(name)
-        element[name] = _WHEN_MISSING.get(name) if value is None else value
+        element[name] = _WHEN_MISSING.get(name) if value is None or value == _KEPT_AS_UNSET else value
     return element

@@ -188,7 +188,13 @@ ERRORS: dict[int | str, dict[str, Any]] = {
         **_refused(
             "There is no token, or it is not valid", {"Message": "Authorization has been denied for this request."}
         ),
-        "headers": {"WWW-Authenticate": {"schema": {"type": "string"}, "example": "Bearer"}},
+        "headers": {
+            "WWW-Authenticate": {
+                "description": "Both schemes that take the token, each in a header of its own",
+                "schema": {"type": "string"},
+                "example": 'Basic realm="dunning", charset="UTF-8"',
+            }
+        },
     },
     403: _refused("The token may not do this", {"Message": "this token does not have the scope 'ingest'"}),
     408: _refused(

@@ -14,7 +14,7 @@ from dunning_service.merchants.directory import Principal
 from dunning_service.services import Services, services
 from dunning_service.subscriptions import PROVIDER
 from dunning_service.subscriptions.service import retry_payment
-from dunning_service.web.body import read_body, require_json
+from dunning_service.web.body import content_type_of, read_body, require_json
 from dunning_service.web.parameters import field_errors, refused
 
 
@@ -26,11 +26,16 @@ async def read_action(request: Request) -> ActionRequest:
     body = await read_body(request, services(request).bodies)
     require_json(request, "the decision")
     try:
-        return ActionRequest.model_validate(read_json(body))
+        return ActionRequest.model_validate(read_json(body, content_type_of(request), _is_exact))
     except UnreadableNotice as error:
         raise refused("body", [FieldError("", error.message)]) from None
     except ValidationError as error:
         raise refused("body", field_errors(error)) from None
+
+
+def _is_exact(path: str) -> bool:
+    """False for the reason, which is only shown."""
+    return path != "reason"
 
 
 async def retry(

@@ -55,7 +55,7 @@ def _contract_answer(status: int, body: bytes, key: str) -> Mapping[str, Any]:
         raise OutcomeUnknown(f"the endpoint answered {status}, an error of its own")
     hint = f": {_HINTS[status]}" if status in _HINTS else ""
     try:
-        answer = read_json(body)
+        answer = read_json(body, is_exact=lambda _path: False)
     except DunningError as error:
         raise OutcomeUnknown(f"the endpoint answered {status}{hint or ', and ' + error.message}") from None
     said: Mapping[str, Any] = answer if isinstance(answer, dict) else {}
@@ -80,7 +80,7 @@ def _charged(answer: Mapping[str, Any], now: datetime) -> Charged:
     """Leaves out what it cannot read beside the outcome: a slip in a detail must not make an outcome unknown."""
     return Charged(
         outcome=ChargeOutcome(answer["outcome"]),
-        provider_transaction_id=_text(answer, "transaction_id"),
+        provider_transaction_id=_identifier(answer, "transaction_id"),
         provider=_text(answer, "provider"),
         code=_text(answer, "code"),
         message=_text(answer, "message", MAX_TEXT),
@@ -103,6 +103,12 @@ def _text(answer: Mapping[str, Any], name: str, longest: int = MAX_IDENTIFIER) -
     return value.strip()[:longest] or None
 
 
+def _identifier(answer: Mapping[str, Any], name: str) -> str | None:
+    """An identifier; None when a character of it could not be kept and became U+FFFD."""
+    text = _text(answer, name)
+    return None if text is None or "\ufffd" in text else text
+
+
 def _category(answer: Mapping[str, Any]) -> Category | None:
     text = _text(answer, "category")
     try:
@@ -117,7 +123,8 @@ def _moment(answer: Mapping[str, Any], now: datetime) -> datetime | None:
         return None
     try:
         moment = read_moment(text)
-        refuse_future(moment, now, "occurred_at")
+        if moment is not None:
+            refuse_future(moment, now, "occurred_at")
     except DunningError:
         return None
     return moment

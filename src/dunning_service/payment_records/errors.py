@@ -11,6 +11,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
 from dunning_service.errors import FieldError, IdempotencyKeyReused, InvalidInput, NotFound
+from dunning_service.web.auth import offer_basic
 from dunning_service.web.idempotency import ORIGINAL_REQUEST, REPLAYED
 from dunning_service.web.middleware import request_id
 
@@ -119,7 +120,7 @@ def render(request: Request, refusal: Refusal) -> Response:
     headers = {**refusal.headers, **headers_for(request)}
     if status in (408, 503):
         headers["stripe-should-retry"] = "true"
-    return Response(orjson.dumps({"error": error}), status, headers, "application/json")
+    return offer_basic(Response(orjson.dumps({"error": error}), status, headers, "application/json"))
 
 
 def _type_of(status: int, code: str) -> str:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence, Set
 from enum import Enum
 from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
+from dunning_service.charsets import UTF_8, charset_of
 from dunning_service.errors import FieldError, UnreadableNotice, UnsupportedMediaType
-from dunning_service.exact_json import read_json, require_keepable
+from dunning_service.exact_json import UNKEEPABLE, is_keepable, mended, read_json, refuse_unkeepable
 from dunning_service.providers._data_contract import read_xml
 
 _MAX_FORM_FIELDS = 1_000
@@ -31,63 +32,80 @@ _FORMATS = {
 
 
 class Contract:
-    """What a request object is called in XML, and its properties as their owner spells them."""
+    """What a request object is called in XML, and its properties as their owner spells them.
 
-    def __init__(self, root: str, namespace: str, properties: Iterable[str]) -> None:
+    Those that are `exact` name something: a character of them that cannot be kept is not replaced but refused.
+    """
+
+    def __init__(self, root: str, namespace: str, properties: Iterable[str], exact: Set[str] = frozenset()) -> None:
         self.root = root
         self.namespace = namespace
         self.properties = frozenset(properties)
+        self._exact = exact
         self._by_folded_name = {name.lower(): name for name in self.properties}
 
     def named(self, name: str) -> str | None:
         """The property that `name` means, exactly or but for case; None when there is none."""
         return name if name in self.properties else self._by_folded_name.get(name.lower())
 
+    def is_exact(self, name: str) -> bool:
+        """True when every character of the property that `name` means has to be right."""
+        return self.named(name) in self._exact
+
 
 def read_properties(body: bytes, content_type: bytes | None, contract: Contract) -> dict[str, Any]:
     """The properties of the object in `body`, under the contract's own names; members it does not know are left out
-    or are there to be ignored.
+    or are there to be ignored. Characters that no database keeps are U+FFFD.
 
     Raises UnsupportedMediaType when the Content-Type is missing or another than those above, and UnreadableNotice
-    when the body is not such an object or gives a property twice.
+    when the body is not such an object, gives a property twice, or has such a character in one that is exact.
     """
     if not body:
         raise UnreadableNotice(f"the body is empty; send {contract.root} in it")
     body_format = format_of(content_type)
     if body_format is BodyFormat.JSON:
-        value = read_json(body)
+        value = read_json(body, content_type, contract.is_exact)
         if type(value) is not dict:
             raise UnreadableNotice(f"the body must be one JSON object, {contract.root}")
         return value if value.keys() <= contract.properties else _under_own_names(value.items(), contract)
     if body_format is BodyFormat.XML:
-        return _under_own_names(read_xml(body, root=contract.root, namespace=contract.namespace), contract)
-    return _under_own_names(_read_form(body), contract)
+        codec = charset_of(content_type)
+        pairs = read_xml(body, root=contract.root, namespace=contract.namespace, is_known=contract.named, codec=codec)
+        return _under_own_names(_mended(pairs, contract), contract)
+    return _under_own_names(_mended(_read_form(body), contract), contract)
 
 
 @lru_cache(maxsize=64)
 def format_of(content_type: bytes | None) -> BodyFormat:
-    """The format a Content-Type header names. Raises UnsupportedMediaType for none, for another, and for a charset
-    other than UTF-8."""
+    """The format a Content-Type header names. Raises UnsupportedMediaType for none, for another, and for a charset that
+    is not read in it."""
     if not content_type:
         raise UnsupportedMediaType(
             "The request has a body but no Content-Type header, and the inferred media type "
             "'application/octet-stream' is not supported for this resource."
         )
-    media_type, *parameters = (part.strip() for part in content_type.decode("latin-1").lower().split(";"))
+    media_type = content_type.decode("latin-1").partition(";")[0].strip().lower()
     try:
         body_format = _FORMATS[media_type]
     except KeyError:
         raise UnsupportedMediaType(
             f"The request entity's media type '{media_type[:100]}' is not supported for this resource."
         ) from None
-    for parameter in parameters:
-        name, _, value = parameter.partition("=")
-        charset = value.strip().strip('"')
-        if name.strip() == "charset" and charset not in ("utf-8", "utf8", "us-ascii"):
-            raise UnsupportedMediaType(
-                f"The request entity's charset '{charset[:100]}' is not supported for this resource; send UTF-8."
-            )
+    if charset_of(content_type) not in (None, UTF_8) and body_format is BodyFormat.FORM:
+        raise UnsupportedMediaType("a form is read as UTF-8 only: percent-encode it so, and leave out the charset")
     return body_format
+
+
+def _mended(pairs: Sequence[tuple[str, str | None]], contract: Contract) -> Sequence[tuple[str, str | None]]:
+    """`pairs` with U+FFFD for each character that no database keeps. Raises UnreadableNotice for such a character in
+    a property that has to be exact."""
+    if all(value is None or is_keepable(value) for _, value in pairs):
+        return pairs
+    exact = [(name, value) for name, value in pairs if contract.is_exact(name)]
+    refuse_unkeepable(
+        [FieldError(name, UNKEEPABLE) for name, value in exact if value is not None and not is_keepable(value)]
+    )
+    return [(name, value if value is None else mended(value)) for name, value in pairs]
 
 
 def _under_own_names(members: Iterable[tuple[str, Any]], contract: Contract) -> dict[str, Any]:
@@ -112,8 +130,6 @@ def _read_form(body: bytes) -> list[tuple[str, str]]:
 
 def _form_text(raw: bytes) -> str:
     try:
-        text = unquote_to_bytes(raw.replace(b"+", b" ")).decode("utf-8")
+        return unquote_to_bytes(raw.replace(b"+", b" ")).decode("utf-8")
     except UnicodeDecodeError:
         raise UnreadableNotice("the form is not valid UTF-8") from None
-    require_keepable(text)
-    return text

@@ -8,7 +8,7 @@ from decimal import Decimal, InvalidOperation
 from functools import partial
 from typing import Annotated
 
-from pydantic import Field, PlainValidator
+from pydantic import BaseModel, Field, PlainValidator
 from pydantic_core import PydanticCustomError
 
 from dunning_service.errors import UnreadableNotice
@@ -19,6 +19,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _WHOLE = re.compile(r"\s*[+-]?\d{1,20}\s*", re.ASCII)
 _DECIMAL = re.compile(r"\s*[+-]?\d{1,40}(?:\.\d{0,40})?(?:[Ee][+-]?\d{1,3})?\s*", re.ASCII)
 _MAX_DIGITS = 28  # what a .NET decimal holds whatever its value, and what Decimal scales without rounding
+_UNSET_MILLISECONDS = frozenset({-62_135_596_800_000, 253_402_300_799_999, 253_402_300_800_000})
 _MICROSOFT_DATE = re.compile(r"/Date\((-?\d{1,18})(?:[+-]\d{4})?\)/", re.ASCII)
 
 
@@ -49,7 +50,7 @@ def _decimal(low: int, value: object) -> Decimal:
     return number
 
 
-def _moment(value: object) -> datetime:
+def _moment(value: object) -> datetime | None:
     if type(value) is not str:
         raise PydanticCustomError("moment", "it must be a date and time such as 2026-01-11T19:31:58Z, as text")
     text = value.strip()
@@ -59,13 +60,17 @@ def _moment(value: object) -> datetime:
         raise PydanticCustomError("moment", "{message}", {"message": error.message}) from None
 
 
-def _microsoft_date(text: str) -> datetime:
-    """`/Date(1768159918062)/`: milliseconds since 1970 in UTC; an offset behind them only says how to show it."""
+def _microsoft_date(text: str) -> datetime | None:
+    """`/Date(1768159918062)/`: milliseconds since 1970 in UTC; an offset behind them only says how to show it. None for
+    .NET's first and last moment, which it writes for a date that was never set."""
     match = _MICROSOFT_DATE.fullmatch(text)
     if match is None:
         raise UnreadableNotice(f"{text[:40]!a} is not a date such as /Date(1768159918062)/")
+    milliseconds = int(match[1])
+    if milliseconds in _UNSET_MILLISECONDS:
+        return None
     try:
-        return _EPOCH + timedelta(milliseconds=int(match[1]))
+        return _EPOCH + timedelta(milliseconds=milliseconds)
     except OverflowError:
         raise UnreadableNotice(f"{text[:40]!a} is outside the years 1 to 9999") from None
 
@@ -93,4 +98,17 @@ PositiveNumber = Annotated[
 ]
 Moment = Annotated[datetime | None, PlainValidator(_moment, json_schema_input_type=datetime)]
 Text = str | None
-Identifier = Annotated[str | None, Field(max_length=MAX_IDENTIFIER)]
+
+
+class _Exact:
+    """Marks identifiers and addresses: fields in which an unkeepable character is refused rather than replaced."""
+
+
+Identifier = Annotated[str | None, Field(max_length=MAX_IDENTIFIER), _Exact()]
+
+
+def identifiers_of(model: type[BaseModel]) -> frozenset[str]:
+    """The fields of a model that are of the type Identifier."""
+    return frozenset(
+        name for name, field in model.model_fields.items() if any(isinstance(mark, _Exact) for mark in field.metadata)
+    )

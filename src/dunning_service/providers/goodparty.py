@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence, Set
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, ClassVar, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -36,6 +36,7 @@ from dunning_service.providers._web_api_values import (
     Number,
     PositiveNumber,
     Text,
+    identifiers_of,
 )
 
 LOG_FAILURE: Final = "LogInvoicePaymentFailed"
@@ -45,7 +46,6 @@ ACTION_HEADER: Final = "x-dunning-action"
 
 REQUEST_NAMESPACE: Final = "http://schemas.datacontract.org/2004/07/PartyMusic.BusinessObject.Messages.Payment"
 
-_UNSET = datetime(1, 1, 1, tzinfo=UTC)  # DateTime.MinValue: what .NET sends for a date that was never set
 _IMPERSONAL = frozenset(
     {
         "InvoiceId",
@@ -120,7 +120,7 @@ class PaymentIntentStatusRequest(Request):
 
 
 _CONTRACTS: dict[type[Request], Contract] = {
-    model: Contract(model.__name__, REQUEST_NAMESPACE, model.model_fields)
+    model: Contract(model.__name__, REQUEST_NAMESPACE, model.model_fields, identifiers_of(model))
     for model in (PaymentIntentFailed, DepositMoneyRequest, PaymentIntentStatusRequest)
 }
 
@@ -195,8 +195,6 @@ def _failed_attempt(delivery: Delivery, content_type: bytes | None, options: Opt
     failed_at = request.FailedTimeStamp
     details = _details(request)
     failed_text: str | None = details["FailedTimeStamp"]
-    if failed_at == _UNSET:
-        failed_at = failed_text = None
     return AttemptReported(
         provider_payment_id=filled(request.InvoiceId)
         or filled(request.PaymentIntentId)
@@ -223,13 +221,13 @@ def _failed_attempt(delivery: Delivery, content_type: bytes | None, options: Opt
 def _problems_of_failure(request: PaymentIntentFailed, wrong: Set[str], now: datetime) -> Sequence[FieldError]:
     problems: list[FieldError] = []
     failed_at = request.FailedTimeStamp
-    if failed_at is not None and failed_at != _UNSET:
+    if failed_at is not None:
         try:
             refuse_future(failed_at, now, "FailedTimeStamp")
         except UnreadableNotice as error:
             problems += error.fields
     if not (filled(request.InvoiceId) or filled(request.PaymentIntentId)):
-        has_pair = request.UserId and failed_at is not None and failed_at != _UNSET
+        has_pair = request.UserId and failed_at is not None
         if not has_pair and wrong.isdisjoint(_IDENTITY):
             message = "send InvoiceId, or PaymentIntentId, or both UserId and FailedTimeStamp: they name the payment"
             problems += [FieldError(name, message) for name in _IDENTITY]

@@ -22,7 +22,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from dunning_service.errors import BadSignature, FieldError, UnreadableNotice
+from dunning_service.errors import BadSignature, FieldError, UnreadableNotice, UnsupportedMediaType
 from dunning_service.exact_json import read_json
 from dunning_service.moments import read_moment, refuse_future
 from dunning_service.money import MAX_MINOR, InvalidAmount, currency_exponent
@@ -49,6 +49,18 @@ from dunning_service.providers._signatures import (
 
 _OUTCOMES = {"payment.failed": Outcome.FAILED, "payment.success": Outcome.SUCCEEDED}
 _BEGINS_WITH_A_TIME = re.compile(rb"\d+,")
+_EXACT = frozenset(
+    {
+        "event_type",
+        "id",
+        "company_id",
+        "invoice_uuid",
+        "provider_transaction_id",
+        "customer_id",
+        "customer.id",
+        "customer.email",
+    }
+)
 _DETAILS = (
     "status",
     "transaction_type",
@@ -73,7 +85,7 @@ class MapleOptions(Options):
     )
 
 
-def _moment(text: Any) -> datetime:
+def _moment(text: Any) -> datetime | None:
     if not isinstance(text, str):
         raise ValueError("it must be a text such as 2026-01-11T19:31:58Z")
     try:
@@ -94,7 +106,7 @@ def _known_currency(text: str) -> str:
 _Identifier = Annotated[str, StringConstraints(max_length=MAX_IDENTIFIER, pattern=r"\S")]
 _OptionalIdentifier = Annotated[str, StringConstraints(max_length=MAX_IDENTIFIER)] | None
 _MOMENT_SCHEMA = {"type": "string", "format": "date-time"}
-_Moment = Annotated[datetime, PlainValidator(_moment), WithJsonSchema(_MOMENT_SCHEMA)] | None
+_Moment = Annotated[datetime | None, PlainValidator(_moment), WithJsonSchema(_MOMENT_SCHEMA)] | None
 _Minor = Annotated[int, Field(ge=0, le=MAX_MINOR)]
 
 
@@ -198,7 +210,11 @@ class Maple:
 
     def parse(self, delivery: Delivery, options: MapleOptions) -> Sequence[Event]:
         """One attempt, or nothing for an event of another type."""
-        document = read_json(delivery.body)
+        content_type = next((value for name, value in delivery.headers if name == b"content-type"), None)
+        try:
+            document = read_json(delivery.body, content_type, _is_exact)
+        except UnsupportedMediaType as error:
+            raise UnreadableNotice(error.message) from None
         if not isinstance(document, dict):
             raise UnreadableNotice("the body is not a JSON object")
         if not _is_envelope(document):
@@ -213,6 +229,11 @@ class Maple:
 
 
 PROVIDER = Maple()
+
+
+def _is_exact(path: str) -> bool:
+    """True for identifiers and addresses: members in which an unkeepable character is refused, not replaced."""
+    return path.removeprefix("data.") in _EXACT
 
 
 def _is_envelope(document: dict[str, Any]) -> bool:

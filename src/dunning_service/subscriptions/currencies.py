@@ -5,11 +5,7 @@ The numeric codes of ISO 4217 (578 is NOK) are taken beside it. None of them is 
 
 from __future__ import annotations
 
-from functools import cache
-
-from iso4217 import Currency
-
-from dunning_service.money import InvalidAmount, currency_exponent
+from dunning_service.money import InvalidAmount, currency_exponent, currency_number, currency_with_number
 
 _DOCUMENTED = {1: "USD"}
 
@@ -23,7 +19,7 @@ def currency_of(currency_id: int) -> str:
 
     Raises UnknownCurrency for a number that is nobody's, and for what has no minor unit (959 is gold).
     """
-    code = _DOCUMENTED.get(currency_id) or _by_number().get(currency_id)
+    code = _DOCUMENTED.get(currency_id) or currency_with_number(currency_id)
     if code is None:
         raise UnknownCurrency(
             f"{currency_id} is not a currency; 1 is USD, others go by their ISO 4217 number (578: NOK)"
@@ -41,11 +37,6 @@ def currency_id_of(currency: str) -> int:
         if code == currency:
             return number
     try:
-        return int(Currency(currency).number)
-    except ValueError:
-        raise UnknownCurrency(f"{currency!r} is not an ISO 4217 currency code") from None
-
-
-@cache
-def _by_number() -> dict[int, str]:
-    return {int(currency.number): str(currency.code) for currency in Currency}
+        return currency_number(currency)
+    except InvalidAmount as error:
+        raise UnknownCurrency(str(error)) from None

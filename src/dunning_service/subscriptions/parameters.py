@@ -40,13 +40,17 @@ _REQUIRED = (
 
 
 def read_new_subscription(
-    body: bytes, terms: MerchantTerms, now: datetime, method_problem: MethodProblem
+    body: bytes,
+    content_type: bytes | None,
+    terms: MerchantTerms,
+    now: datetime,
+    method_problem: MethodProblem,
 ) -> NewSubscription:
     """The subscription that a request asks for.
 
     Raises InvalidInput naming every field that is wrong by itself or beside another, as the caller wrote it.
     """
-    reading = _Reading(body)
+    reading = _Reading(body, content_type)
     sent = reading.sent
     reading.require_all()
     reading.check_choices(terms)
@@ -85,10 +89,10 @@ class _Reading:
     A field that is wrong by itself is None in `sent`, so that the rest can still be looked at.
     """
 
-    def __init__(self, body: bytes) -> None:
+    def __init__(self, body: bytes, content_type: bytes | None) -> None:
         self._spelling: dict[str, str] = {}
         self.wrong: list[FieldError] = []
-        self.sent = self._read(body)
+        self.sent = self._read(body, content_type)
         self._wrong_fields = {error.field.partition(".")[0] for error in self.wrong}
 
     def refuse(self, name: str, message: str) -> None:
@@ -203,11 +207,11 @@ class _Reading:
             self.refuse("currency_id", str(error))
             return None
 
-    def _read(self, body: bytes) -> CreateSubscription:
+    def _read(self, body: bytes, content_type: bytes | None) -> CreateSubscription:
         try:
-            value = read_json(body)
+            value = read_json(body, content_type, _is_exact)
         except UnreadableNotice as error:
-            raise _refused([FieldError("", error.message)]) from None
+            raise _refused(list(error.fields) or [FieldError("", error.message)]) from None
         if not isinstance(value, dict):
             raise _refused([FieldError("", "the body must be a JSON object")])
         known = self._known(value, CreateSubscription)
@@ -246,6 +250,11 @@ class _Reading:
     def _written(self, name: str) -> str:
         alias = str(CreateSubscription.model_fields[name].alias)
         return self._spelling.get(alias, alias)
+
+
+def _is_exact(path: str) -> bool:
+    """True for addresses: members in which an unkeepable character is refused, not replaced. Ids are UUIDs anyway."""
+    return path.lower() in ("customer.emailaddress", "customer.phonenumber")
 
 
 def _start_of_today(zone: ZoneInfo, now: datetime) -> datetime:

@@ -12,7 +12,7 @@ from dunning_service.exact_json import read_json
 from dunning_service.ledger.work import IdempotencyKey
 from dunning_service.subscriptions.commands import NO_SUCH_SUBSCRIPTION
 from dunning_service.subscriptions.wire_values import read_uuid
-from dunning_service.web.body import Bodies, read_body, require_json
+from dunning_service.web.body import Bodies, content_type_of, read_body, require_json
 from dunning_service.web.idempotency import idempotency_key
 
 
@@ -31,11 +31,16 @@ def key_of(request: Request, body: bytes) -> IdempotencyKey | None:
     A body that says nothing is no error here: whoever reads it says what is wrong with it.
     """
     try:
-        return idempotency_key(request, _canonical(read_json(body)))
+        return idempotency_key(request, _canonical(read_json(body, content_type_of(request), _never)))
     except UnreadableNotice:
         return idempotency_key(request, None)
     except RecursionError:
         return idempotency_key(request, body.hex())
+
+
+def _never(_path: str) -> bool:
+    """What has to be exact, which is for the reader of the request to say: nothing."""
+    return False
 
 
 def subscription_id_of(text: str) -> str:

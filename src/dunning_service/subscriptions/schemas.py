@@ -25,7 +25,7 @@ _Number = Annotated[Decimal, BeforeValidator(wire.read_number), WithJsonSchema({
 _Rate = Annotated[Decimal, BeforeValidator(wire.read_rate), WithJsonSchema({"type": "number"})]
 _WholeNumber = Annotated[int, BeforeValidator(wire.read_whole_number), WithJsonSchema({"type": "integer"})]
 _YesOrNo = Annotated[bool, BeforeValidator(wire.read_yes_or_no)]
-_Offset = Annotated[datetime, BeforeValidator(wire.read_moment)]
+_Offset = Annotated[datetime | None, BeforeValidator(wire.read_moment)]
 _Address = Annotated[str | None, BeforeValidator(wire.read_address)]
 _Email = Annotated[str | None, BeforeValidator(wire.read_email)]
 _Name = Annotated[str | None, BeforeValidator(wire.read_name)]
@@ -93,7 +93,9 @@ class CreateSubscription(_Wire):
     payment_frequency_unit: _Unit | None = Field(None, description="1 day, 2 week, 3 month", examples=[3])
     payment_frequency: _WholeNumber | None = Field(None, description="a payment every so many units", examples=[1])
     payment_start_date_time: _Offset | None = Field(
-        None, description="when the first payment is due, with its offset from UTC; null: now, within this request"
+        None,
+        description="when the first payment is due, with its offset from UTC; null, or a date that .NET never set: "
+        "now, within this request",
     )
     number_of_payments: _WholeNumber | None = Field(None, description="0 or null: until terminated", examples=[12])
     customer_id: _Uuid | None = Field(

@@ -28,6 +28,10 @@ class PostedRequest:
     body: bytes
     idempotency_key: IdempotencyKey | None
 
+    @property
+    def content_type(self) -> bytes | None:
+        return next((value for name, value in self.headers if name == b"content-type"), None)
+
     def delivery(self, now: datetime) -> Delivery:
         return Delivery(self.body, kept_headers(list(self.headers)), now)
 

@@ -11,12 +11,16 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from uuid import UUID
 
+from dunning_service.errors import UnreadableNotice
+from dunning_service.moments import is_unset, rfc_1123_moment
 from dunning_service.providers import MAX_IDENTIFIER, MAX_TEXT
 from dunning_service.rates import rate_units
 from dunning_service.subscriptions.numbers import EnumT, member_of
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
-_MOMENT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d)?)(\.\d{1,20})?(Z|[+-]\d\d:?\d\d)", re.ASCII | re.IGNORECASE)
+_MOMENT = re.compile(
+    r"(\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d)?)(\.\d{1,20})? ?(Z|[+-]\d\d:?\d\d)", re.ASCII | re.IGNORECASE
+)
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 _INT32 = range(-(2**31), 2**31)
 
@@ -61,8 +65,17 @@ def read_yes_or_no(value: object) -> bool:
     return value
 
 
-def read_moment(value: object) -> datetime:
-    """ISO 8601 with a time of day and its offset, in UTC; fractions of a second are cut to microseconds."""
+def read_moment(value: object) -> datetime | None:
+    """ISO 8601 with a time of day and its offset, or RFC 1123, in UTC; fractions of a second are cut to microseconds.
+    None for a date that was never set, as .NET writes it."""
+    if isinstance(value, str):
+        if is_unset(value):
+            return None
+        try:
+            if (moment := rfc_1123_moment(value)) is not None:
+                return moment
+        except UnreadableNotice:
+            raise ValueError("must be a date and time that exists") from None
     shape = _MOMENT.fullmatch(value) if isinstance(value, str) else None
     if shape is None:
         raise ValueError("must be a date and time with its offset from UTC, such as 2027-01-31T09:00:00+01:00")

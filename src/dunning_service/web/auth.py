@@ -11,6 +11,7 @@ from fastapi import Depends
 from fastapi.security import HTTPBearer
 from fastapi.security.http import HTTPAuthorizationCredentials
 from starlette.requests import Request
+from starlette.responses import Response
 
 from dunning_service.errors import InvalidToken, MissingScope
 from dunning_service.merchants.directory import Principal, Scope
@@ -19,6 +20,19 @@ from dunning_service.services import services
 _DOCUMENTED = HTTPBearer(
     auto_error=False, scheme_name="token", description="A token of a merchant, made with `dunning token add`."
 )
+
+
+_CHALLENGES = ('Basic realm="dunning", charset="UTF-8"', 'Bearer realm="dunning"')
+"""One header each, and Basic first: some clients read no more than the first header, or the first scheme of one."""
+
+
+def offer_basic(response: Response) -> Response:
+    """`response`, with both schemes in WWW-Authenticate if it is a 401: for the APIs that take a token in either."""
+    if response.status_code == 401:
+        del response.headers["www-authenticate"]
+        for challenge in _CHALLENGES:
+            response.headers.append("www-authenticate", challenge)
+    return response
 
 
 def bearer_token(request: Request) -> str | None:

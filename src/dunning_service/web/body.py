@@ -33,6 +33,14 @@ def require_json(request: Request, what: str, *others: str) -> None:
         raise UnsupportedMediaType(f"send {what} as JSON, with the header `Content-Type: application/json`")
 
 
+def content_type_of(request: Request) -> bytes | None:
+    """The header Content-Type as it was sent."""
+    for name, value in request.scope["headers"]:
+        if name == b"content-type":
+            return bytes(value)
+    return None
+
+
 async def read_body(request: Request, bodies: Bodies) -> bytes:
     """The exact bytes that were sent, chunked or not.
 

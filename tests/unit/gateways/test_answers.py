@@ -170,6 +170,8 @@ def test_long_texts_are_cut() -> None:
     assert len(charged.message or "") == 1_000
 
 
-def test_a_character_that_no_database_keeps_leaves_the_outcome_to_a_lookup() -> None:
-    with pytest.raises(OutcomeUnknown, match=r"U\+0000"):
-        charge(200, said("succeeded", message="\x00"))
+@pytest.mark.parametrize("character", ["\x00", "\ud800"])
+def test_a_character_that_no_database_keeps_does_not_make_an_outcome_unknown(character: str) -> None:
+    charged = charge(200, said("succeeded", message=f"a{character}", transaction_id=f"b{character}"))
+
+    assert (charged.outcome, charged.message, charged.provider_transaction_id) == ("succeeded", "a\ufffd", None)

@@ -180,7 +180,7 @@ def test_whole_number_that_net_could_not_hold_is_refused(name: str, value: objec
 
 
 @pytest.mark.parametrize("name", ["FailedTimeStamp", "PackageExpiryDate"])
-@pytest.mark.parametrize("value", ["2026-02-30T00:00:00Z", "0001-01-01T00:00:00+01:00", "", "soon", None, 5])
+@pytest.mark.parametrize("value", ["2026-02-30T00:00:00Z", "9999-12-31T23:00:00-05:00", "", "soon", None, 5])
 def test_date_that_does_not_exist_is_refused(name: str, value: object) -> None:
     assert wrong_fields({"InvoiceId": "in_1", name: value}) == {name}
 
@@ -190,10 +190,12 @@ def test_date_that_does_not_exist_is_refused(name: str, value: object) -> None:
     [
         (r"/Date(1768159918062)/", datetime(2026, 1, 11, 19, 31, 58, 62000, UTC)),
         (r"/Date(1768159918062+0200)/", datetime(2026, 1, 11, 19, 31, 58, 62000, UTC)),
-        (r"/Date(-1000)/", datetime(1969, 12, 31, 23, 59, 59, tzinfo=UTC)),
+        (r"/Date(1000)/", datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)),
+        ("2026-01-11T20:31:58 +01:00", datetime(2026, 1, 11, 19, 31, 58, tzinfo=UTC)),
+        ("Sun, 11 Jan 2026 19:31:58 GMT", datetime(2026, 1, 11, 19, 31, 58, tzinfo=UTC)),
     ],
 )
-def test_microsoft_dates_are_read(text: str, moment: datetime) -> None:
+def test_dates_of_other_forms_are_read(text: str, moment: datetime) -> None:
     assert attempt({"InvoiceId": "in_1", "FailedTimeStamp": text}).occurred_at == moment
 
 
@@ -205,10 +207,54 @@ def test_microsoft_date_that_is_none_is_refused(text: str) -> None:
 def test_failure_of_tomorrow_is_refused_but_an_expiry_is_not() -> None:
     assert attempt({"InvoiceId": "in_1", "FailedTimeStamp": "2026-11-22T12:00:00Z"}).occurred_at is not None
     assert wrong_fields({"InvoiceId": "in_1", "FailedTimeStamp": "2026-11-22T12:00:01Z"}) == {"FailedTimeStamp"}
-    late = "9999-12-31T23:59:59.9999999"
+    late = "9999-12-31T00:00:00"
     assert attempt({"InvoiceId": "in_1", "PackageExpiryDate": late}).details["PackageExpiryDate"] == (
-        "9999-12-31T23:59:59.9999990+00:00"
+        "9999-12-31T00:00:00.0000000+00:00"
     )
+
+
+@pytest.mark.parametrize("text", ["1969-12-31T23:59:59Z", "/Date(-1000)/", "0001-01-02T00:00:00"])
+def test_failure_before_1970_is_refused(text: str) -> None:
+    assert wrong_fields({"InvoiceId": "in_1", "FailedTimeStamp": text}) == {"FailedTimeStamp"}
+    assert attempt({"InvoiceId": "in_1", "PackageExpiryDate": text}).details["PackageExpiryDate"] is not None
+
+
+UNSET = [
+    "0001-01-01T00:00:00",
+    "0001-01-01T00:00:00+05:00",
+    "0001-01-01T05:00:00Z",
+    "9999-12-31T23:59:59.9999999",
+    "9999-12-31T23:59:59.9999999-05:00",
+    "/Date(-62135596800000)/",
+    "/Date(253402300800000)/",
+    "/Date(253402300799999+0200)/",
+]
+
+
+@pytest.mark.parametrize("text", UNSET)
+def test_date_that_was_never_set_is_read_as_missing(text: str) -> None:
+    event = attempt({"InvoiceId": "in_1", "FailedTimeStamp": text, "PackageExpiryDate": text})
+
+    assert (event.occurred_at, event.stated_at) == (None, None)
+    assert (event.details["FailedTimeStamp"], event.details["PackageExpiryDate"]) == (None, None)
+    assert wrong_fields({"UserId": 9, "FailedTimeStamp": text}) >= {"UserId", "FailedTimeStamp"}
+
+
+IDENTIFIERS = {
+    "InvoiceId", "PaymentIntentId", "PaymentMethodId", "StripeCustomerId", "CustomerEmail", "SubscriptionId",
+    "PhoneNumber",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("character", ["\ud800", "\x00"])
+def test_character_that_cannot_be_kept_is_replaced_unless_it_is_of_an_identifier(character: str) -> None:
+    for name in ("ArtistName", "ProfileUrl"):
+        assert attempt({"InvoiceId": "in_1", name: f"a{character}b"}).details[name] == "a\ufffdb"
+    ignored = {"Unknown": [character, {character: character}], f"x{character}": 1}
+    assert attempt({"InvoiceId": "in_1", **ignored}).provider_payment_id == "in_1"
+    for name in IDENTIFIERS:
+        assert wrong_fields({"InvoiceId": "in_1", name.upper(): f"a{character}b"} if name != "InvoiceId" else
+                            {"invoiceid": f"a{character}b"}) <= {name.upper(), "invoiceid"}  # fmt: skip
 
 
 def test_every_wrong_field_is_named_at_once() -> None:
