@@ -12,7 +12,6 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dunning_service.errors import NotFound
-from dunning_service.ledger.fields import folded
 from dunning_service.ledger.fold import current_attempts
 from dunning_service.ledger.models import AttemptRow, PaymentRow
 from dunning_service.ledger.status import Status
@@ -25,6 +24,7 @@ from dunning_service.subscriptions.commands import NO_SUCH_SUBSCRIPTION
 from dunning_service.subscriptions.filters import Order, SubscriptionFilters
 from dunning_service.subscriptions.identifiers import merchant_uuid, token_uuid, transaction_uuid
 from dunning_service.subscriptions.models import ScheduledPaymentRow, SubscriptionRow
+from dunning_service.subscriptions.names import has_name_like
 from dunning_service.subscriptions.schedule import attempt_id, price_of
 from dunning_service.subscriptions.schemas import CustomerDetails
 from dunning_service.subscriptions.states import (
@@ -211,7 +211,7 @@ def _conditions(merchant_id: int, filters: SubscriptionFilters) -> list[sa.Colum
     if filters.status_ids:
         found.append(_SUBSCRIPTIONS.status.in_([SubscriptionState[one.name] for one in filters.status_ids]))
     if filters.search is not None:
-        found.append(_SUBSCRIPTIONS.names_folded.contains(folded(filters.search), autoescape=True))
+        found.append(has_name_like(filters.search))
     return found
 
 
