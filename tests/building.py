@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from dunning_service.db import UtcDateTime
 from dunning_service.ledger.status import Verb
 from dunning_service.ledger.work import Decision, Notice
 from dunning_service.providers import AttemptReported, Delivery, Event, Outcome, ReceiptReported
+from dunning_service.subscriptions.models import SubscriptionRow
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 _serial = itertools.count()
@@ -67,6 +69,15 @@ def a_decision(payment_id: int, verb: Verb, *, merchant_id: int = 1, **fields: A
         "decided_at": NOON,
     }
     return Decision(**(known | fields))
+
+
+def a_subscription_row(merchant_id: int, **fields: Any) -> dict[str, Any]:
+    """A row of `subscriptions` as it is inserted, with something in every column that may not be null."""
+    row: dict[str, Any] = {"merchant_id": merchant_id, "id": "s1", "status": "completed", "currency": "NOK"} | fields
+    for column in SubscriptionRow.__table__.columns:
+        if not column.nullable and column.name not in row:
+            row[column.name] = NOON if isinstance(column.type, UtcDateTime) else column.type.python_type(1)
+    return row
 
 
 def in_batches(works: Sequence[Any], sizes: Sequence[int]) -> list[list[Any]]:

@@ -30,6 +30,7 @@ _SETTINGS = (
     "maintenance_work_mem = '1GB'",
     "work_mem = '256MB'",
     "dunning.counts = 'fine'",  # whoever does not say so is taken for a version without the finer counts
+    "dunning.texts = 'folded'",
 )
 _LOADED = tuple(model.__tablename__ for model in COLUMNS)
 

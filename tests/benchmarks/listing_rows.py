@@ -16,6 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from dunning_service.db import Base
+from dunning_service.ledger.fields import folded_name
 from dunning_service.ledger.models import ActionRow, AttemptRow, PaymentRow
 
 MERCHANT = 1
@@ -63,6 +64,9 @@ class Written:
 
     def digest(self, number: int) -> Any:
         return number.to_bytes(32, "big") if self.null is None else f"\\\\x{number:064x}"
+
+    def lines(self, *texts: str) -> str:
+        return ("\n" if self.null is None else "\\n").join(texts)
 
 
 FOR_COPY = Written("\\N", "t")
@@ -128,7 +132,8 @@ def _add(found: Rows, written: Written, merchant_id: int, number: int, k: int, c
     second = _SECOND.get(status)
     amount = 100 + k * 31 % 90_000
     name = RARE_NAME if customer == 1 else COMMON_NAME if customer % 2 == 0 else _name(customer)
-    folded = name.casefold()
+    folded = folded_name(name)
+    ids = written.lines("1", *(("2",) if second else ()), f"cus_{customer}", f"in_{number}", f"sub{customer:010d}")
     email = f"c{customer}@example.com"
     phone = f"+47{msisdn_of(customer)}"
     subscription = subscription_of(customer)
@@ -140,7 +145,7 @@ def _add(found: Rows, written: Written, merchant_id: int, number: int, k: int, c
             *(merchant_id, number, "maple", payment_id, status, str(order_on), failed_at, failed_at),
             *(2 if second else 1, 1, amount, "NOK", amount if status == "paid" else 0),
             *(*declined, *who, name, folded, email, email, phone, phone),
-            *("Monthly plan", null, null, "{}", came_at, came_at),
+            *("Monthly plan", "monthly plan", null, null, ids, "{}", came_at, came_at),
         )
     )
     attempts = found[AttemptRow]

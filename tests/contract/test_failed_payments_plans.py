@@ -32,7 +32,9 @@ FAILED = {"statuses": frozenset({"failed"})}
 async def ledger(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Ledger]:
     monkeypatch.setattr(counted, "BLOCK_BITS", 2)
     opened = Ledger(sqlite_url)
-    failures = [a_failure(f"in_{at}", occurred_at=NOON - timedelta(days=at % 4)) for at in range(40)]
+    failures = [
+        a_failure(f"in_{at}", customer_name="\u00c5se", occurred_at=NOON - timedelta(days=at % 4)) for at in range(40)
+    ]
     opened.committer.commit([a_notice(failure) for failure in failures], NOON)
     yield opened
     await opened.database.close()
@@ -56,6 +58,7 @@ def require_index(ledger: Ledger, asked: Sequence[tuple[str, Any]], index: str, 
     [
         *[({}, BY_DAY), (FAILED, BY_STATUS), (DAYS, BY_DAY), (DAYS | FAILED, BY_STATUS), (DAY, BY_DAY)],
         *[(DAY | FAILED, BY_STATUS), ({"order_to": TODAY}, BY_DAY), ({"order_from": TODAY}, BY_DAY)],
+        *[({"text": "\u00c5se"}, BY_DAY), ({"text": "in_"} | FAILED, BY_STATUS), ({"text": "in_"} | DAYS, BY_DAY)],
     ],
 )
 async def test_page_is_found_by_day(ledger: Ledger, filters: dict[str, Any], index: str) -> None:

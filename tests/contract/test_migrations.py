@@ -15,8 +15,9 @@ from alembic.migration import MigrationContext
 
 import dunning_service.ledger.models
 import dunning_service.merchants.models  # noqa: F401  (both fill Base.metadata)
-from building import NOON, a_decision, a_failure, a_notice, a_receipt
+from building import NOON, a_decision, a_failure, a_notice, a_receipt, a_subscription_row
 from databases import ROOT, migrate, migrate_down
+from dunning_service.commands.ledger import fold_texts
 from dunning_service.db import Base, create_write_engine, database_url
 from dunning_service.failed_payments.names import NAMES
 from dunning_service.ledger.counting import uncounted_days
@@ -26,6 +27,7 @@ from dunning_service.merchants import service as merchants
 from dunning_service.merchants.directory import Scope
 from dunning_service.merchants.keyring import Keyring
 from dunning_service.migrating import head_revision
+from dunning_service.subscriptions.models import SubscriptionRow
 from ledgers import Ledger
 from running import SECRET_KEY
 from serving import environment
@@ -133,6 +135,64 @@ def test_rows_of_the_version_before_are_counted_within_the_day_and_by_currency(d
         (block,) = connection.execute(sa.select(BlockCountRow.status, BlockCountRow.payments)).all()
         assert tuple(block) == ("invoiced", 1)
     assert ledger.complaints() == []
+    ledger.database.write_engine.dispose()
+
+
+def test_texts_of_the_version_before_are_folded_again_and_back(database_url: str) -> None:
+    ledger = Ledger(database_url)
+    merchant_ids = [ledger.add_merchant().id for _ in range(2)]
+    for merchant_id, payments in zip(merchant_ids, (1_002, 2), strict=True):  # more than are written at a time
+        failures = [
+            a_failure(f"in_{number}", customer_name="Bj\u00f8rn  \u00c5S", customer_phone="(+47) 412 34 567")
+            for number in range(payments)
+        ]
+        paid = [a_failure("in_paid", payer_key="7:cus_7"), a_receipt()]
+        ledger.committer.commit([a_notice(*failures, *paid, merchant_id=merchant_id)], NOON)
+    with ledger.database.write() as connection:
+        row = a_subscription_row(
+            merchant_ids[0], customer_name="\u00d8de", company_name="Caf\u00e9", names_folded="ode\ncafe"
+        )
+        connection.execute(sa.insert(SubscriptionRow).values(row))
+    after = {merchant_id: ledger.rows(PaymentRow, merchant_id) for merchant_id in merchant_ids}
+    texts = sa.text("SELECT DISTINCT customer_name_folded, customer_phone_key FROM payments WHERE customer_name <> ''")
+    names = sa.text("SELECT names_folded FROM subscriptions")
+
+    migrate_down(database_url, "0005")
+
+    with ledger.database.write() as connection:
+        assert connection.execute(texts).all() == [("bj\u00f8rn  \u00e5s", "4741234567")]
+        assert connection.execute(names).all() == [("\u00f8de\ncaf\u00e9",)]
+    migrate(database_url)
+
+    assert {merchant_id: ledger.rows(PaymentRow, merchant_id) for merchant_id in merchant_ids} == after
+    with ledger.database.write() as connection:
+        assert connection.execute(texts).all() == [("bjorn as", "+4741234567")]
+        assert connection.execute(names).all() == [("ode\ncafe",)]
+        if ledger.database.is_sqlite:  # what finds names has followed
+            found = "SELECT count(*) FROM payment_names WHERE payment_names MATCH 'bjorn'"
+            assert connection.exec_driver_sql(found).scalar_one() == 1_004
+    assert ledger.complaints() == []
+    ledger.database.write_engine.dispose()
+
+
+def test_texts_of_a_large_ledger_are_left_to_an_operators_word_on_postgresql(postgres_url: str) -> None:
+    ledger = Ledger(postgres_url)
+    merchant = ledger.add_merchant()
+    ledger.committer.commit([a_notice(a_failure(customer_name="Bj\u00f8rn"), merchant_id=merchant.id)], NOON)
+    after = ledger.rows(PaymentRow, merchant.id)
+    migrate_down(postgres_url, "0005")
+    with ledger.database.write() as connection:
+        connection.exec_driver_sql("UPDATE daily_counts SET payments = payments + 20000")
+
+    migrate(postgres_url)
+
+    with ledger.database.write() as connection:
+        connection.exec_driver_sql("UPDATE daily_counts SET payments = payments - 20000")
+    (left,) = ledger.rows(PaymentRow, merchant.id)
+    assert (left["customer_name_folded"], left["identifiers_folded"]) == ("bj\u00f8rn", None)
+    assert ledger.complaints() == []
+    assert fold_texts(ledger.database, merchant) == 1
+    assert ledger.rows(PaymentRow, merchant.id) == after
     ledger.database.write_engine.dispose()
 
 

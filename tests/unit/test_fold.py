@@ -369,15 +369,6 @@ def test_a_category_that_nobody_told_is_unknown() -> None:
     assert folded(told, a_failure(attempt="2", occurred_at=NOON + HOUR)).category == Category.EXPIRED_CARD
 
 
-def test_names_and_numbers_are_kept_for_comparing_too() -> None:
-    payment = folded(
-        a_failure(customer_name="STRAẞE Ås", customer_email="Ada@Example.COM", customer_phone="+47 465 67")
-    )
-    assert payment.customer_name_folded == "strasse ås"
-    assert payment.customer_email_folded == "ada@example.com"
-    assert payment.customer_phone_key == "+4746567"
-
-
 @pytest.mark.parametrize(
     ("events", "amount_minor", "currency"),
     [

@@ -12,6 +12,7 @@ from dunning_service.commands.arguments import AsJson, OnlyMerchant
 from dunning_service.commands.opening import opened_database
 from dunning_service.commands.printing import print_json, say
 from dunning_service.db import Database
+from dunning_service.merchants.directory import MerchantView
 from dunning_service.merchants.service import list_merchants, merchant_named
 
 app = typer.Typer(help="The ledger as a whole.", no_args_is_help=True)
@@ -43,10 +44,11 @@ def check(merchant: OnlyMerchant = None, as_json: AsJson = False) -> None:
 
 @app.command("recount")
 def recount(merchant: OnlyMerchant = None, as_json: AsJson = False) -> None:
-    """Count again what an older version wrote while it ran beside this one; for the end of an upgrade."""
+    """Count and fold again what an older version wrote before this one or beside it; for the end of an upgrade."""
     from dunning_service.ledger import counting
 
     days: dict[str, int] = {}
+    texts: dict[str, int] = {}
     with opened_database() as (_, database):
         with database.read_blocking() as connection:
             wanted = list_merchants(connection) if merchant is None else [merchant_named(connection, merchant)]
@@ -59,12 +61,33 @@ def recount(merchant: OnlyMerchant = None, as_json: AsJson = False) -> None:
                 with database.write() as connection:  # a few days at a time: nobody waits for long
                     counting.recount(connection, one.id, some)
             days[one.name] = len(uncounted)
+            texts[one.name] = fold_texts(database, one)
     if as_json:
-        print_json({"days": days})
+        print_json({"days": days, "texts": texts})
     else:
-        total = sum(days.values())
+        total, rows = sum(days.values()), sum(texts.values())
         counted = "1 day was" if total == 1 else f"{total} days were"
         say(f"{counted} counted again" if total else "there was nothing to count again")
+        if rows:
+            say(f"what {'1 row is' if rows == 1 else f'{rows} rows are'} searched by was folded again")
+
+
+def fold_texts(database: Database, merchant: MerchantView) -> int:
+    """The texts of payments and subscriptions by which they are searched; answers of how many."""
+    from dunning_service.ledger import refolding
+    from dunning_service.subscriptions.names import fold_again
+
+    with database.write() as connection:
+        rows = fold_again(connection, merchant.id)
+    after = 0
+    while True:
+        with database.read_blocking() as connection:
+            ids = refolding.payments_to_fold(connection, merchant.id, after)
+        if not ids:
+            return rows
+        with database.write() as connection:
+            rows += refolding.fold_texts(connection, merchant.id, merchant.time_zone, ids)
+        after = ids[-1]
 
 
 async def _checked(database: Database, merchant: str | None) -> dict[str, list[str]]:

@@ -77,8 +77,9 @@ class FailedPaymentFilters(Parameters):
     )
     phone: Phone | None = Field(
         None,
-        description="the customer's whole phone number: with its country (`+47...`, `0047...`) that number only, "
-        "without it the national number of any country; spaces and punctuation do not matter",
+        description="the customer's whole phone number, however it is written: with its country (`+47...`, `0047...`, "
+        "`tel:+47...`) that number only, without it the number as it is dialled within any country, and numbers that "
+        "were sent without theirs",
         examples=["46567468"],
     )
     amount_min: Amount | None = Field(
@@ -134,8 +135,8 @@ class FailedPaymentFilters(Parameters):
     )
     q: SearchText | None = Field(
         None,
-        description="free text: part of the name, e-mail address, description or an id of the sender's, in any case, "
-        "or the whole public number",
+        description="free text: part of the name, e-mail address, description or any id that a notice held, in any "
+        "case, in name and description with any accents, or the whole public number",
         examples=["nafees"],
     )
 

@@ -79,13 +79,13 @@ class FailedOrderParameters(Parameters):
     )
     phone: Annotated[Phone | None, BeforeValidator(_none_if_empty)] = Field(
         None,
-        description="the customer's number: `msisdn`, or the country code (`+47`, `0047`, `47`) and `msisdn`. Only "
-        "digits are compared",
+        description="the customer's number, however it is written: `msisdn`, or the country code (`+47`, `0047`, `47`) "
+        "and `msisdn`",
         examples=["46567468"],
     )
     customerName: Annotated[  # noqa: N815
         Annotated[Text, AfterValidator(str.strip)] | None, BeforeValidator(_none_if_empty)
-    ] = Field(None, description="part of the customer's name, in any case", examples=["nafees"])
+    ] = Field(None, description="part of the customer's name, in any case and with any accents", examples=["nafees"])
     startDate: Annotated[Day | None, BeforeValidator(_none_if_empty)] = Field(  # noqa: N815
         None, description="earliest order date, together with endDate", examples=["2024-12-01"]
     )

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dunning_service.db import Database
-from dunning_service.ledger.fields import folded
+from dunning_service.ledger.fields import folded_name
 from dunning_service.ledger.models import PaymentRow
 
 NAMES = "payment_names"
@@ -35,23 +35,25 @@ _CHANGES = sa.text("SELECT total_changes()")
 
 async def are_few(connection: AsyncConnection, part: str) -> bool:
     """True when the table of names finds this part, and few payments by it."""
-    text = folded(part) or ""
+    text = folded_name(part) or ""
     if connection.dialect.name != "sqlite" or len(text) < _LEAST:
         return False
     if not (await connection.execute(_HAS_NAMES)).scalar_one():
         return False
-    some = sa.select(_NAMES.c.rowid).where(_finds(text)).limit(_MOST + 1).subquery()
+    some = sa.select(_NAMES.c.rowid).where(_finds(part)).limit(_MOST + 1).subquery()
     return bool((await connection.execute(sa.select(sa.func.count()).select_from(some))).scalar_one() <= _MOST)
 
 
 def has_name_like(part: str) -> ColumnElement[bool]:
     """True of a payment that the table of names finds by this part; some of those may have it in other letters."""
-    return _PAYMENTS.id.in_(sa.select(_NAMES.c.rowid).where(_finds(folded(part) or "")))
+    return _PAYMENTS.id.in_(sa.select(_NAMES.c.rowid).where(_finds(part)))
 
 
-def _finds(text: str) -> ColumnElement[Any]:
-    phrase = '"' + text.replace('"', '""') + '"'
-    return sa.literal_column(NAMES).op("MATCH")(phrase)
+def _finds(part: str) -> ColumnElement[Any]:
+    """The part as names are folded, or as an older version folded them, until the next recount."""
+    texts = sorted({folded_name(part) or "", part.casefold()})
+    phrases = ('"' + text.replace('"', '""') + '"' for text in texts)
+    return sa.literal_column(NAMES).op("MATCH")(" OR ".join(phrases))
 
 
 def forget_deleted_names(database: Database) -> None:

@@ -22,10 +22,21 @@ from dunning_service.failed_payments.schedules import NextAttempt, is_planned, i
 from dunning_service.failed_payments.sorting import Ordering, Position, Sort, ordering
 from dunning_service.failed_payments.unindexed import unindexed, unindexed_anywhere
 from dunning_service.ledger.counting import summed_halves
-from dunning_service.ledger.fields import folded
+from dunning_service.ledger.fields import folded, folded_name
 from dunning_service.ledger.models import PaymentRow
 
 _PAYMENTS = PaymentRow.__table__.c
+
+_IS_FOLDED_BEFORE = _PAYMENTS.identifiers_folded.is_(None)
+"""True of rows that an older version wrote, until `dunning ledger recount` folds their texts."""
+
+_FOUND_BEFORE = (
+    _PAYMENTS.provider_payment_id,
+    _PAYMENTS.provider_customer_id,
+    _PAYMENTS.provider_subscription_id,
+    _PAYMENTS.description,
+)
+"""What free text looks into in such rows, with no more regard to case than the database has."""
 
 _BY_DAY = (Sort.NEWEST_ORDER, Sort.OLDEST_ORDER)
 
@@ -77,7 +88,7 @@ class FailedPaymentsQuery:
     email: str | None = None
     phone_key: str | None = None
     name: str | None = None
-    """Part of the customer's name, in any case."""
+    """Part of the customer's name, in any case and with any accents."""
     text: str | None = None
     """Part of any text that a payment is known by, in any case."""
     amount_min: int | None = None
@@ -275,7 +286,7 @@ class FailedPaymentsQuery:
         if self.name is not None and self.is_name_rare:
             found.append(names.has_name_like(self.name))
         if self.name is not None:
-            found.append(_PAYMENTS.customer_name_folded.contains(folded(self.name), autoescape=True))
+            found.append(_has_name(self.name))
         if self.text is not None:
             found.append(_mentions(self.text))
         if self._is_scheduled:
@@ -300,20 +311,24 @@ def _is_one_of(column: ColumnElement[Any], values: Sequence[str] | set[str] | fr
     return column == next(iter(values)) if len(values) == 1 else column.in_(sorted(values))
 
 
-def _mentions(text: str) -> ColumnElement[bool]:
-    """Free text: part of a name, an address, an identifier or the description, or the whole public number.
+def _has_name(part: str) -> ColumnElement[bool]:
+    """Part of the customer's name; nothing has a part of which folding leaves nothing."""
+    name, plain = folded_name(part), folded(part)
+    found = sa.false() if name is None else _PAYMENTS.customer_name_folded.contains(name, autoescape=True)
+    if name == plain:
+        return found
+    return sa.or_(found, _IS_FOLDED_BEFORE & _PAYMENTS.customer_name_folded.contains(plain, autoescape=True))
 
-    What the ledger keeps folded is found in any case. Elsewhere SQLite knows the case of ASCII letters only, so the
-    usual spellings of a description are tried one by one.
-    """
-    spellings = {text, text.lower(), text.upper(), text.capitalize()}
+
+def _mentions(text: str) -> ColumnElement[bool]:
+    """Free text: part of a name, an address, an identifier or the description, or the whole public number."""
+    name, plain = folded_name(text), folded(text)
     alternatives = [
-        _PAYMENTS.customer_name_folded.contains(folded(text), autoescape=True),
-        _PAYMENTS.customer_email_folded.contains(folded(text), autoescape=True),
-        _PAYMENTS.provider_payment_id.icontains(text, autoescape=True),
-        _PAYMENTS.provider_customer_id.icontains(text, autoescape=True),
-        _PAYMENTS.provider_subscription_id.icontains(text, autoescape=True),
-        *(_PAYMENTS.description.icontains(spelling, autoescape=True) for spelling in sorted(spellings)),
+        _has_name(text),
+        *([] if name is None else [_PAYMENTS.description_folded.contains(name, autoescape=True)]),
+        _PAYMENTS.customer_email_folded.contains(plain, autoescape=True),
+        _PAYMENTS.identifiers_folded.contains(plain, autoescape=True),
+        _IS_FOLDED_BEFORE & sa.or_(*(column.icontains(text, autoescape=True) for column in _FOUND_BEFORE)),
     ]
     payment_id = payment_id_of(text.upper())
     if payment_id is not None:

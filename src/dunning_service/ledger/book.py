@@ -13,6 +13,7 @@ import orjson
 
 from dunning_service.ledger.fold import Action, Attempt, FoldedPayment, Receipt, fold_payment
 from dunning_service.ledger.receipts import OpenFailure, apply_receipts, current_receipts
+from dunning_service.ledger.texts import FoldedTexts, fold_texts
 from dunning_service.ledger.work import Command, DeliveryOutcome, Notice
 from dunning_service.providers import MAX_TEXT, AttemptReported, ReceiptReported
 
@@ -112,6 +113,11 @@ class Payment:
         if self._folded is None:
             self._folded = self.folded_with(self.receipt)
         return self._folded
+
+    @property
+    def texts(self) -> FoldedTexts:
+        """What it is searched by: folded when it is written or checked, as nothing else goes by it."""
+        return fold_texts(self.key[1], self.key[2], self.folded, self.attempts.values())
 
     @property
     def counted(self) -> Counted:
@@ -301,5 +307,6 @@ def payment_columns(payment: Payment, now: datetime) -> Row:
     if payment.held is None:
         row |= {"provider": provider, "provider_payment_id": provider_payment_id, "created_at": now}
     row |= payment.folded._asdict()
+    row |= payment.texts._asdict()
     row["updated_at"] = now
     return row

@@ -46,8 +46,7 @@ _PERSONAL = (
 )
 """What an attempt says of a person, beside its details and the payer."""
 
-_FOLDED_FROM_THEM = {*_PERSONAL, "customer_name_folded", "customer_email_folded", "customer_phone_key"}
-_MAY_CHANGE = {*_FOLDED_FROM_THEM, "payer_key", "details"}
+_MAY_CHANGE = {*_PERSONAL, "payer_key", "details"}
 
 
 def erase(connection: Connection, book: Book, erasure: Erasure, now: datetime) -> ErasureDone:

@@ -9,7 +9,6 @@ from functools import cache
 from typing import Any, NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
-from dunning_service.ledger.fields import folded, phone_key
 from dunning_service.ledger.status import Status, Verb, folded_status
 from dunning_service.money import MAX_MINOR
 from dunning_service.providers import Category, Outcome
@@ -142,7 +141,8 @@ def day_in_zone(moment: datetime, time_zone: str) -> date:
 
 
 class FoldedPayment(NamedTuple):
-    """The derived columns of a payment: a row of `payments` without its identity and its times of change."""
+    """The derived columns of a payment: a row of `payments` without its identity, its times of change, and what is only
+    searched by (`ledger/texts.py`)."""
 
     status: Status
     order_on: date | None
@@ -159,11 +159,8 @@ class FoldedPayment(NamedTuple):
     provider_customer_id: str | None
     provider_subscription_id: str | None
     customer_name: str | None
-    customer_name_folded: str | None
     customer_email: str | None
-    customer_email_folded: str | None
     customer_phone: str | None
-    customer_phone_key: str | None
     description: str | None
     payer_key: str | None
     provider_receipt_id: str | None
@@ -221,11 +218,8 @@ def fold_payment(
         provider_customer_id=shown.provider_customer_id or None,
         provider_subscription_id=shown.provider_subscription_id or None,
         customer_name=shown.customer_name or None,
-        customer_name_folded=folded(shown.customer_name or None),
         customer_email=shown.customer_email or None,
-        customer_email_folded=folded(shown.customer_email or None),
         customer_phone=shown.customer_phone or None,
-        customer_phone_key=phone_key(shown.customer_phone or None),
         description=shown.description or None,
         payer_key=_payer_key(attempts, revisions),
         provider_receipt_id=None if receipt is None else receipt.provider_receipt_id,

@@ -131,11 +131,15 @@ class PaymentRow(Base):
     customer_email_folded: Mapped[str | None] = mapped_column(sa.Text)
     customer_phone: Mapped[str | None] = mapped_column(sa.Text)
     customer_phone_key: Mapped[str | None] = mapped_column(sa.Text)
-    """Digits only, with a leading + when the number names its country."""
+    """E.164 when the number names its country, else its digits."""
     description: Mapped[str | None] = mapped_column(sa.Text)
+    description_folded: Mapped[str | None] = mapped_column(sa.Text)
     payer_key: Mapped[str | None] = mapped_column(sa.Text)
     provider_receipt_id: Mapped[str | None] = mapped_column(sa.Text)
     """The receipt that has been applied to it, if one has."""
+    identifiers_folded: Mapped[str | None] = mapped_column(sa.Text)
+    """Every id that its notices held, one a line. None: a version before this one wrote what is folded of the row, and
+    `dunning ledger recount` writes it again."""
     details: Mapped[dict[str, Any]] = mapped_column(sa.JSON)
     """The newest attempt's own fields, in the sender's words."""
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)

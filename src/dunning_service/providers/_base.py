@@ -192,6 +192,9 @@ class Provider(Protocol):
     """Headers beside Content-Type and User-Agent that `parse` needs again on replay."""
     impersonal_details: ClassVar[frozenset[str]]
     """Of the details of its events, those that stay when a customer's data are erased: they say nothing of a person."""
+    identifiers: ClassVar[frozenset[str]]
+    """Of the details of its events, those that are ids, and `provider_attempt_id` where the sender itself names its
+    attempts: free text finds a payment by them, as by its payment, customer, subscription and receipt ids."""
     reply: ClassVar[Reply]
     signature_header: ClassVar[str]
     """The header that `verify` reads, as the OpenAPI document names it; "" where nothing is signed."""

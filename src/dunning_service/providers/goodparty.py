@@ -161,6 +161,17 @@ class GoodParty:
     options_model: ClassVar[type[Options]] = Options
     kept_headers: ClassVar[frozenset[str]] = frozenset({ACTION_HEADER})
     impersonal_details: ClassVar[frozenset[str]] = _IMPERSONAL
+    identifiers: ClassVar[frozenset[str]] = frozenset(
+        {
+            "InvoiceId",
+            "PaymentIntentId",
+            "PaymentMethodId",
+            "StripeCustomerId",
+            "SubscriptionId",
+            "UserId",
+            "PackageID",
+        }
+    )
     reply: ClassVar[Reply] = Reply(body=b'{"status":"Success","Message":{"Success":true}}')
     signature_header: ClassVar[str] = ""
     notice_schemas: ClassVar[Sequence[Mapping[str, Any]]] = ()

@@ -174,6 +174,9 @@ class Maple:
     options_model: ClassVar[type[Options]] = MapleOptions
     kept_headers: ClassVar[frozenset[str]] = frozenset()
     impersonal_details: ClassVar[frozenset[str]] = frozenset(_DETAILS)
+    identifiers: ClassVar[frozenset[str]] = frozenset(
+        {"provider_attempt_id", "provider_transaction_id", "invoice_number", "invoice_uuid", "company_id"}
+    )
     reply: ClassVar[Reply] = Reply()
     signature_header: ClassVar[str] = "X-Maple-Signature"
     notice_schemas: ClassVar[Sequence[Mapping[str, Any]]] = (

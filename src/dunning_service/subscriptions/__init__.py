@@ -2,3 +2,6 @@
 
 PROVIDER = "subscriptions"
 """What the ledger calls the payments that this service schedules and charges itself."""
+
+IDENTIFIERS = frozenset({"provider_attempt_id", "transaction_id"})
+"""Which details of its attempts are ids: the gateway's own of the charge."""

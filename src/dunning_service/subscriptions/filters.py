@@ -87,7 +87,9 @@ class SubscriptionFilters(Parameters):
     ] = Field(
         (), alias="statusIds", description="only of these statuses; several by repeating it: `statusIds=1&statusIds=5`"
     )
-    search: Text | None = Field(None, description="part of the customer's or the company's name, whatever its case")
+    search: Text | None = Field(
+        None, description="part of the customer's or the company's name, whatever its case and accents"
+    )
     order: Annotated[Order, BeforeValidator(_order), WithJsonSchema({"type": "string", "enum": [*Order]})] = Field(
         Order.CREATION_DATE,
         alias="orderBy",

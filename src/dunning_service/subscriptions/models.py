@@ -52,7 +52,7 @@ class SubscriptionRow(Base):
     customer_name: Mapped[str | None] = mapped_column(sa.Text)
     company_name: Mapped[str | None] = mapped_column(sa.Text)
     names_folded: Mapped[str | None] = mapped_column(sa.Text)
-    """Both names, for searching without regard to case."""
+    """Both names, for searching without regard to case and accents."""
     customer_email: Mapped[str | None] = mapped_column(sa.Text)
     customer_phone: Mapped[str | None] = mapped_column(sa.Text)
     token_id: Mapped[str] = mapped_column(sa.String(32))

@@ -12,7 +12,6 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dunning_service.errors import NotFound
-from dunning_service.ledger.fields import folded
 from dunning_service.ledger.fold import current_attempts
 from dunning_service.ledger.models import AttemptRow, PaymentRow
 from dunning_service.ledger.status import Status
@@ -22,6 +21,7 @@ from dunning_service.recovery.policy import Rule
 from dunning_service.subscriptions import PROVIDER
 from dunning_service.subscriptions.commands import NO_SUCH_SUBSCRIPTION
 from dunning_service.subscriptions.models import ScheduledPaymentRow, SubscriptionRow
+from dunning_service.subscriptions.names import has_name_like
 from dunning_service.subscriptions.schedule import attempt_id, price_of
 from dunning_service.subscriptions.states import (
     AttemptState,
@@ -214,7 +214,7 @@ def _conditions(merchant_id: int, query: SubscriptionQuery) -> list[sa.ColumnEle
     if query.states:
         found.append(_SUBSCRIPTIONS.status.in_(query.states))
     if query.search is not None:
-        found.append(_SUBSCRIPTIONS.names_folded.contains(folded(query.search), autoescape=True))
+        found.append(has_name_like(query.search))
     return found
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID, uuid5
 from zoneinfo import ZoneInfo
 
-from dunning_service.ledger.fields import folded
+from dunning_service.ledger.fields import folded_names
 from dunning_service.money import Money
 from dunning_service.rates import rate_from_units, rate_units
 from dunning_service.subscriptions.calendar import NoSuchDate, due_at
@@ -47,7 +47,7 @@ def subscription_row(
         "number_of_payments": new.number_of_payments,
         "customer_name": customer.name,
         "company_name": customer.company_name,
-        "names_folded": folded("\n".join(filter(None, (customer.name, customer.company_name))) or None),
+        "names_folded": folded_names(customer.name, customer.company_name),
         "customer_email": customer.email,
         "customer_phone": customer.phone,
         "token_id": token_id,
