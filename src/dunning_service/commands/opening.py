@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection
 
 from dunning_service.clock import utc_now
+from dunning_service.commands.printing import warn
 from dunning_service.db import Database, database_url, is_sqlite, sqlite_file
 from dunning_service.errors import DunningError
 from dunning_service.merchants.directory import MerchantView
@@ -39,7 +40,7 @@ class Opened:
 @contextmanager
 def opened_database() -> Iterator[tuple[Settings, Database]]:
     """The database the settings name, its schema checked."""
-    settings = load_settings()
+    settings = load_settings(warn)
     url = database_url(settings.database_url)
     require_current(url)
     database = Database(url)
