@@ -201,7 +201,8 @@ def test_the_first_line_of_a_first_start_says_what_was_made_and_why(tmp_path: Pa
     folder = tmp_path / "inner"
     folder.mkdir()
     (tmp_path / ".env").write_text("DUNNING_PORT=1\n")
-    with served(folder, colour="red", service_host="10.0.0.1", port_8000_tcp="tcp://10.0.0.1:8000") as service:
+    injected = {"service_host": "10.0.0.1", "port": "tcp://10.0.0.1:8000", "port_8000_tcp": "tcp://10.0.0.1:8000"}
+    with served(folder, colour="red", **injected) as service:  # and the option is --port 0
         warnings = [line for line in service.printed.splitlines() if ".env" in line or "DUNNING_COLOUR" in line]
         said = [line for line in service.printed.splitlines() if line not in warnings]
         assert said[0] == (f"Made the database {folder / 'dunning.db'}, because DUNNING_DATABASE_URL does not name one")
