@@ -82,8 +82,13 @@ def served(folder: Path, *arguments: str, **settings: str) -> Iterator[Served]:
 
 def refused(folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
     """`dunning serve` that is expected to give up."""
+    return typed(folder, "serve", *arguments, **settings)
+
+
+def typed(folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """A command in a process of its own, once it has ended."""
     return subprocess.run(
-        [DUNNING, "serve", *arguments],
+        [DUNNING, *arguments],
         cwd=folder,
         env=environment(**settings),
         capture_output=True,

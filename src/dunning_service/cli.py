@@ -13,12 +13,13 @@ import structlog
 import typer
 from typer.exceptions import Abort, TyperException
 
-from dunning_service.commands import customer, events, ledger, merchant, source, token
+from dunning_service.commands import customer, events, ledger, merchant, payments, source, token
 from dunning_service.commands.migrate import migrate
 from dunning_service.commands.opening import explained
 from dunning_service.commands.printing import say, warn
 from dunning_service.commands.secret_key import secret_key
 from dunning_service.commands.serve import serve
+from dunning_service.commands.status import status
 from dunning_service.commands.worker import worker
 from dunning_service.errors import DunningError
 
@@ -35,9 +36,11 @@ app = typer.Typer(
 app.command("serve")(serve)
 app.command("worker")(worker)
 app.command("migrate")(migrate)
+app.command("status")(status)
 app.add_typer(merchant.app, name="merchant")
 app.add_typer(token.app, name="token")
 app.add_typer(source.app, name="source")
+app.add_typer(payments.app, name="payments")
 app.add_typer(events.app, name="events")
 app.add_typer(customer.app, name="customer")
 app.add_typer(ledger.app, name="ledger")

@@ -93,8 +93,8 @@ def require_current(url: URL) -> None:
     """Raises ConfigurationError, naming `dunning migrate`, when the schema is missing or behind."""
     if is_sqlite(url) and not sqlite_file(url).exists():
         raise ConfigurationError(
-            f"there is no database at {sqlite_file(url).resolve()}: `dunning serve` or `dunning migrate` makes it, "
-            "and DUNNING_DATABASE_URL names another"
+            f"there is no database at {sqlite_file(url).resolve()}: `dunning migrate` makes it, and "
+            "DUNNING_DATABASE_URL names another"
         )
     require_current_revision(current_revision(url))
 

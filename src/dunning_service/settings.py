@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import re
-from typing import Annotated, Literal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from dunning_service.db import database_url
+from dunning_service.environment import PREFIX, read_given
 from dunning_service.errors import ConfigurationError
 from dunning_service.recovery.ladder import DEFAULT_LADDER, parse_ladder
 
-_PREFIX = "DUNNING_"
 _ORIGIN = re.compile(r"https?://[^/\s*]+")
 
 
 class Settings(BaseSettings):
     """What an operator can choose. Each description stands in the README's settings table."""
 
-    model_config = SettingsConfigDict(
-        env_prefix=_PREFIX, env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
-    )
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="ignore", frozen=True)
 
     database_url: str = Field(
         "sqlite:///dunning.db", description="`sqlite:///file` (embedded) or `postgresql://user:password@host/name`"
@@ -143,24 +144,44 @@ class Settings(BaseSettings):
         return value.rstrip("/")
 
     @property
+    def has_database_url(self) -> bool:
+        """False where the embedded database is used because none is configured."""
+        return "database_url" in self.model_fields_set
+
+    @property
     def address(self) -> str:
         """What the addresses that are printed begin with: `public_url`, or where `serve` listens."""
-        if self.public_url is not None:
-            return self.public_url
+        return self.local_address if self.public_url is None else self.public_url
+
+    @property
+    def local_address(self) -> str:
+        """Where `serve` listens, as this machine reaches it."""
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104  (compared, not listened on)
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
 
-def load_settings() -> Settings:
-    """The settings of this process; raises ConfigurationError naming the variable that is wrong."""
+def load_settings(warn: Callable[[str], None] | None = None) -> Settings:
+    """The settings of this process, from the environment and a `.env` in its folder; the environment comes first.
+
+    Raises ConfigurationError naming each variable that is wrong. `warn` takes what is not wrong and yet not meant.
+    """
+    variables = {f"{PREFIX}{name.upper()}": name for name in Settings.model_fields}
+    given = read_given(variables, os.environ, Path.cwd())
+    if given.errors:
+        raise ConfigurationError("; ".join(given.errors))
+    if warn is not None:
+        for warning in given.warnings:
+            warn(warning)
+    set_here = {name.upper() for name, value in os.environ.items() if value}
+    from_file: dict[str, Any] = {
+        variables[variable]: value for variable, value in given.from_file.items() if variable not in set_here
+    }
     try:
-        return Settings()
+        return Settings(**from_file)
     except ValidationError as error:
         wrong = []
         for detail in error.errors(include_url=False, include_context=False, include_input=False):
             message = detail["msg"].removeprefix("Value error, ")
-            name = _PREFIX + "_".join(str(part) for part in detail["loc"]).upper()
+            name = PREFIX + "_".join(str(part) for part in detail["loc"]).upper()
             wrong.append(f"{name}: {message}" if detail["loc"] else message)
         raise ConfigurationError("; ".join(wrong)) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"the file .env in this folder cannot be read: {error}") from None

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from building import NOON, a_failure, a_notice
+from dunning_service.commands import merchant
+from dunning_service.errors import Unavailable
+from dunning_service.ledger.models import PaymentRow
+from ledgers import Ledger
 from typing_commands import CommandLine
 
 URL = "https://billing.example.com/charges"
@@ -109,11 +114,15 @@ def test_an_endpoint_that_is_chosen_again_after_the_sandbox_keeps_its_secret(dun
         (("--cash-discount", "100"), "more than 0 and less than 100"),
         (("--cash-discount", "1.00001"), "must not have more than 4 decimals"),
         (("--currency", "KRONER"), "write one such as NOK"),
+        (("--timezone", "Oslo"), "there is no time zone 'Oslo'; write one such as Europe/Oslo"),
+        (("--name", " "), "a name that is not empty"),
+        (("--name", "Norway"), "there is a merchant 'Norway' already; choose another name"),
     ],
 )
 def test_what_cannot_work_is_refused_and_changes_nothing(
     dunning: CommandLine, arguments: tuple[str, ...], complaint: str
 ) -> None:
+    dunning.json("merchant", "add", "Norway")
     before = dunning.json("merchant", "list")
     assert complaint in dunning("merchant", "set", "Sweden", "--retry-ladder", "1d", *arguments).refusal
     assert dunning.json("merchant", "list") == before
@@ -127,3 +136,48 @@ def test_a_list_of_hosts_with_something_else_in_it_is_named(dunning: CommandLine
     settings.setenv("DUNNING_GATEWAY_HOSTS", "https://billing.example.com")
     assert "DUNNING_GATEWAY_HOSTS" in dunning(*CHOOSE_ENDPOINT).refusal
     assert "DUNNING_GATEWAY_HOSTS" in dunning("worker", "--once").refusal
+
+
+def test_a_new_name_is_the_one_that_commands_take(dunning: CommandLine) -> None:
+    token = dunning.json("token", "add", "--merchant", "Sweden", "--scope", "read")
+    renamed = dunning("merchant", "set", "Sweden", "--name", " Sweden & Co ")
+    assert "name           Sweden & Co" in renamed.out.splitlines()
+    assert "Commands and Front Payment's list call it 'Sweden & Co' from now on" in renamed.out
+    assert "there is 'Sweden & Co'" in dunning("token", "list", "--merchant", "Sweden").refusal
+    (listed,) = dunning.json("token", "list", "--merchant", "Sweden & Co")
+    assert (listed["id"], listed["merchant"], listed["state"]) == (token["id"], "Sweden & Co", "valid")
+    assert "from now on" not in dunning("merchant", "set", "Sweden & Co", "--name", "Sweden & Co").out
+
+
+def test_another_time_zone_moves_the_order_dates(dunning: CommandLine, database_url: str) -> None:
+    merchant_id = dunning.json("merchant", "list")[0]["id"]
+    ledger = Ledger(database_url)
+    failures = [a_failure(f"in_{hour}", occurred_at=NOON.replace(hour=hour)) for hour in (0, 12, 22)]
+    notices = [a_notice(one, merchant_id=merchant_id, time_zone="Europe/Oslo") for one in failures]
+    assert [getattr(done, "is_new", done) for done in ledger.committer.commit(notices, NOON)] == [True] * 3
+
+    moved = dunning("merchant", "set", "Sweden", "--timezone", "America/Los_Angeles")
+    assert moved.code == 0, moved.err
+    assert "timezone       America/Los_Angeles" in moved.out
+    assert "1 of 3 failed payments have another order date now" in moved.out
+    assert {row["order_on"].day for row in ledger.rows(PaymentRow, merchant_id)} == {20, 21}
+    assert dunning("ledger", "check").code == 0
+    again = dunning.json("merchant", "set", "Sweden", "--timezone", "America/Los_Angeles")
+    assert (again["time_zone"], again["order_dates_moved"]) == ("America/Los_Angeles", 0)
+    ledger.database.write_engine.dispose()
+
+
+@pytest.mark.parametrize(
+    "trouble", [KeyboardInterrupt(), Unavailable("the database gives no confirmation of a commit")]
+)
+def test_a_move_that_is_interrupted_says_how_to_go_on(
+    dunning: CommandLine, monkeypatch: pytest.MonkeyPatch, trouble: BaseException
+) -> None:
+    def move(*arguments: object) -> None:
+        raise trouble
+
+    monkeypatch.setattr(merchant, "move_order_dates", move)
+    typed = dunning("merchant", "set", "Sweden", "--timezone", "UTC")
+    assert typed.code == 1
+    assert typed.err.endswith("to go on: dunning merchant set Sweden --timezone UTC\n")
+    assert dunning.json("merchant", "list")[0]["time_zone"] == "UTC"

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from serving import Served, environment, served
+from serving import Served, environment, refused, served
 
 
 @pytest.fixture(scope="module")
@@ -54,10 +54,16 @@ def test_the_printed_lines_record_failures_and_list_them_as_often_as_they_are_pa
         assert {row["customerName"] for row in listed["data"]} == {"Ada Example", "Grace Example"}
         assert {row["clientName"] for row in listed["data"]} == {"default"}
         assert {row["provider"] for row in pasted(own, folder)["data"]} == {"goodparty", "maple"}
+        assert {(row["amount"], row["currency"]) for row in listed["data"]} == {(19.99, "EUR"), (49, "EUR")}
 
 
 def test_everything_made_is_shown_once(first: Served) -> None:
     assert re.search(r"^  merchant  default$", first.printed, re.MULTILINE)
+    assert re.search(
+        r"^  currency  EUR   \(of notices that name none; for another: dunning merchant set default ",
+        first.printed,
+        re.MULTILINE,
+    )
     assert re.search(r"^  token     dun_[\w-]{43}$", first.printed, re.MULTILINE)
     assert re.search(rf"^  source    {first.address}/webhooks/[0-9a-f]{{32}} ", first.printed, re.MULTILINE)
     assert re.search(r"^  secret    \S{43,}$", first.printed, re.MULTILINE)
@@ -108,6 +114,22 @@ def test_a_first_run_with_a_worker_says_that_it_charges(tmp_path: Path) -> None:
             "sandbox: it only pretends to charge, and what is due is charged while this service runs" in service.printed
         )
         assert service.stop() == 0
+
+
+def test_the_starter_merchant_has_the_currency_that_is_asked_for(tmp_path: Path) -> None:
+    with served(tmp_path, "--currency", "nok") as service:
+        assert re.search(r"^  currency  NOK ", service.printed, re.MULTILINE)
+        goodparty, _, frontpayment, _ = commands(service.printed)
+        pasted(goodparty, tmp_path)
+        (row,) = pasted(frontpayment, tmp_path)["data"]
+        assert (row["amount"], row["currency"]) == (19.99, "NOK")
+
+
+def test_a_currency_that_is_none_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    done = refused(tmp_path, "--currency", "KRONER")
+    assert done.returncode == 1
+    assert "'KRONER' is not an ISO 4217 currency code; write one such as NOK" in done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_printed_address_is_the_public_one_where_there_is_one(tmp_path: Path) -> None:

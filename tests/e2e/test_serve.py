@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import socket
 from pathlib import Path
 
@@ -13,8 +15,8 @@ from dunning_service.db import create_write_engine, database_url
 from dunning_service.migrating import head_revision, upgrade
 from dunning_service.settings import Settings
 from running import SECRET_KEY
-from serving import refused, served
-from typing_commands import run
+from serving import refused, served, typed
+from typing_commands import CommandLine, run
 
 
 def test_more_than_one_worker_is_refused_on_sqlite(tmp_path: Path) -> None:
@@ -139,3 +141,100 @@ def test_a_schema_is_at_the_head_after_a_first_start(tmp_path: Path) -> None:
         revision = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar_one()
     engine.dispose()
     assert revision == head_revision()
+
+
+# --- no wrong setting starts an empty service
+
+
+@pytest.mark.parametrize("configured_in", ["environment", "file"])
+def test_a_configured_sqlite_database_that_is_missing_is_made_by_migrate_only(
+    tmp_path: Path, configured_in: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    settings = {"database_url": url} if configured_in == "environment" else {}
+    if configured_in == "file":
+        (folder / ".env").write_text(f"DUNNING_DATABASE_URL={url}\n")
+    before = sorted(tmp_path.rglob("*"))
+
+    done = refused(folder, "--port", "0", **settings)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith(
+        f"dunning: there is no database at {tmp_path / 'ledger.db'}: `dunning migrate` makes it"
+    )
+    assert done.stderr.count("\n") == 1
+    assert sorted(tmp_path.rglob("*")) == before
+
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("DUNNING_DATABASE_URL", url)
+    assert run(["migrate"]) == 0
+    with served(folder, **settings) as service:
+        assert "Made the database" not in service.printed
+        assert httpx.get(f"{service.address}/readyz").status_code == 200
+
+
+def test_a_configured_sqlite_file_without_a_schema_is_not_taken_for_a_ledger(tmp_path: Path) -> None:
+    (tmp_path / "ledger.db").touch()
+    done = refused(tmp_path, "--port", "0", database_url="sqlite:///ledger.db")
+    assert done.returncode == 1
+    assert done.stderr == "dunning: the database has no schema yet; run `dunning migrate`\n"
+
+
+def test_a_mistake_in_dot_env_stops_every_command_before_anything_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / ".env").write_text("DUNNING_DATABSE_URL=postgresql://u:hunter2@host/x\n")
+    monkeypatch.chdir(tmp_path)
+    complaint = (
+        "dunning: line 1 of .env: DUNNING_DATABSE_URL is not a setting of this service (did you mean "
+        "DUNNING_DATABASE_URL?); correct the name, or take the line out\n"
+    )
+    assert refused(tmp_path).stderr == complaint
+    for command in ("worker", "migrate", "merchant list", "ledger check", "status", "payments list"):
+        assert CommandLine(capsys)(*command.split()).refusal == complaint
+    assert [path.name for path in tmp_path.iterdir()] == [".env"]
+
+
+def test_the_first_line_of_a_first_start_says_what_was_made_and_why(tmp_path: Path) -> None:
+    folder = tmp_path / "inner"
+    folder.mkdir()
+    (tmp_path / ".env").write_text("DUNNING_PORT=1\n")
+    injected = {"service_host": "10.0.0.1", "port": "tcp://10.0.0.1:8000", "port_8000_tcp": "tcp://10.0.0.1:8000"}
+    with served(folder, colour="red", **injected) as service:  # and the option is --port 0
+        warnings = [line for line in service.printed.splitlines() if ".env" in line or "DUNNING_COLOUR" in line]
+        said = [line for line in service.printed.splitlines() if line not in warnings]
+        assert said[0] == (f"Made the database {folder / 'dunning.db'}, because DUNNING_DATABASE_URL does not name one")
+        assert len(warnings) == 2
+        assert any(str(tmp_path / ".env") in line for line in warnings)
+        assert "DUNNING_SERVICE_HOST" not in service.printed
+
+
+# --- where it listens
+
+
+def test_commands_print_the_address_of_the_process_that_serves(tmp_path: Path) -> None:
+    def printed_url(**settings: str) -> str:
+        done = typed(tmp_path, "source", "add", "--merchant", "default", "--provider", "maple", "--json", **settings)
+        assert done.returncode == 0, done.stderr
+        found: str = json.loads(done.stdout)["url"]
+        return found
+
+    with served(tmp_path) as service:
+        assert printed_url().startswith(f"{service.address}/webhooks/")
+        assert printed_url(port="1").startswith(f"{service.address}/webhooks/")
+        assert printed_url(public_url="https://d.example.com").startswith("https://d.example.com/webhooks/")
+        assert service.stop() == 0
+    assert printed_url().startswith("http://127.0.0.1:8000/webhooks/")
+    with served(tmp_path) as service:
+        killed = service.address
+    assert (tmp_path / "dunning.db.serving").read_text() == killed  # a killed process leaves it, and no lock
+    assert printed_url(port="9000").startswith("http://127.0.0.1:9000/webhooks/")
+
+
+def test_the_port_is_named_behind_a_public_address_too(tmp_path: Path) -> None:
+    with served(tmp_path, public_url="https://dunning.example.com") as service:
+        behind = re.search(r"^That address has to lead to (http://127\.0\.0\.1:\d+),", service.printed, re.MULTILINE)
+        assert behind is not None
+        assert httpx.get(f"{behind[1]}/healthz").status_code == 200

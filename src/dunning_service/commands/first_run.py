@@ -14,6 +14,9 @@ from dunning_service.merchants.keyring import Keyring
 from dunning_service.merchants.service import add_merchant, add_source, add_token, list_merchants
 from dunning_service.merchants.tokens import Scope
 
+STARTER_CURRENCY = "EUR"
+"""Unless `serve --currency` says otherwise: a first list without amounts would show nothing of what the list is for."""
+
 _NAME = "default"
 
 
@@ -22,30 +25,33 @@ class FirstRun:
     """What was made for somebody who starts with nothing. Token and secret are known only now."""
 
     merchant: str
+    currency: str
     token: str
     source_id: str
     source_path: str
     secret: str
 
 
-def made_on_empty(connection: Connection, keyring: Keyring, now: datetime) -> FirstRun | None:
-    """A merchant with a token, a Maple source and the sandbox; None when the database has merchants already."""
+def made_on_empty(connection: Connection, keyring: Keyring, currency: str, now: datetime) -> FirstRun | None:
+    """A merchant of that currency with a token, a Maple source and the sandbox; None when there are any already."""
     if list_merchants(connection):
         return None
-    merchant = add_merchant(connection, name=_NAME, default_currency=None, time_zone="UTC", now=now)
+    merchant = add_merchant(connection, name=_NAME, default_currency=currency, time_zone="UTC", now=now)
     token = add_token(connection, merchant=merchant, name="first", scopes=Scope, expires_at=None, now=now)
     choose_sandbox(connection, merchant, now=now)
     source = add_source(connection, keyring, merchant=merchant, provider="maple", secret=None, options={}, now=now)
-    return FirstRun(merchant.name, token.token, source.id, source.path, source.secret)
+    return FirstRun(merchant.name, currency, token.token, source.id, source.path, source.secret)
 
 
 def welcome(made: FirstRun, address: str, now: datetime, *, with_worker: bool) -> str:
     """What `serve` prints once. Each of its `curl` lines can be pasted into a POSIX shell, as often as one likes."""
+    another = f"dunning merchant set {quote(made.merchant)} --currency NOK"
     due = "what is due is charged while this service runs" if with_worker else "`dunning worker` charges what is due"
     return f"""\
 This database was empty, so here is something to begin with. It is shown only this once.
 
   merchant  {made.merchant}
+  currency  {made.currency}   (of notices that name none; for another: {another})
   token     {made.token}
   source    {address}{made.source_path}   (Maple)
   secret    {made.secret}

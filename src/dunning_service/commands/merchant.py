@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from shlex import quote
 from typing import Annotated, Any
 
+import sqlalchemy as sa
 import typer
 
+from dunning_service.clock import utc_now
 from dunning_service.commands.arguments import AsJson
-from dunning_service.commands.opening import Opened, reading, transaction
-from dunning_service.commands.printing import Cell, print_fields, print_json, print_table, say
-from dunning_service.errors import ConfigurationError
+from dunning_service.commands.opening import Opened, explained, opened_database, reading, transaction
+from dunning_service.commands.printing import Cell, print_fields, print_json, print_table, say, warn
+from dunning_service.errors import ConfigurationError, Unavailable
 from dunning_service.gateways.service import (
     GatewayKind,
     GatewayView,
@@ -22,10 +25,17 @@ from dunning_service.gateways.service import (
     network_rules_of,
     rotate_signing_secret,
 )
+from dunning_service.ledger.time_zone import Redated, hold_time_zone, move_order_dates
 from dunning_service.merchants.directory import MerchantView
 from dunning_service.merchants.keyring import keyring_of
 from dunning_service.merchants.options import checked_currency
-from dunning_service.merchants.service import add_merchant, list_merchants, merchant_named
+from dunning_service.merchants.service import (
+    add_merchant,
+    checked_merchant_name,
+    checked_time_zone,
+    list_merchants,
+    merchant_named,
+)
 from dunning_service.merchants.terms import change_merchant, checked_discount, percent_text
 from dunning_service.recovery.ladder import parse_ladder
 
@@ -105,10 +115,21 @@ def set_(
     currency: Annotated[
         str | None, typer.Option(help="ISO 4217 code for notices from now on that name none, such as NOK; none.")
     ] = None,
+    timezone: Annotated[
+        str | None,
+        typer.Option(help="Zone whose days its order dates are, such as Europe/Oslo; those of all payments are moved."),
+    ] = None,
+    new_name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help="Its new name; tokens and sources stay its own.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Change how a merchant charges and retries; prints what holds now."""
+    """Change a merchant, and how it charges and retries; prints what holds now."""
     changes: dict[str, Any] = {}
+    if new_name is not None:
+        changes["name"] = checked_merchant_name(new_name)
+    if timezone is not None:
+        changes["time_zone"] = checked_time_zone(timezone)
     if retry_ladder is not None:
         changes["retry_ladder"] = None if _is(_DEFAULT, retry_ladder) else str(parse_ladder(retry_ladder))
     if cash_discount is not None:
@@ -117,13 +138,18 @@ def set_(
         changes["default_currency"] = None if _is(_NONE, currency) else checked_currency(currency)
     with transaction() as opened:
         merchant = merchant_named(opened.connection, name)
+        if timezone is not None:
+            hold_time_zone(opened.connection, merchant.id)
         merchant = change_merchant(opened.connection, merchant, changes)
         secret = _change_gateway(opened, merchant, gateway, gateway_url, even_under_way)
         if rotate_gateway_secret and secret is None:
             secret = rotate_signing_secret(opened.connection, keyring_of(opened.settings), merchant, now=opened.now)
         chosen = gateways_by_merchant(opened.connection).get(merchant.id)
     if as_json:
-        print_json(_as_json(merchant, chosen) | ({} if secret is None else {"gateway_secret": secret.text}))
+        printed = _as_json(merchant, chosen) | ({} if secret is None else {"gateway_secret": secret.text})
+        if timezone is not None:
+            printed["order_dates_moved"] = _move_order_dates(merchant).moved
+        print_json(printed)
         return
     fields = _identity(merchant) | {
         "gateway": _gateway_text(chosen) or _NONE,
@@ -135,6 +161,17 @@ def set_(
         say("\nGive the endpoint the signing secret now: it is stored encrypted and not shown again.")
         if secret.has_old_beside:
             say("Requests are signed with the old one as well, until the secret is rotated again.")
+    if merchant.name != name.strip():
+        say(
+            f"\nCommands and Front Payment's list call it {merchant.name!r} from now on; its tokens, sources and "
+            "payments stay as they are."
+        )
+    if timezone is not None:
+        redated = _move_order_dates(merchant)
+        say(
+            f"\n{redated.moved:,} of {redated.payments:,} failed payments have another order date now. Payments that "
+            "are scheduled keep their time."
+        )
 
 
 @app.command("list")
@@ -162,6 +199,22 @@ def list_(as_json: AsJson = False) -> None:
         ],
         "no merchants yet; make one with `dunning merchant add NAME`",
     )
+
+
+def _move_order_dates(merchant: MerchantView) -> Redated:
+    """Raises DunningError, or ends the command, with how to go on: the zone is changed by then."""
+    redated = Redated()
+    again = f"dunning merchant set {quote(merchant.name)} --timezone {merchant.time_zone}"
+    try:
+        with opened_database() as (_, database):
+            move_order_dates(database, merchant.id, merchant.time_zone, utc_now, redated)
+    except KeyboardInterrupt:
+        warn(f"stopped after {redated.payments:,} failed payments, {redated.moved:,} of them moved; to go on: {again}")
+        raise typer.Exit(1) from None
+    except (Unavailable, sa.exc.DBAPIError) as error:
+        why = error.message if isinstance(error, Unavailable) else explained(error)
+        raise Unavailable(f"{why}; the order dates are moved in part, to go on: {again}") from None
+    return redated
 
 
 def _change_gateway(

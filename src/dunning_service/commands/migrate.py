@@ -9,7 +9,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
 from dunning_service.commands.arguments import AsJson
-from dunning_service.commands.printing import print_json, say
+from dunning_service.commands.printing import print_json, say, warn
 from dunning_service.db import database_url
 from dunning_service.errors import ConfigurationError, DunningError
 from dunning_service.migrating import current_revision, head_revision, upgrade, upgrade_sql
@@ -33,7 +33,7 @@ def migrate(
     as_json: AsJson = False,
 ) -> None:
     """Bring the database's schema to the newest revision; an SQLite database is made when it is missing."""
-    url = database_url(load_settings().database_url)
+    url = database_url(load_settings(warn).database_url)
     if sql:
         typer.echo(upgrade_sql(url, to if ":" in to else f"{_where_it_is(url)}:{to}"), nl=False)
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection
 
 from dunning_service.clock import utc_now
+from dunning_service.commands.printing import warn
 from dunning_service.db import Database, database_url, is_sqlite, sqlite_file
 from dunning_service.errors import DunningError
 from dunning_service.merchants.directory import MerchantView
@@ -21,6 +23,12 @@ from dunning_service.settings import Settings, load_settings
 _NO_SUCH_TABLE = ("42P01", "42703")
 _NOT_PERMITTED = "42501"
 _LOCKED = "55P03"
+
+
+HIDDEN = "***"
+"""Printed in place of a secret."""
+
+_SECRET = re.compile(r"pass|secret|key|token", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +47,7 @@ class Opened:
 @contextmanager
 def opened_database() -> Iterator[tuple[Settings, Database]]:
     """The database the settings name, its schema checked."""
-    settings = load_settings()
+    settings = load_settings(warn)
     url = database_url(settings.database_url)
     require_current(url)
     database = Database(url)
@@ -79,10 +87,18 @@ def explained(error: sa.exc.DBAPIError) -> str:
     url = _url()
     if url is not None and is_sqlite(url):
         return _about_file(url, first_line)
-    where = "" if url is None else f" at {url.set(drivername='postgresql').render_as_string(hide_password=True)}"
+    where = "" if url is None else f" at {shown_url(url)}"
     if sqlstate is None:  # nothing the server said: it was never reached, or went away
         return f"cannot reach the database{where}: {first_line}; check DUNNING_DATABASE_URL and that the server runs"
     return f"the database{where} refused: {first_line}"
+
+
+def shown_url(url: URL) -> str:
+    """A database's URL as people write it, without its passwords."""
+    if is_sqlite(url):
+        return f"sqlite:///{sqlite_file(url).absolute()}"
+    query = {name: HIDDEN if _SECRET.search(name) else value for name, value in url.query.items()}
+    return url.set(drivername="postgresql", query=query).render_as_string(hide_password=True).replace("%2A", "*")
 
 
 def _about_file(url: URL, cause: str) -> str:

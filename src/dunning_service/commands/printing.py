@@ -57,7 +57,7 @@ def print_fields(fields: Mapping[str, Cell]) -> None:
     """Names and values, one pair a line."""
     width = max(len(name) for name in fields)
     for name, value in fields.items():
-        say(f"{name.ljust(width)}  {shown(value)}")
+        say(f"{name.ljust(width)}  {_on_one_line(shown(value))}")
 
 
 def _on_one_line(text: str) -> str:

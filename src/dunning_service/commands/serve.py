@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 import tempfile
+from contextlib import nullcontext
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -16,17 +17,20 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
 from dunning_service.clock import utc_now
-from dunning_service.commands.first_run import later, made_on_empty, welcome
+from dunning_service.commands.addresses import known_address
+from dunning_service.commands.first_run import STARTER_CURRENCY, later, made_on_empty, welcome
 from dunning_service.commands.listening import bound, server_options, take_calls
 from dunning_service.commands.printing import say, warn
 from dunning_service.commands.starting import looked_at
 from dunning_service.db import database_url, is_sqlite, sqlite_file
 from dunning_service.errors import ConfigurationError
+from dunning_service.merchants.options import checked_currency
 from dunning_service.merchants.service import list_merchants, unreadable_sources
 from dunning_service.migrating import (
     SchemaState,
     current_revision,
     head_revision,
+    require_current,
     require_current_revision,
     schema_state,
     upgrade,
@@ -51,15 +55,20 @@ def serve(
     with_worker: Annotated[
         bool, typer.Option("--with-worker", help="Charge what is due as well, as `dunning worker` does.")
     ] = False,
+    currency: Annotated[
+        str, typer.Option(help="ISO 4217 code of the merchant that a first start makes, for notices that name none.")
+    ] = STARTER_CURRENCY,
 ) -> None:
-    """Run the service. An SQLite database is made and migrated on the way; PostgreSQL is left as it is."""
+    """Run the service. An SQLite database is migrated on the way, and made where none is configured; PostgreSQL is left
+    as it is."""
     if host is not None:
         os.environ["DUNNING_HOST"] = host  # for this process and for the workers
     if port is not None:
         os.environ["DUNNING_PORT"] = str(port)
     if with_worker:
         os.environ["DUNNING_WITH_WORKER"] = "true"
-    settings = load_settings()
+    currency = checked_currency(currency)
+    settings = load_settings(warn)
     url = database_url(settings.database_url)
     if workers > 1 and is_sqlite(url):
         raise ConfigurationError(
@@ -75,21 +84,24 @@ def serve(
         if settings.port == 0:
             os.environ["DUNNING_PORT"] = str(listening.getsockname()[1])
             settings = load_settings()
-        _prepare(settings, url)
+        _prepare(settings, url, currency)
         take_calls(listening, _ADDRESS)
         say(f"Listening on {settings.address}")
+        if settings.public_url is not None:
+            say(f"That address has to lead to {settings.local_address}, where this process listens")
         sys.stdout.flush()
-        _run(settings, listening, workers)
+        with nullcontext() if not is_sqlite(url) else known_address(url, settings.address):
+            _run(settings, listening, workers)
 
 
-def _prepare(settings: Settings, url: URL) -> None:
+def _prepare(settings: Settings, url: URL, currency: str) -> None:
     """Everything that could refuse, and what a first start makes, before anybody is let in."""
     if is_sqlite(url):
-        _migrate_embedded(url)
+        _migrate_embedded(url, may_make=not settings.has_database_url)
     else:
         require_current_revision(current_revision(url))
     with looked_at(settings, url) as (connection, keyring):
-        made = made_on_empty(connection, keyring, utc_now()) if is_sqlite(url) else None
+        made = made_on_empty(connection, keyring, currency, utc_now()) if is_sqlite(url) else None
         merchants = list_merchants(connection)
         unreadable = unreadable_sources(connection, keyring)
     if unreadable:
@@ -106,13 +118,21 @@ def _prepare(settings: Settings, url: URL) -> None:
         say("There is no merchant yet. Make one: dunning merchant add NAME")
 
 
-def _migrate_embedded(url: URL) -> None:
-    """An embedded database has nobody else to migrate it."""
-    before = current_revision(url)
+def _migrate_embedded(url: URL, *, may_make: bool) -> None:
+    """Brings an SQLite database to the newest revision; makes it only where no database is configured.
+
+    Raises ConfigurationError, naming `dunning migrate`, for a configured one that is missing or has no schema: its
+    name may be a mistake, and an empty service in place of the real one would take notices.
+    """
+    before = None
+    if may_make or sqlite_file(url).exists():
+        before = current_revision(url)
     state = schema_state(before)
+    if state is SchemaState.MISSING and not may_make:
+        require_current(url)
     if state is SchemaState.MISSING:
         upgrade(url)
-        say(f"Made the database {sqlite_file(url).resolve()}")
+        say(f"Made the database {sqlite_file(url).resolve()}, because DUNNING_DATABASE_URL does not name one")
     elif state is SchemaState.BEHIND:
         upgrade(url)
         say(f"Migrated the database from revision {before} to {head_revision()}")

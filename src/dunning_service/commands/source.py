@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from dunning_service.commands.addresses import address_of
 from dunning_service.commands.arguments import (
     AsJson,
     OfMerchant,
@@ -144,7 +145,7 @@ def _print_secret(made: NewSecret, settings: Settings, as_json: bool) -> None:
         "merchant": made.merchant,
         "provider": made.provider,
         "path": made.path,
-        "url": f"{settings.address}{made.path}",
+        "url": f"{address_of(settings)}{made.path}",
         "secret": made.secret,
     }
     if as_json:

@@ -17,7 +17,7 @@ import uvicorn
 from dunning_service.clock import utc_now
 from dunning_service.commands.arguments import AsJson
 from dunning_service.commands.listening import bound, server_options, take_calls
-from dunning_service.commands.printing import print_json, say
+from dunning_service.commands.printing import print_json, say, warn
 from dunning_service.commands.starting import looked_at
 from dunning_service.db import database_url
 from dunning_service.due.worker import Worker
@@ -43,7 +43,7 @@ def worker(
     as_json: AsJson = False,
 ) -> None:
     """Charge what is due: scheduled payments and retries. Any number of workers may run on one PostgreSQL."""
-    settings = load_settings()
+    settings = load_settings(warn)
     if concurrency is not None:
         settings = settings.model_copy(update={"charge_concurrency": concurrency})
     url = database_url(settings.database_url)

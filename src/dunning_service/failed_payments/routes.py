@@ -9,23 +9,19 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 from dunning_service.errors import FieldError, NotFound
 from dunning_service.failed_payments import documentation
 from dunning_service.failed_payments.actions import read_action, retry
-from dunning_service.failed_payments.cursors import CursorError, decode_cursor, encode_cursor
+from dunning_service.failed_payments.cursors import CursorError
 from dunning_service.failed_payments.filters import FailedPaymentFilters, ListParameters
 from dunning_service.failed_payments.links import address, query_without
+from dunning_service.failed_payments.listing import detail_of, page_of
 from dunning_service.failed_payments.public_number import payment_id_of
-from dunning_service.failed_payments.schedules import UNSCHEDULED, schedules_of
 from dunning_service.failed_payments.schemas import (
     ActionAnswer,
-    FailedPayment,
     FailedPaymentDetail,
     FailedPaymentPage,
     Summary,
     SummaryLine,
     action_answer,
-    failed_payment_fields,
 )
-from dunning_service.failed_payments.sorting import position_of
-from dunning_service.failed_payments.timeline import find_payment, timeline_of
 from dunning_service.ledger.status import Verb
 from dunning_service.ledger.work import NO_SUCH_PAYMENT, Decision
 from dunning_service.merchants.directory import Principal, Scope
@@ -55,30 +51,17 @@ async def list_failed_payments(request: Request, response: Response, principal: 
     """The failed payments that meet every filter, a page at a time. Follow `next`, or the `Link` header, until it is
     null: no payment that stays as it is will be skipped or repeated."""
     parameters = read_parameters(request, ListParameters)
-    query = parameters.query(principal.merchant.id)
     try:
-        position = (
-            None if parameters.cursor is None else decode_cursor(parameters.cursor, parameters.sort, query.digest)
-        )
+        async with services(request).database.read() as connection:
+            page = await page_of(connection, principal.merchant.id, parameters)
     except CursorError as error:
         raise refused("query", [FieldError("cursor", str(error))]) from None
-    async with services(request).database.read() as connection:
-        total = await query.total(connection)
-        rows = await query.rows_after(connection, sort=parameters.sort, position=position, limit=parameters.limit + 1)
-        shown = rows[: parameters.limit]
-        schedules = await schedules_of(connection, principal.merchant.id, shown)
-    following = None
     filters = query_without(request, "cursor")
     links = [f'<{address(request, PATH, filters)}>; rel="first"']
-    if len(rows) > parameters.limit:
-        following = encode_cursor(parameters.sort, query.digest, position_of(parameters.sort, shown[-1]))
-        links.insert(0, f'<{address(request, PATH, [*filters, ("cursor", following)])}>; rel="next"')
+    if page.next is not None:
+        links.insert(0, f'<{address(request, PATH, [*filters, ("cursor", page.next)])}>; rel="next"')
     response.headers["Link"] = ", ".join(links)
-    return FailedPaymentPage(
-        data=[FailedPayment(**failed_payment_fields(row, schedules.get(row.id, UNSCHEDULED))) for row in shown],
-        total=total,
-        next=following,
-    )
+    return page
 
 
 @router.get(
@@ -114,11 +97,7 @@ async def read_failed_payment(request: Request, principal: Reader, number: Publi
     decided then: when it is tried again, or why not."""
     read_parameters(request, NoParameters)
     async with services(request).database.read() as connection:
-        row = await find_payment(connection, principal.merchant.id, number)
-        timeline = await timeline_of(connection, principal.merchant.id, row)
-        schedules = await schedules_of(connection, principal.merchant.id, [row])
-    schedule = schedules.get(row.id, UNSCHEDULED)
-    return FailedPaymentDetail(**failed_payment_fields(row, schedule), timeline=list(timeline))
+        return await detail_of(connection, principal.merchant.id, number)
 
 
 @router.post(

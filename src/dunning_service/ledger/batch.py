@@ -48,6 +48,8 @@ from dunning_service.ledger.work import (
     Held,
     Notice,
     NoticeRecorded,
+    Refold,
+    RefoldDone,
     Standing,
     Work,
 )
@@ -56,7 +58,7 @@ from dunning_service.providers import AttemptReported, ReceiptReported
 _FORGOTTEN_AT_ONCE = 200
 """How many expired answers of a merchant a batch deletes: more than it can add."""
 
-Result = NoticeRecorded | DecisionRecorded | CommandDone | ErasureDone | DunningError
+Result = NoticeRecorded | DecisionRecorded | CommandDone | ErasureDone | RefoldDone | DunningError
 
 
 class Batch:
@@ -99,6 +101,8 @@ class Batch:
             return self._apply_notice(work)
         if isinstance(work, Erasure):
             return erase(self._connection, self._book, work, self._now)
+        if isinstance(work, Refold):
+            return self._refold(work)
         try:
             return self._apply_decision(work) if isinstance(work, Decision) else self._apply_command(work)
         except DunningError as refusal:
@@ -138,7 +142,7 @@ class Batch:
         key = (notice.merchant_id, notice.provider, event.provider_payment_id)
         payment = self._book.payments.get(key)
         if payment is None:
-            payment = self._book.add(Payment(key, self._numbers.take(), notice.time_zone))
+            payment = self._book.add(Payment(key, self._numbers.take(), self._book.zones[notice.merchant_id]))
         delivery = notice.delivery
         attempt = attempt_of(
             event,
@@ -190,6 +194,13 @@ class Batch:
             for event in notice.events
             if isinstance(event, ReceiptReported)
         )
+
+    def _refold(self, refold: Refold) -> RefoldDone:
+        payments = [self._book.by_id[refold.merchant_id, payment_id] for payment_id in refold.payment_ids]
+        moved = [payment for payment in payments if payment.counted != payment.held]
+        for payment in moved:
+            payment.is_changed = True
+        return RefoldDone(len(moved))
 
     # Decisions
 

@@ -161,6 +161,8 @@ class Book:
         self.deliveries: dict[tuple[int, bytes], DeliveryRecord] = {}
         self.payments: dict[PaymentKey, Payment] = {}
         self.by_id: dict[tuple[int, int], Payment] = {}
+        self.zones: Mapping[int, str] = {}
+        """The time zone of each merchant, as it holds until the transaction ends."""
         self.resolved: dict[ReceiptKey, int] = {}
         """How many open failures each receipt paid when it was first heard of: what its sender was told."""
         self._receipts: dict[PayerKey, list[Receipt]] = {}

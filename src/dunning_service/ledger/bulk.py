@@ -30,8 +30,14 @@ class Bulk(Protocol):
     takes_locks: bool
     """False where a transaction that writes is the only one anyway."""
 
-    def lock(self, connection: Connection, keys: Collection[int]) -> None:
-        """Waits until no other transaction holds any of these keys, and holds them until the end of this one."""
+    def lock(self, connection: Connection, keys: Collection[int], merchants: Collection[int]) -> None:
+        """Waits until no other transaction holds any of these keys, and holds them until the end of this one; the time
+        zones of `merchants` are held together with other transactions."""
+        ...
+
+    def hold_time_zone(self, connection: Connection, merchant_id: int) -> None:
+        """Waits until no other transaction has locked anything for this merchant, and keeps others from it until the
+        end of this one."""
         ...
 
     def free_shard(self, connection: Connection) -> int:
@@ -88,17 +94,28 @@ _FREE_SHARD = (
 )
 
 
+_ZONE_LOCKS = 0x7A6F6E65  # "zone": the second key is the merchant's id
+_LOCK = (
+    f"SELECT pg_advisory_xact_lock_shared({_ZONE_LOCKS}, merchant::int) "  # noqa: S608
+    "FROM json_array_elements_text(%(merchants)s::json) AS merchant UNION ALL "
+    "SELECT pg_advisory_xact_lock(key::bigint) FROM json_array_elements_text(%(rows)s::json) AS key"
+)
+
+
 class _Postgres:
     """One statement, one parameter."""
 
     takes_locks = True
 
-    def lock(self, connection: Connection, keys: Collection[int]) -> None:
-        if keys:  # in one order everywhere, so that two batches do not wait for each other
-            connection.exec_driver_sql(
-                "SELECT pg_advisory_xact_lock(key::bigint) FROM json_array_elements_text(%(rows)s::json) AS key",
-                {"rows": orjson.dumps(sorted(keys)).decode()},
-            )
+    def lock(self, connection: Connection, keys: Collection[int], merchants: Collection[int]) -> None:
+        # in one order everywhere, so that two batches do not wait for each other
+        connection.exec_driver_sql(
+            _LOCK,
+            {"rows": orjson.dumps(sorted(keys)).decode(), "merchants": orjson.dumps(sorted(merchants)).decode()},
+        )
+
+    def hold_time_zone(self, connection: Connection, merchant_id: int) -> None:
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ZONE_LOCKS}, %(id)s)", {"id": merchant_id})
 
     def free_shard(self, connection: Connection) -> int:
         found: int | None = connection.exec_driver_sql(_FREE_SHARD).scalar()
@@ -193,7 +210,10 @@ class _Sqlite:
 
     takes_locks = False
 
-    def lock(self, connection: Connection, keys: Collection[int]) -> None:
+    def lock(self, connection: Connection, keys: Collection[int], merchants: Collection[int]) -> None:
+        """The transaction began with the write lock: no other is running."""
+
+    def hold_time_zone(self, connection: Connection, merchant_id: int) -> None:
         """The transaction began with the write lock: no other is running."""
 
     def free_shard(self, connection: Connection) -> int:

@@ -23,7 +23,8 @@ from dunning_service.ledger.fold import Action, Attempt, Receipt
 from dunning_service.ledger.models import ActionRow, AttemptRow, DeliveryRow, IdempotencyRow, PaymentRow, ReceiptRow
 from dunning_service.ledger.receipts import OPEN
 from dunning_service.ledger.shelf import Shelf
-from dunning_service.ledger.work import ERASED_AT, Command, Decision, Erasure, Lookup, Notice, Work
+from dunning_service.ledger.work import ERASED_AT, Command, Decision, Erasure, Lookup, Notice, Refold, Work
+from dunning_service.merchants.models import Merchant
 from dunning_service.providers import AttemptReported, Event
 
 
@@ -56,7 +57,7 @@ def open_book(
     bulk = bulk_for(connection)
     if bulk.takes_locks:
         locked = reader.named_locks() | also_lock
-        bulk.lock(connection, locked)
+        bulk.lock(connection, locked, reader.merchants)
         book, payers = reader.read()
         wanted = reader.more_locks(payers) - locked
         if wanted:
@@ -83,9 +84,10 @@ class _Reader:
         self._decisions = [work for work in works if isinstance(work, Decision)]
         self._commands = [work for work in works if isinstance(work, Command)]
         self._erasures = [work for work in works if isinstance(work, Erasure)]
+        self._refolds = [work for work in works if isinstance(work, Refold)]
         delivered: list[Notice | Command] = [*self._notices, *(one for one in self._commands if one.delivery)]
         answered: list[Decision | Command] = [*self._decisions, *self._commands]
-        self._zones = {work.merchant_id: work.time_zone for work in works}
+        self._zones: dict[int, str] = {work.merchant_id: work.time_zone for work in works}
         self._deliveries = {(work.merchant_id, work.digest) for work in delivered}
         self._deliveries |= {(one.merchant_id, digest) for one in self._erasures for digest in one.deliveries}
         self._answer_keys = {
@@ -130,10 +132,12 @@ class _Reader:
     def read(self) -> tuple[Book, set[PayerKey]]:
         """What the ledger holds, and the payers whose receipts were looked at."""
         book = Book()
+        book.zones = self._zones = self._read_zones()
         self._read_deliveries(book)
         rows = self._select(PaymentRow, ("merchant_id", "provider", "provider_payment_id"), self._payments)
         numbered = {(decision.merchant_id, decision.payment_id) for decision in self._decisions}
         numbered |= {(one.merchant_id, payment_id) for one in self._erasures for payment_id in one.payment_ids}
+        numbered |= {(one.merchant_id, payment_id) for one in self._refolds for payment_id in one.payment_ids}
         rows += self._select(PaymentRow, ("merchant_id", "id"), numbered)
         read_payments(self._connection, book, rows, self._zones)
         self._touched = self._payments | book.payments.keys()
@@ -149,6 +153,16 @@ class _Reader:
             self._zones,
         )
         return book, payers
+
+    @property
+    def merchants(self) -> Collection[int]:
+        """Whose works they are."""
+        return self._zones.keys()
+
+    def _read_zones(self) -> dict[int, str]:
+        """Each merchant's time zone. It stays as it is until the transaction ends: see `hold_time_zone`."""
+        held = self._select(Merchant, ("id",), {(merchant_id,) for merchant_id in self._zones})
+        return self._zones | {row["id"]: row["time_zone"] for row in held}
 
     def _select(self, model: Any, by: Sequence[str], keys: Collection[tuple[Any, ...]]) -> list[Row]:
         return select_by(self._connection, model, by, keys)

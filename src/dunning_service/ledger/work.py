@@ -31,7 +31,8 @@ class Notice:
 
     merchant_id: int
     time_zone: str
-    """The merchant's: the order date is a day in it."""
+    """The merchant's, as the caller remembers it: the order date is a day in the one that the database has, which may
+    have been changed since."""
     provider: str
     origin: str
     """The source's id, or the name of the API action it was posted to."""
@@ -258,4 +259,21 @@ class ErasureDone:
     answers: int = 0
 
 
-Work = Notice | Decision | Command | Erasure
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refold:
+    """Payments to be folded again, because the merchant's time zone, with which they are folded, has changed."""
+
+    merchant_id: int
+    time_zone: str
+    payment_ids: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class RefoldDone:
+    """The payments are committed as they fold now."""
+
+    moved: int
+    """How many are counted otherwise than before."""
+
+
+Work = Notice | Decision | Command | Erasure | Refold

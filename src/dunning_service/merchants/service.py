@@ -92,7 +92,8 @@ def source_path(source_id: str) -> str:
     return f"/webhooks/{source_id}"
 
 
-def _checked_time_zone(text: str) -> str:
+def checked_time_zone(text: str) -> str:
+    """A time zone of the zone database; raises ConfigurationError naming those that resemble another text."""
     zones = available_timezones()
     if text in zones:
         return text
@@ -114,13 +115,18 @@ def _checked_name(text: str, what: str) -> str:
 # --- merchants
 
 
+def checked_merchant_name(text: str) -> str:
+    """The name without blanks around it; raises ConfigurationError for one that lists cannot show."""
+    return _checked_name(text, "a merchant")
+
+
 def add_merchant(
     connection: Connection, *, name: str, default_currency: str | None, time_zone: str, now: datetime
 ) -> MerchantView:
     """A new merchant; raises ConfigurationError when the name is taken, or currency or zone do not exist."""
-    name = _checked_name(name, "a merchant")
+    name = checked_merchant_name(name)
     currency = None if default_currency is None else checked_currency(default_currency)
-    zone = _checked_time_zone(time_zone)
+    zone = checked_time_zone(time_zone)
     try:
         with connection.begin_nested():
             number = connection.execute(
@@ -129,10 +135,15 @@ def add_merchant(
                 .returning(Merchant.id)
             ).scalar_one()
     except sa.exc.IntegrityError:
-        raise ConfigurationError(
-            f"there is a merchant {name!r} already; choose another name, or see `dunning merchant list`"
-        ) from None
+        raise name_taken(name) from None
     return MerchantView(number, name, currency, zone)
+
+
+def name_taken(name: str) -> ConfigurationError:
+    """The error for a name that another merchant has."""
+    return ConfigurationError(
+        f"there is a merchant {name!r} already; choose another name, or see `dunning merchant list`"
+    )
 
 
 def list_merchants(connection: Connection) -> list[MerchantView]:

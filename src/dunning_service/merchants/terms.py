@@ -12,16 +12,23 @@ from sqlalchemy.engine import Connection
 from dunning_service.errors import ConfigurationError
 from dunning_service.merchants.directory import MerchantView
 from dunning_service.merchants.models import Merchant
-from dunning_service.merchants.service import merchant_named
+from dunning_service.merchants.service import merchant_named, name_taken
 from dunning_service.money import decimal_text
 from dunning_service.rates import InvalidRate, rate_from_units, rate_units
 
 
 def change_merchant(connection: Connection, merchant: MerchantView, changes: Mapping[str, Any]) -> MerchantView:
-    """Gives columns of a merchant other values, and answers the merchant as it is now."""
+    """Gives columns of a merchant other values, and answers the merchant as it is now.
+
+    Raises ConfigurationError when another merchant has the name.
+    """
     if changes:
-        connection.execute(sa.update(Merchant).where(Merchant.id == merchant.id).values(**changes))
-    return merchant_named(connection, merchant.name)
+        try:
+            with connection.begin_nested():
+                connection.execute(sa.update(Merchant).where(Merchant.id == merchant.id).values(**changes))
+        except sa.exc.IntegrityError:
+            raise name_taken(changes["name"]) from None
+    return merchant_named(connection, changes.get("name", merchant.name))
 
 
 def checked_discount(text: str) -> int:

@@ -1,0 +1,74 @@
+"""The address of the service on an SQLite database, for commands in other processes: a locked file beside the database.
+
+Only the process that serves knows which port it listens on: `--port` may have chosen another than the settings, or 0.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from sqlalchemy.engine import URL
+
+from dunning_service.db import database_url, is_sqlite, sqlite_file
+from dunning_service.settings import Settings
+
+
+@contextmanager
+def known_address(url: URL, address: str) -> Iterator[None]:
+    """Keeps `address` in the file while the block runs, locked, so that a file left by a killed process is known as
+    such. Where it cannot be written, or another process serves the same database, nothing is kept."""
+    path = _file(url)
+    file = _written(path, address)
+    try:
+        yield
+    finally:
+        if file is not None:
+            with suppress(OSError):
+                path.unlink()
+            os.close(file)
+
+
+def _written(path: Path, address: str) -> int | None:
+    """The descriptor that holds the lock; None where nothing could be kept."""
+    try:
+        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.ftruncate(file, 0)
+        os.write(file, address.encode())
+    except OSError:
+        os.close(file)
+        return None
+    return file
+
+
+def address_of(settings: Settings) -> str:
+    """What printed addresses begin with: the public URL, the address of the process that serves this SQLite database,
+    or else what the settings say."""
+    url = database_url(settings.database_url)
+    if settings.public_url is None and is_sqlite(url):
+        return _kept(_file(url)) or settings.address
+    return settings.address
+
+
+def _kept(path: Path) -> str | None:
+    """The address in the file; None where no running process holds it."""
+    try:
+        with path.open() as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return file.read() or None
+    except OSError:
+        pass
+    return None
+
+
+def _file(url: URL) -> Path:
+    return Path(f"{sqlite_file(url)}.serving")

@@ -1,0 +1,255 @@
+"""`dunning payments`: the failed payments, as the service's own API lists them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Annotated, Any, TypeVar
+
+import typer
+from pydantic import ValidationError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dunning_service.commands.arguments import AsJson, OnlyMerchant
+from dunning_service.commands.opening import opened_database
+from dunning_service.commands.printing import Cell, print_fields, print_json, print_table, say
+from dunning_service.db import Database
+from dunning_service.errors import ConfigurationError, FieldError, NotFound
+from dunning_service.failed_payments.cursors import CursorError
+from dunning_service.failed_payments.filters import ListParameters
+from dunning_service.failed_payments.listing import detail_of, page_of
+from dunning_service.failed_payments.schemas import (
+    ActionEntry,
+    AttemptEntry,
+    FailedPayment,
+    FailedPaymentDetail,
+    FailedPaymentPage,
+    TimelineEntry,
+)
+from dunning_service.merchants.directory import MerchantView
+from dunning_service.merchants.service import list_merchants, merchant_named
+from dunning_service.money import InvalidAmount, Money
+from dunning_service.web.parameters import field_errors
+
+app = typer.Typer(help="Failed payments: one merchant's list, and what has happened to one.", no_args_is_help=True)
+
+_T = TypeVar("_T")
+
+
+def _option(member: str, metavar: str) -> Any:
+    """An option that says what the API's parameter of that name does."""
+    description = str(ListParameters.model_fields[member].description)
+    return typer.Option(
+        f"--{member.replace('_', '-')}", metavar=metavar, help=f"{description[:1].upper()}{description[1:]}."
+    )
+
+
+@app.command("list")
+def list_(
+    merchant: Annotated[
+        str | None,
+        typer.Option("--merchant", metavar="NAME", help="Whose payments; needed where there are several merchants."),
+    ] = None,
+    status: Annotated[list[str] | None, _option("status", "STATUS")] = None,
+    provider: Annotated[list[str] | None, _option("provider", "PROVIDER")] = None,
+    subscription: Annotated[str | None, _option("subscription", "ID")] = None,
+    customer: Annotated[str | None, _option("customer", "ID")] = None,
+    email: Annotated[str | None, _option("email", "ADDRESS")] = None,
+    phone: Annotated[str | None, _option("phone", "NUMBER")] = None,
+    q: Annotated[str | None, _option("q", "TEXT")] = None,
+    amount_min: Annotated[str | None, _option("amount_min", "MINOR")] = None,
+    amount_max: Annotated[str | None, _option("amount_max", "MINOR")] = None,
+    currency: Annotated[list[str] | None, _option("currency", "CODE")] = None,
+    category: Annotated[list[str] | None, _option("category", "CATEGORY")] = None,
+    order_from: Annotated[str | None, _option("order_from", "DAY")] = None,
+    order_to: Annotated[str | None, _option("order_to", "DAY")] = None,
+    updated_since: Annotated[str | None, _option("updated_since", "MOMENT")] = None,
+    next_attempt: Annotated[str | None, _option("next_attempt", "WHETHER")] = None,
+    sort: Annotated[str | None, _option("sort", "ORDER")] = None,
+    limit: Annotated[str | None, _option("limit", "COUNT")] = None,
+    cursor: Annotated[str | None, _option("cursor", "CURSOR")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List failed payments, a page at a time; the filters are those of GET /api/v1/failed-payments."""
+    parameters = _checked(
+        status=status,
+        provider=provider,
+        subscription=subscription,
+        customer=customer,
+        email=email,
+        phone=phone,
+        q=q,
+        amount_min=amount_min,
+        amount_max=amount_max,
+        currency=currency,
+        category=category,
+        order_from=order_from,
+        order_to=order_to,
+        updated_since=updated_since,
+        next_attempt=next_attempt,
+        sort=sort,
+        limit=limit,
+        cursor=cursor,
+    )
+    with opened_database() as (_, database):
+        whose = _merchants(database, merchant)
+        if len(whose) != 1:
+            raise ConfigurationError(_which(whose))
+        try:
+            page = _read(database, lambda connection: page_of(connection, whose[0].id, parameters))
+        except CursorError as error:
+            raise _wrong([FieldError("cursor", str(error))]) from None
+    if as_json:
+        print_json(page.model_dump(mode="json"))
+    else:
+        _print_page(page)
+
+
+@app.command("show")
+def show(
+    number: Annotated[str, typer.Argument(metavar="NUMBER", help="The public number: ODR and digits.")],
+    merchant: OnlyMerchant = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show one failed payment, and what has happened to it in time order."""
+    with opened_database() as (_, database):
+        whose = _merchants(database, merchant)
+        found = _read(database, lambda connection: _found(connection, whose, number.strip().upper()))
+    if found is None:
+        raise ConfigurationError(
+            f"there is no failed payment {number!r}; `dunning payments list` shows the numbers, such as ODR100000001"
+        )
+    owner, payment = found
+    if as_json:
+        print_json({"merchant": owner.name, **payment.model_dump(mode="json")})
+    else:
+        _print_payment(owner, payment)
+
+
+async def _found(
+    connection: AsyncConnection, merchants: Sequence[MerchantView], number: str
+) -> tuple[MerchantView, FailedPaymentDetail] | None:
+    for merchant in merchants:
+        try:
+            return merchant, await detail_of(connection, merchant.id, number)
+        except NotFound:
+            continue
+    return None
+
+
+def _merchants(database: Database, name: str | None) -> list[MerchantView]:
+    """The merchant of that name, or all of them."""
+    with database.read_blocking() as connection:
+        return list_merchants(connection) if name is None else [merchant_named(connection, name)]
+
+
+def _which(merchants: Sequence[MerchantView]) -> str:
+    if not merchants:
+        return "there is no merchant yet; make one with `dunning merchant add NAME`"
+    names = ", ".join(repr(merchant.name) for merchant in merchants[:20])
+    return f"there are several merchants; say whose payments with --merchant NAME: {names}"
+
+
+def _read(database: Database, read: Callable[[AsyncConnection], Awaitable[_T]]) -> _T:
+    async def reading() -> _T:
+        try:
+            async with database.read() as connection:
+                return await read(connection)
+        finally:
+            await database.read_engine.dispose()
+
+    return asyncio.run(reading())
+
+
+def _checked(**typed: str | list[str] | None) -> ListParameters:
+    """The filters, read as the API reads its parameters. Raises BadParameter naming the options that are wrong."""
+    try:
+        parameters = ListParameters.model_validate({name: value for name, value in typed.items() if value is not None})
+    except ValidationError as error:
+        raise _wrong(field_errors(error)) from None
+    disagreements = parameters.disagreements()
+    if disagreements:
+        raise _wrong(disagreements)
+    return parameters
+
+
+def _wrong(errors: Sequence[FieldError]) -> typer.BadParameter:
+    return typer.BadParameter("; ".join(f"--{error.field.replace('_', '-')} {error.message}" for error in errors))
+
+
+def _print_page(page: FailedPaymentPage) -> None:
+    print_table(
+        ("NUMBER", "STATUS", "ORDER DATE", "AMOUNT", "PROVIDER", "CUSTOMER", "NEXT ATTEMPT"),
+        [
+            (
+                payment.id,
+                payment.status,
+                payment.order_date.isoformat(),
+                _amount(payment.amount_minor, payment.currency),
+                payment.provider,
+                payment.customer.name or payment.customer.email or payment.customer.id,
+                payment.next_attempt_at,
+            )
+            for payment in page.data
+        ],
+        "no failed payment matches" if page.total == 0 else "there are no more",
+    )
+    if page.next is not None:
+        say(f"({len(page.data):,} of {page.total:,}; for the next page the same with --cursor {page.next})")
+    elif page.total > len(page.data):
+        say(f"(the last of {page.total:,})")
+
+
+def _print_payment(merchant: MerchantView, payment: FailedPaymentDetail) -> None:
+    print_fields(_fields(merchant, payment))
+    say()
+    print_table(
+        ("AT", "WHAT", "ID", "OUTCOME", "AMOUNT", "WHY"),
+        [_entry(entry) for entry in payment.timeline],
+        "nothing is known to have happened to it",
+    )
+
+
+def _fields(merchant: MerchantView, payment: FailedPayment) -> dict[str, Cell]:
+    return {
+        "number": payment.id,
+        "merchant": merchant.name,
+        "status": payment.status,
+        "order date": payment.order_date.isoformat(),
+        "amount": _amount(payment.amount_minor, payment.currency),
+        "paid": _amount(payment.paid_minor, payment.currency),
+        "attempts": f"{payment.attempt_count}, of which {payment.failed_attempt_count} failed",
+        "declined": payment.category,
+        "message": payment.message,
+        "provider": f"{payment.provider} {payment.provider_payment_id}",
+        "subscription": payment.subscription,
+        "customer": " ".join(filter(None, (payment.customer.name, payment.customer.id))),
+        "e-mail": payment.customer.email,
+        "phone": payment.customer.phone,
+        "description": payment.description,
+        "next attempt": payment.next_attempt_at,
+        "because": payment.next_attempt_reason,
+        "changed": payment.updated_at,
+    }
+
+
+def _entry(entry: TimelineEntry) -> Sequence[Cell]:
+    if isinstance(entry, ActionEntry):
+        return entry.at, "action", entry.id, entry.action, None, entry.reason or f"by {entry.actor}"
+    amount = _amount(entry.amount_minor, entry.currency)
+    if isinstance(entry, AttemptEntry):
+        outcome = f"{entry.outcome} (superseded)" if entry.superseded else entry.outcome
+        return entry.at, "attempt", entry.id, outcome, amount, entry.message or entry.code
+    return entry.at, entry.type, entry.id, None, amount, None
+
+
+def _amount(minor: int | None, currency: str | None) -> str | None:
+    """`2499.00 NOK`; minor units where the currency, and so the number of decimals, is not known."""
+    if minor is None:
+        return None
+    try:
+        return (
+            f"{minor} (currency unknown)" if currency is None else f"{Money(minor, currency).to_major():f} {currency}"
+        )
+    except InvalidAmount:
+        return f"{minor} minor units of {currency}"
