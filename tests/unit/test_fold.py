@@ -39,7 +39,7 @@ def an_action(verb: Verb, decided_at: datetime = NOON, number: int = 1) -> Actio
 
 
 def a_receipt(amount_minor: int | None = 1999, currency: str | None = "NOK") -> Receipt:
-    return Receipt("txn_1", b"\x01", "7:cus_7", amount_minor, currency)
+    return Receipt("txn_1", b"\x01", "7:cus_7", amount_minor, currency, NOON)
 
 
 def folded(

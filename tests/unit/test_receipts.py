@@ -18,7 +18,7 @@ from dunning_service.providers import AttemptReported
 def a_receipt(
     name: str, amount_minor: int | None = 100, currency: str | None = "NOK", digest: bytes = b"\x01"
 ) -> Receipt:
-    return Receipt(name, digest, "7:", amount_minor, currency)
+    return Receipt(name, digest, "7:", amount_minor, currency, NOON)
 
 
 def a_payment(name: str, *events: AttemptReported, verb: Verb | None = None) -> OpenFailure:

@@ -21,7 +21,14 @@ from dunning_service.ledger.models import (
     PaymentRow,
     RefundRow,
 )
-from dunning_service.ledger.reading import payers_named, read_open_failures, read_payments, read_receipts, select_by
+from dunning_service.ledger.reading import (
+    payers_named,
+    read_moves,
+    read_open_failures,
+    read_payments,
+    read_receipts,
+    select_by,
+)
 from dunning_service.merchants.models import Merchant
 
 _PAGE = 500
@@ -74,6 +81,7 @@ def _book_of(connection: Connection, rows: list[Row], zones: dict[int, str]) -> 
     read_payments(connection, book, rows, zones)
     payers = payers_named(book)
     read_receipts(connection, book, payers)
+    read_moves(connection, book, set(book.receipt_keys()), zones)
     read_open_failures(connection, book, {payer for payer in payers if book.has_receipts(payer)}, zones)
     book.take_as_read()
     return book

@@ -43,6 +43,9 @@ def as_json(recorded: DecisionRecorded) -> Row:
         "reason": recorded.reason,
         "decided_at": recorded.decided_at.isoformat(),
         "status": recorded.status,
+        "receipt": recorded.receipt,
+        "provider_receipt_id": recorded.provider_receipt_id,
+        "to_payment_id": recorded.to_payment_id,
     }
 
 
@@ -57,4 +60,7 @@ def as_recorded(response: Row) -> DecisionRecorded:
         decided_at=datetime.fromisoformat(response["decided_at"]),
         status=Status(response["status"]),
         is_replay=True,
+        receipt=response.get("receipt"),
+        provider_receipt_id=response.get("provider_receipt_id"),
+        to_payment_id=response.get("to_payment_id"),
     )

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
 from dunning_service.ledger.fields import folded, phone_key
-from dunning_service.ledger.status import Status, Verb, folded_status
+from dunning_service.ledger.status import Status, Verb, deciding_place, folded_status
 from dunning_service.money import MAX_MINOR
 from dunning_service.providers import Category, Outcome
 
@@ -64,6 +64,14 @@ class Action(NamedTuple):
     actor: str
     reason: str | None
     decided_at: datetime
+    receipt: str | None = None
+    """Of `mark_paid`: a `ReceiptDue`. None stands for NONE."""
+    provider_receipt_id: str | None = None
+    """Of `move_receipt`: the receipt that is moved."""
+    to_payment_id: int | None = None
+    """Of `move_receipt`: the payment that it pays from now on."""
+    move: int | None = None
+    """Of `move_receipt`: 1, 2, 3... among the moves of that receipt, as they were recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +83,8 @@ class Receipt:
     payer_key: str
     amount_minor: int | None
     currency: str | None
+    received_at: datetime
+    """When it arrived: its sender states no time."""
 
 
 class Revision(Protocol):
@@ -231,7 +241,18 @@ def fold_payment(
 
 def in_time_order(actions: Iterable[Action]) -> list[Verb]:
     """The decisions as they were made; of two made at the same moment, as they were recorded."""
-    return [Verb(action.verb) for action in sorted(actions, key=lambda action: (action.decided_at, action.number))]
+    return [Verb(action.verb) for action in _as_made(actions)]
+
+
+def deciding_action(actions: Iterable[Action]) -> Action | None:
+    """The newest action that applies, which decides the status of a payment that the money does not cover."""
+    made = _as_made(actions)
+    place = deciding_place([Verb(action.verb) for action in made])
+    return None if place is None else made[place]
+
+
+def _as_made(actions: Iterable[Action]) -> list[Action]:
+    return sorted(actions, key=lambda action: (action.decided_at, action.number))
 
 
 def _first(values: Iterable[Any]) -> Any:
