@@ -9,7 +9,7 @@ import hypothesis.strategies as st
 from hypothesis import HealthCheck, settings
 
 from building import NOON, a_decision, a_notice, in_batches
-from dunning_service.ledger.status import Verb
+from dunning_service.ledger.status import ReceiptDue, Verb
 from dunning_service.ledger.work import Decision
 from dunning_service.providers import AttemptReported, Event, Outcome, ReceiptReported
 from ledgers import Ledger
@@ -68,12 +68,17 @@ def a_story(merchant_id: int, story: list[list[Event]]) -> list[Any]:
 
 
 def decide(ledger: Ledger, merchant_id: int, wanted: list[tuple[str, Verb, int]]) -> list[Decision]:
-    """The decisions about those payments that exist."""
+    """The decisions about those payments that exist, made before and after the receipts arrived. Every other mark
+    expects a receipt; a move names a receipt, which may not have been heard of, and a payment that exists."""
     ids = ledger.payment_ids(merchant_id)
-    return [
-        a_decision(
-            ids[payment], verb, merchant_id=merchant_id, decided_at=NOON + timedelta(minutes=minute), must_apply=False
-        )
-        for payment, verb, minute in wanted
-        if payment in ids
-    ]
+    decided = []
+    for payment, verb, minute in wanted:
+        target = PAYMENTS[minute % len(PAYMENTS)]
+        fields: dict[str, Any] = {"decided_at": NOON + timedelta(minutes=minute - 5), "must_apply": False}
+        if verb is Verb.MARK_PAID and minute % 2:
+            fields["receipt"] = ReceiptDue.EXPECTED
+        if verb is Verb.MOVE_RECEIPT:
+            fields |= {"provider_receipt_id": f"txn_{1 + minute % 2}", "to_payment_id": ids.get(target)}
+        if payment in ids and (verb is not Verb.MOVE_RECEIPT or target in ids):
+            decided.append(a_decision(ids[payment], verb, merchant_id=merchant_id, **fields))
+    return decided

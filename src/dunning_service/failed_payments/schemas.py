@@ -260,7 +260,7 @@ class ActionRequest(BaseModel):
         """What makes two requests the same: what says nothing is the same as what is left out."""
         said = self.model_dump(mode="json", exclude={"receipt", "receipt_id", "to"})
         also = {"receipt_id": self.receipt_id, "to": self.to}
-        if self.receipt == ReceiptDue.EXPECTED:
+        if self.receipt == "expected":
             also["receipt"] = self.receipt
         return said | {name: value for name, value in also.items() if value is not None}
 
