@@ -97,6 +97,11 @@ async def test_one_deposit_that_paid_another_month_is_pointed_out_and_moved(serv
     assert await notes(service, february) == []
     assert await notes(service, january) == [("receipt_moved", "T-1", february)]
 
+    # what a receipt pays is undone by moving the receipt
+    refused = await post(service, january, action="reopen")
+    assert refused.status_code == 409
+    assert "receipt T-1 pays it; what applies now: move_receipt" in refused.json()["detail"]
+
     # moved back, it is where a person has put it: nobody is asked again
     service.clock.advance(DAY)
     await act(service, january, action="move_receipt", to=february)

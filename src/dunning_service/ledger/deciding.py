@@ -23,6 +23,11 @@ def require_effect(payment: Payment, action: Action) -> None:
     possible = [str(other) for other in Verb if other is not verb and _has_effect(payment, action._replace(verb=other))]
     if possible:
         hint = f"what applies now: {', '.join(possible)}"
+    elif payment.receipt is not None:
+        hint = (
+            f"receipt {payment.receipt.provider_receipt_id} pays it; what applies now: {Verb.MOVE_RECEIPT}, if the "
+            f"receipt belongs to another payment"
+        )
     elif status is Status.PAID:
         hint = "the money was received, and no decision undoes that"
     else:

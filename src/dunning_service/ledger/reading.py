@@ -2,7 +2,8 @@
 
 A lock is an advisory one of PostgreSQL, taken by key and held to the end of the transaction, so that what is not there
 yet can be locked as well. The rules: who changes a payment holds its lock and the lock of the payer it has or gets; who
-applies a payer's receipts holds the payer's. On SQLite the transaction itself is the lock.
+applies a payer's receipts holds the payer's. Hence a move of a receipt holds the locks of both payments and of
+their payer. On SQLite the transaction itself is the lock.
 """
 
 from __future__ import annotations
