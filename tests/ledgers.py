@@ -21,7 +21,7 @@ Facts = dict[str, set[tuple[Any, ...]]]
 _merchants = itertools.count(1)
 
 _ARRIVAL = {"received_at", "last_received_at", "times_received", "created_at", "updated_at", "delivery_digest"}
-_SURROGATE = {"merchant_id", "id", "payment_id", "number", "resolved"}
+_SURROGATE = {"merchant_id", "id", "payment_id", "to_payment_id", "number", "move", "resolved"}
 
 
 MONEY = (
@@ -129,6 +129,7 @@ def _as_set(rows: list[dict[str, Any]], names: dict[int, str]) -> set[tuple[Any,
     return {
         (
             names.get(row.get("payment_id", -1)),
+            names.get(row.get("to_payment_id") or -1),
             *((name, repr(value)) for name, value in row.items() if name not in _ARRIVAL | _SURROGATE),
         )
         for row in rows

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from contract._failed_payments import listed, read, refused
 from contract._payments import act, an_attempt, public_number_of, record
-from dunning_service.providers import Category, ReceiptReported
+from dunning_service.providers import Category, Outcome, ReceiptReported
 from running import NOON, RunningService
 
 
@@ -81,6 +81,32 @@ async def test_timeline_tells_what_happened_in_order(service: RunningService) ->
             "currency": "NOK",
         },
     ]
+
+
+async def test_part_payments_are_of_the_whole_debt_in_every_list(service: RunningService) -> None:
+    """100 failed, 60 paid, 100 failed again: 100 of which 60 are paid; then 40 more, and all of it is."""
+    front_payment = "/api/v1/connect/subscriptions/failed/list?subscriptionUuid=sub_1"
+    tried = [(Outcome.FAILED, 10_000), (Outcome.SUCCEEDED, 6_000), (Outcome.FAILED, 10_000), (Outcome.SUCCEEDED, 4_000)]
+    shown = []
+    for number, (outcome, amount_minor) in enumerate(tried):
+        attempt = an_attempt(
+            provider_payment_id="in_1",
+            provider_attempt_id=str(number),
+            outcome=outcome,
+            amount_minor=amount_minor,
+            occurred_at=NOON + timedelta(hours=number),
+            provider_subscription_id="sub_1",
+        )
+        await record(service, [attempt])
+        (ours,) = (await listed(service))["data"]
+        (theirs,) = (await service.client.get(front_payment, headers=service.auth)).json()["data"]
+        summary = await service.client.get("/api/v1/failed-payments/summary", headers=service.auth)
+        (line,) = summary.json()["data"]
+        assert (line["status"], line["amount_minor"]) == (ours["status"], ours["amount_minor"])
+        assert theirs["amount"] == ours["amount_minor"] / 100
+        assert theirs["status"] == ours["status"].upper()
+        shown.append((ours["status"], ours["amount_minor"], ours["paid_minor"]))
+    assert shown == [("failed", 10_000, paid) for paid in (0, 6_000, 6_000)] + [("paid", 10_000, 10_000)]
 
 
 async def test_number_of_another_shape_is_not_found(service: RunningService) -> None:

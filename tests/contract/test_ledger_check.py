@@ -21,7 +21,8 @@ from dunning_service.ledger.models import (
     PaymentRow,
     RefundRow,
 )
-from dunning_service.ledger.status import Verb
+from dunning_service.ledger.status import ReceiptDue, Verb
+from dunning_service.providers import Delivery, Outcome
 from ledgers import Ledger
 from serving import DUNNING, environment
 
@@ -77,6 +78,9 @@ def _three_failures_and_a_receipt(ledger: Ledger, merchant_id: int) -> None:
 
 
 TAMPERED = [
+    ("UPDATE payments SET provider_receipt_id = 'txn_1'", "receipt txn_1 is laid on ODR", "a receipt pays one payment"),
+    ("UPDATE payments SET provider_receipt_id = NULL", "has provider_receipt_id None", "say txn_1"),
+    ("UPDATE payments SET paid_minor = 0", "has paid_minor 0", "say 1999"),
     ("UPDATE payments SET status = 'cancelled' WHERE provider_payment_id = 'in_2'", "has status cancelled", "failed"),
     ("UPDATE payments SET status = 'failed' WHERE provider_payment_id = 'in_1'", "has status failed", "say paid"),
     ("UPDATE payments SET amount_minor = 1 WHERE provider_payment_id = 'in_2'", "has amount_minor 1,", "say 1999"),
@@ -110,6 +114,53 @@ def test_it_names_what_was_tampered_with(
         connection.exec_driver_sql(statement)
     assert any(found in complaint and expected in complaint for complaint in ledger.complaints()), ledger.complaints()
     assert all("merchant Sweden & Co" in complaint for complaint in ledger.complaints())
+
+
+MISPLACED = [
+    ("UPDATE actions SET receipt = 'none' WHERE verb = 'mark_paid'", "has provider_receipt_id txn_2", "say None"),
+    ("DELETE FROM actions WHERE verb = 'move_receipt'", "has provider_receipt_id txn_1", "say None"),
+    ("UPDATE actions SET to_payment_id = 7 WHERE verb = 'move_receipt'", "moves receipt txn_1 to ODR7", "not there"),
+    ("UPDATE actions SET provider_receipt_id = 'x' WHERE verb = 'move_receipt'", "moves receipt x", "not there"),
+    ("UPDATE payments SET status = 'failed', paid_minor = 0 WHERE status = 'paid'", "has status failed", "say paid"),
+    ("UPDATE payments SET status = 'failed' WHERE provider_payment_id = 'parts'", "has status failed", "say paid"),
+    ("UPDATE payments SET amount_minor = 40 WHERE provider_payment_id = 'parts'", "has amount_minor 40", "say 100"),
+    ("DELETE FROM attempts WHERE provider_attempt_id = '4'", "has paid_minor 100", "say 60"),
+]
+
+
+@pytest.mark.parametrize(("statement", "found", "expected"), MISPLACED, ids=[row[0] for row in MISPLACED])
+def test_it_names_money_that_is_not_where_marks_moves_and_part_payments_put_it(
+    ledger: Ledger, merchant_id: int, statement: str, found: str, expected: str
+) -> None:
+    _marks_moves_and_parts(ledger, merchant_id)
+    with ledger.database.write() as connection:
+        connection.exec_driver_sql(statement)
+    assert any(found in complaint and expected in complaint for complaint in ledger.complaints()), ledger.complaints()
+
+
+def _marks_moves_and_parts(ledger: Ledger, merchant_id: int) -> None:
+    """One payment paid by the receipt that it expected, one by a receipt moved to it, and one paid in parts."""
+    fields = {"merchant_id": merchant_id, "time_zone": "Europe/Oslo"}
+    failures = [
+        a_failure(f"in_{number}", payer_key=PAYER, occurred_at=NOON + timedelta(hours=number)) for number in (1, 2, 3)
+    ]
+    parts = [("failed", 100), ("succeeded", 60), ("failed", 100), ("succeeded", 40)]
+    attempts = [
+        a_failure("parts", str(number), outcome=Outcome(outcome), amount_minor=amount, sequence=number)
+        for number, (outcome, amount) in enumerate(parts, 1)
+    ]
+    receipt = a_notice(a_receipt("txn_1"), **fields)
+    ledger.committer.commit([a_notice(*failures, *attempts, **fields), receipt], NOON)
+    ids = ledger.payment_ids(merchant_id)
+    later = {"decided_at": NOON + timedelta(hours=1), **fields}
+    expecting = a_decision(ids["in_2"], Verb.MARK_PAID, receipt=ReceiptDue.EXPECTED, **later)
+    moving = a_decision(ids["in_1"], Verb.MOVE_RECEIPT, to_payment_id=ids["in_3"], **later)
+    delivery = Delivery(b"the expected one", (), NOON + timedelta(hours=2))
+    ledger.committer.commit([expecting, moving, a_notice(a_receipt("txn_2"), delivery=delivery, **fields)], NOON)
+    paid_by = {name: ledger.payment(merchant_id, name)["provider_receipt_id"] for name in ids}
+    assert paid_by == {"in_1": None, "in_2": "txn_2", "in_3": "txn_1", "parts": None}
+    assert ledger.payment(merchant_id, "parts")["status"] == "paid"
+    assert ledger.complaints() == []
 
 
 def test_it_names_a_payment_with_an_attempt_inserted_behind_the_ledgers_back(ledger: Ledger, merchant_id: int) -> None:

@@ -21,6 +21,7 @@ from dunning_service.ledger.status import Verb
 from dunning_service.ledger.work import DecisionRecorded, IdempotencyKey, NoticeRecorded, Work
 from dunning_service.providers import Event, Outcome
 from ledgers import Ledger
+from property._stories import what_it_names
 
 ROUNDS = 30
 DEADLOCK = "40P01"
@@ -150,7 +151,8 @@ def test_decisions_and_notices_about_the_same_payments(ledgers: tuple[Ledger, Le
     for seed in range(ROUNDS):
         chance = random.Random(seed)
         story = notices(chance, [an_attempt, a_receipt_of_anybody])
-        begun = [[a_failure(f"in_{number}", "0")] for number in range(1, 5)]
+        begun: list[list[Event]] = [[a_failure(f"in_{number}", "0")] for number in range(1, 5)]
+        begun += [[a_receipt(f"txn_{number}", PAYERS[0], amount_minor=100)] for number in (1, 2)]
         wanted = [(f"in_{chance.randint(1, 4)}", chance.choice(list(Verb)), minute) for minute in range(6)]
         both = alone.add_merchant().id, alone.add_merchant().id
         works: list[list[Work]] = []
@@ -163,8 +165,9 @@ def test_decisions_and_notices_about_the_same_payments(ledgers: tuple[Ledger, Le
                     ids[payment],
                     verb,
                     merchant_id=merchant_id,
-                    decided_at=NOON + timedelta(minutes=minute),
+                    decided_at=NOON + timedelta(minutes=minute - 3),
                     must_apply=False,
+                    **what_it_names(verb, minute, ids),
                     # told to both committers, it is still one decision
                     idempotency_key=IdempotencyKey(f"{seed} {minute}", b"\x01" * 32, "request"),
                 )

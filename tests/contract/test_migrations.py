@@ -119,6 +119,34 @@ def test_requests_for_another_try_are_gone_before_subscriptions_were(database_ur
     engine.dispose()
 
 
+def test_moves_of_receipts_are_gone_before_there_were_any_and_all_else_stays(database_url: str) -> None:
+    fill(database_url, Verb.MARK_PAID, Verb.MOVE_RECEIPT)
+    engine = create_write_engine(parsed(database_url))
+    everything = sa.text("SELECT number, verb, actor, reason, decided_at FROM actions ORDER BY number")
+    with engine.begin() as connection:
+        invoiced, marked, _ = connection.execute(everything).all()
+        for wrong in ("receipt = 'perhaps'", "verb = 'forget'"):
+            with pytest.raises(sa.exc.IntegrityError), connection.begin_nested():
+                connection.exec_driver_sql(f"UPDATE actions SET {wrong}")
+
+    migrate_down(database_url, "0005")
+
+    with engine.begin() as connection:
+        assert connection.execute(everything).all() == [invoiced, marked]
+    with pytest.raises(sa.exc.IntegrityError), engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE actions SET verb = 'move_receipt'")
+    engine.dispose()
+
+    migrate(database_url)
+
+    ledger = Ledger(database_url)
+    with ledger.database.write() as connection:
+        assert connection.execute(everything).all() == [invoiced, marked]
+        assert connection.execute(sa.text("SELECT count(receipt) FROM actions")).scalar_one() == 0
+    assert ledger.complaints() == []
+    ledger.database.write_engine.dispose()
+
+
 def test_rows_of_the_version_before_are_counted_within_the_day_and_by_currency(database_url: str) -> None:
     url = database_url
     fill(url)
@@ -234,7 +262,7 @@ def fill(url: str, *also: Verb) -> None:
         ledger.committer.commit([a_decision(payment_id, Verb.INVOICE, merchant_id=merchant.id)], NOON)
         for verb in also:
             ledger.committer.commit([a_decision(payment_id, verb, merchant_id=merchant.id, must_apply=False)], NOON)
-        assert ledger.payment(merchant.id)["status"] == "invoiced"
+        assert ledger.payment(merchant.id)["status"] == ("paid" if Verb.MARK_PAID in also else "invoiced")
         assert ledger.complaints() == []
     finally:
         ledger.database.write_engine.dispose()

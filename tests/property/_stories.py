@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -9,7 +10,8 @@ import hypothesis.strategies as st
 from hypothesis import HealthCheck, settings
 
 from building import NOON, a_decision, a_notice, in_batches
-from dunning_service.ledger.status import Verb
+from dunning_service.ledger.models import ReceiptRow
+from dunning_service.ledger.status import ReceiptDue, Verb
 from dunning_service.ledger.work import Decision
 from dunning_service.providers import AttemptReported, Event, Outcome, ReceiptReported
 from ledgers import Ledger
@@ -68,12 +70,35 @@ def a_story(merchant_id: int, story: list[list[Event]]) -> list[Any]:
 
 
 def decide(ledger: Ledger, merchant_id: int, wanted: list[tuple[str, Verb, int]]) -> list[Decision]:
-    """The decisions about those payments that exist."""
+    """The decisions about those payments that exist, made before and after the receipts arrived."""
     ids = ledger.payment_ids(merchant_id)
+    known = {*ids, *(row["provider_receipt_id"] for row in ledger.rows(ReceiptRow, merchant_id))}
     return [
         a_decision(
-            ids[payment], verb, merchant_id=merchant_id, decided_at=NOON + timedelta(minutes=minute), must_apply=False
+            ids[payment],
+            verb,
+            merchant_id=merchant_id,
+            decided_at=NOON + timedelta(minutes=minute - 5),
+            must_apply=False,
+            **what_it_names(verb, minute, ids),
         )
         for payment, verb, minute in wanted
-        if payment in ids
+        if payment in ids and (verb is not Verb.MOVE_RECEIPT or known >= {_target(minute), _receipt(minute)})
     ]
+
+
+def what_it_names(verb: Verb, minute: int, ids: Mapping[str, int]) -> dict[str, Any]:
+    """Every other mark expects a receipt; a move names a receipt and a payment, of whatever payer and amount."""
+    if verb is Verb.MARK_PAID and minute % 2:
+        return {"receipt": ReceiptDue.EXPECTED}
+    if verb is Verb.MOVE_RECEIPT:
+        return {"provider_receipt_id": _receipt(minute), "to_payment_id": ids[_target(minute)]}
+    return {}
+
+
+def _receipt(minute: int) -> str:
+    return f"txn_{1 + minute % 2}"
+
+
+def _target(minute: int) -> str:
+    return PAYMENTS[minute % len(PAYMENTS)]

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import hypothesis.strategies as st
 import pytest
+from hypothesis import given
 
 from building import NOON, a_failure, a_success
 from dunning_service.ledger.book import attempt_of
@@ -37,7 +39,7 @@ def an_action(verb: Verb, decided_at: datetime = NOON, number: int = 1) -> Actio
 
 
 def a_receipt(amount_minor: int | None = 1999, currency: str | None = "NOK") -> Receipt:
-    return Receipt("txn_1", b"\x01", "7:cus_7", amount_minor, currency)
+    return Receipt("txn_1", b"\x01", "7:cus_7", amount_minor, currency, NOON)
 
 
 def folded(
@@ -141,6 +143,101 @@ def test_a_failure_after_a_part_payment_is_about_the_rest() -> None:
     rest = a_success(attempt="4", amount_minor=40, occurred_at=NOON + 3 * HOUR)
     payment = folded(*story, rest)
     assert (payment.status, payment.paid_minor) == (Status.PAID, 100)
+
+
+PAID, FAILED = Outcome.SUCCEEDED, Outcome.FAILED
+
+
+@pytest.mark.parametrize(
+    ("story", "status", "amount_minor", "paid_minor"),
+    [
+        # more than the rest restates the whole debt
+        ([(FAILED, 100), (PAID, 60), (FAILED, 100)], Status.FAILED, 100, 60),
+        ([(FAILED, 100), (PAID, 60), (FAILED, 100), (PAID, 40)], Status.PAID, 100, 100),
+        ([(FAILED, 100), (PAID, 60), (FAILED, 120), (PAID, 40)], Status.FAILED, 120, 100),
+        ([(FAILED, 100), (PAID, 20), (FAILED, 90), (PAID, 70)], Status.PAID, 90, 90),
+        # the rest or less is the rest
+        ([(FAILED, 100), (PAID, 60), (FAILED, 40)], Status.FAILED, 100, 60),
+        ([(FAILED, 100), (PAID, 60), (FAILED, 30), (PAID, 30)], Status.PAID, 90, 90),
+        ([(FAILED, 100), (PAID, 60), (FAILED, 40), (PAID, 20), (FAILED, 20), (PAID, 20)], Status.PAID, 100, 100),
+        # what fails settles nothing
+        ([(FAILED, 100), (PAID, 60), (FAILED, 50)], Status.FAILED, 100, 60),
+        ([(FAILED, 100), (PAID, 60), (FAILED, 0)], Status.FAILED, 100, 60),
+        # nor does it undo what was paid
+        ([(FAILED, 100), (PAID, 100), (FAILED, 120)], Status.PAID, 100, 100),
+        ([(FAILED, 0), (PAID, 0), (FAILED, 100)], Status.FAILED, 100, 0),
+        ([(FAILED, MAX_MINOR), (PAID, MAX_MINOR - 1), (FAILED, MAX_MINOR)], Status.FAILED, MAX_MINOR, MAX_MINOR - 1),
+    ],
+)
+def test_an_attempt_after_a_part_payment_is_for_the_rest_or_restates_the_debt(
+    story: list[tuple[Outcome, int]], status: Status, amount_minor: int, paid_minor: int
+) -> None:
+    events = [
+        a_failure(attempt=str(number), outcome=outcome, amount_minor=amount, occurred_at=NOON + number * HOUR)
+        for number, (outcome, amount) in enumerate(story)
+    ]
+    payment = fold_payment(attempts(*events), (), None, "UTC")
+    assert (payment.status, payment.amount_minor, payment.paid_minor) == (status, amount_minor, paid_minor)
+
+
+def test_an_amount_in_another_currency_is_not_shown_as_one_of_this() -> None:
+    tried = [a_failure(amount_minor=100), a_failure(attempt="2", amount_minor=None, currency="JPY", sequence=1)]
+    payment = folded(*tried)
+    assert (payment.amount_minor, payment.currency) == (None, "JPY")
+
+
+any_amount = st.sampled_from([None, 0, 20, 40, 60, 100, 120, MAX_MINOR])
+any_currency = st.sampled_from(["NOK", "NOK", None, "SEK"])
+any_attempts = st.lists(
+    st.builds(
+        lambda outcome, amount, currency, hours: {
+            "outcome": outcome,
+            "amount_minor": amount,
+            "currency": currency,
+            "occurred_at": None if hours is None else NOON + timedelta(hours=hours),
+        },
+        st.sampled_from(Outcome),
+        any_amount,
+        any_currency,
+        st.one_of(st.none(), st.integers(0, 9)),
+    ),
+    min_size=1,
+    max_size=7,
+)
+
+
+@given(told=any_attempts, receipt=st.one_of(st.none(), st.builds(a_receipt, any_amount, any_currency)))
+def test_a_payment_whose_real_money_covers_its_amount_is_paid_always(
+    told: list[dict[str, Any]], receipt: Receipt | None
+) -> None:
+    revisions = attempts(*(a_failure(attempt=str(number), **fields) for number, fields in enumerate(told)))
+    payment = fold_payment(revisions, (), receipt, "UTC")
+    money = [one for one in (*revisions, receipt) if one is receipt or one.outcome in ("succeeded", "guaranteed")]
+    amounts = [
+        one.amount_minor
+        for one in money
+        if one is not None and (None in (one.currency, payment.currency) or one.currency == payment.currency)
+    ]
+    assert payment.paid_minor == min(sum(amount or 0 for amount in amounts), MAX_MINOR)
+    covers = payment.amount_minor is None or payment.paid_minor >= payment.amount_minor
+    if amounts and (covers or None in amounts):
+        assert payment.status is Status.PAID
+    else:
+        assert payment.status is not Status.PAID
+
+
+@given(told=any_attempts, amount_minor=any_amount)
+def test_another_failure_neither_pays_a_payment_nor_undoes_that_it_was_paid(
+    told: list[dict[str, Any]], amount_minor: int | None
+) -> None:
+    revisions = attempts(
+        a_failure(attempt="first", amount_minor=100, occurred_at=NOON - HOUR),
+        *(a_failure(attempt=str(number), **(fields | {"currency": "NOK"})) for number, fields in enumerate(told)),
+    )
+    (one_more,) = attempts(a_failure(attempt="last", amount_minor=amount_minor, occurred_at=NOON + DAY))
+    before, after = (fold_payment(some, (), None, "UTC") for some in (revisions, [*revisions, one_more]))
+    assert (before.status is Status.PAID) == (after.status is Status.PAID)
+    assert before.paid_minor == after.paid_minor
 
 
 def test_a_lower_amount_asked_for_later_is_what_is_owed() -> None:

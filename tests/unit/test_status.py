@@ -8,13 +8,14 @@ import pytest
 
 from dunning_service.ledger.status import APPLIES_TO, Status, Verb, decided_status, folded_status
 
-INVOICE, COLLECT, MARK_PAID, CANCEL, REOPEN, RETRY = (
+INVOICE, COLLECT, MARK_PAID, CANCEL, REOPEN, RETRY, MOVE_RECEIPT = (
     Verb.INVOICE,
     Verb.SEND_TO_COLLECTION,
     Verb.MARK_PAID,
     Verb.CANCEL,
     Verb.REOPEN,
     Verb.RETRY,
+    Verb.MOVE_RECEIPT,
 )
 
 
@@ -47,6 +48,9 @@ INVOICE, COLLECT, MARK_PAID, CANCEL, REOPEN, RETRY = (
         ((RETRY,), None),
         ((CANCEL, RETRY), Status.CANCELLED),
         ((RETRY, INVOICE), Status.INVOICED),
+        # to move a receipt decides where money goes, and the status follows from the money
+        ((MOVE_RECEIPT,), None),
+        ((MARK_PAID, MOVE_RECEIPT), Status.PAID),
     ],
 )
 def test_decisions_come_to(verbs: tuple[Verb, ...], status: Status | None) -> None:
@@ -81,7 +85,7 @@ def test_without_the_money_a_decision_goes_before_the_newest_attempt(
 def test_every_decision_applies_somewhere_and_never_where_it_would_change_nothing() -> None:
     results = {INVOICE: Status.INVOICED, COLLECT: Status.DEBT_COLLECTION, MARK_PAID: Status.PAID}
     results |= {CANCEL: Status.CANCELLED, REOPEN: Status.FAILED}
-    assert set(APPLIES_TO) == set(results) == set(Verb) - {RETRY}
+    assert set(APPLIES_TO) == set(results) == set(Verb) - {RETRY, MOVE_RECEIPT}
     for verb, statuses in APPLIES_TO.items():
         assert statuses
         assert results[verb] not in statuses

@@ -24,6 +24,7 @@ from dunning_service.failed_payments.schemas import (
     FailedPayment,
     FailedPaymentDetail,
     FailedPaymentPage,
+    NoteEntry,
     TimelineEntry,
 )
 from dunning_service.merchants.directory import MerchantView
@@ -131,7 +132,7 @@ async def _found(
 ) -> tuple[MerchantView, FailedPaymentDetail] | None:
     for merchant in merchants:
         try:
-            return merchant, await detail_of(connection, merchant.id, number)
+            return merchant, await detail_of(connection, merchant, number)
         except NotFound:
             continue
     return None
@@ -236,6 +237,8 @@ def _fields(merchant: MerchantView, payment: FailedPayment) -> dict[str, Cell]:
 def _entry(entry: TimelineEntry) -> Sequence[Cell]:
     if isinstance(entry, ActionEntry):
         return entry.at, "action", entry.id, entry.action, None, entry.reason or f"by {entry.actor}"
+    if isinstance(entry, NoteEntry):
+        return entry.at, "note", entry.receipt_id, entry.note, None, entry.message
     amount = _amount(entry.amount_minor, entry.currency)
     if isinstance(entry, AttemptEntry):
         outcome = f"{entry.outcome} (superseded)" if entry.superseded else entry.outcome

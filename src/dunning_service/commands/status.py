@@ -12,13 +12,14 @@ import sqlalchemy as sa
 import typer
 from sqlalchemy.engine import URL, Connection
 
-from dunning_service.charging.claims import backlog
+from dunning_service.charging.due_payments import DuePayments, stuck_attempts
 from dunning_service.clock import utc_now
 from dunning_service.commands.addresses import address_of
 from dunning_service.commands.arguments import AsJson
 from dunning_service.commands.opening import HIDDEN, explained, shown_url
 from dunning_service.commands.printing import Cell, print_fields, print_json, say, warn
 from dunning_service.db import Database, database_url
+from dunning_service.due.leases import backlog
 from dunning_service.environment import PREFIX
 from dunning_service.errors import ConfigurationError
 from dunning_service.ledger.models import DailyCountRow, DeliveryRow
@@ -103,14 +104,14 @@ def _counted(url: URL, now: datetime) -> _Ledger:
     database = Database(url)
     try:
         with database.read_blocking() as connection:
-            waiting = backlog(connection, now)
+            waiting = backlog(connection, DuePayments.table, now)
             return _Ledger(
                 merchants=len(list_merchants(connection)),
                 failed_payments=_by_status(connection),
                 deliveries_failed=_failed_deliveries(connection),
-                due=waiting.attempts,
+                due=waiting.items,
                 due_since=waiting.oldest,
-                stuck=waiting.stuck,
+                stuck=stuck_attempts(connection, now),
             )
     finally:
         database.write_engine.dispose()

@@ -26,11 +26,15 @@ async def read_action(request: Request) -> ActionRequest:
     body = await read_body(request, services(request).bodies)
     require_json(request, "the decision")
     try:
-        return ActionRequest.model_validate(read_json(body, content_type_of(request), _is_exact))
+        action = ActionRequest.model_validate(read_json(body, content_type_of(request), _is_exact))
     except UnreadableNotice as error:
         raise refused("body", [FieldError("", error.message)]) from None
     except ValidationError as error:
         raise refused("body", field_errors(error)) from None
+    errors = action.misfits()
+    if errors:
+        raise refused("body", errors)
+    return action
 
 
 def _is_exact(path: str) -> bool:

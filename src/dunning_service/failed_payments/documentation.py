@@ -65,6 +65,16 @@ _TIMELINE = [
         "actor": "dashboard",
         "reason": "card expired, customer asked for an invoice",
     },
+    {
+        "type": "note",
+        "at": "2024-12-29T08:00:00Z",
+        "note": "receipt_moved",
+        "receipt_id": "T-1",
+        "other": "ODR1276808512",
+        "message": f"Receipt T-1 of 2500 NOK paid {PUBLIC_NUMBER} until 2024-12-29 and pays ODR1276808512 since then: "
+        f"ODR1276808512, an older failure of the same payer and amount, was only reported then. If it was meant for "
+        f"{PUBLIC_NUMBER}, use `move_receipt` on ODR1276808512 with `to` {PUBLIC_NUMBER}.",
+    },
 ]
 
 
@@ -125,6 +135,8 @@ SUMMARY: Responses = {
     **_COMMON,
 }
 DETAIL: Responses = {200: _ok({**_PAYMENT, "timeline": _TIMELINE}), 404: _NOT_FOUND, 422: _BAD_QUERY, **_COMMON}
+_CHOICES = "Input should be 'invoice', 'send_to_collection', 'mark_paid', 'cancel', 'reopen', 'retry' or 'move_receipt'"
+
 ACTION: Responses = {
     200: {
         **_ok(
@@ -169,8 +181,8 @@ ACTION: Responses = {
     422: documented_problem(
         422,
         "invalid_request",
-        "action: Input should be 'invoice', 'send_to_collection', 'mark_paid', 'cancel', 'reopen' or 'retry'",
-        ("action", "Input should be 'invoice', 'send_to_collection', 'mark_paid', 'cancel', 'reopen' or 'retry'"),
+        f"action: {_CHOICES}",
+        ("action", _CHOICES),
     ),
     **_COMMON,
     403: documented_problem(403, "missing_scope", "this token does not have the scope 'write'"),

@@ -15,6 +15,7 @@ from dunning_service.failed_payments.schemas import (
 )
 from dunning_service.failed_payments.sorting import position_of
 from dunning_service.failed_payments.timeline import find_payment, timeline_of
+from dunning_service.merchants.directory import MerchantView
 
 
 async def page_of(connection: AsyncConnection, merchant_id: int, parameters: ListParameters) -> FailedPaymentPage:
@@ -34,10 +35,10 @@ async def page_of(connection: AsyncConnection, merchant_id: int, parameters: Lis
     )
 
 
-async def detail_of(connection: AsyncConnection, merchant_id: int, number: str) -> FailedPaymentDetail:
+async def detail_of(connection: AsyncConnection, merchant: MerchantView, number: str) -> FailedPaymentDetail:
     """The merchant's failed payment of that public number, with its time line. Raises NotFound for another number."""
-    row = await find_payment(connection, merchant_id, number)
-    timeline = await timeline_of(connection, merchant_id, row)
-    schedules = await schedules_of(connection, merchant_id, [row])
+    row = await find_payment(connection, merchant.id, number)
+    timeline = await timeline_of(connection, merchant, row)
+    schedules = await schedules_of(connection, merchant.id, [row])
     schedule = schedules.get(row.id, UNSCHEDULED)
     return FailedPaymentDetail(**failed_payment_fields(row, schedule), timeline=list(timeline))

@@ -22,7 +22,7 @@ from dunning_service.failed_payments.schemas import (
     SummaryLine,
     action_answer,
 )
-from dunning_service.ledger.status import Verb
+from dunning_service.ledger.status import ReceiptDue, Verb
 from dunning_service.ledger.work import NO_SUCH_PAYMENT, Decision
 from dunning_service.merchants.directory import Principal, Scope
 from dunning_service.services import services
@@ -94,10 +94,11 @@ async def summarise_failed_payments(request: Request, principal: Reader) -> Summ
 async def read_failed_payment(request: Request, principal: Reader, number: PublicNumber) -> FailedPaymentDetail:
     """The payment, and its attempts, decisions and receipt in time order. A statement that a later one about the same
     attempt replaced is listed too, marked `superseded`. After each attempt of this service's own stands what was
-    decided then: when it is tried again, or why not."""
+    decided then: when it is tried again, or why not. A `note` says of a receipt that it may belong to another payment,
+    or that it paid another one before, and which action puts that right."""
     read_parameters(request, NoParameters)
     async with services(request).database.read() as connection:
-        return await detail_of(connection, principal.merchant.id, number)
+        return await detail_of(connection, principal.merchant, number)
 
 
 @router.post(
@@ -114,6 +115,11 @@ async def act_on_failed_payment(
     `retry` has a payment of this service's own subscriptions tried again at once, by a worker: also when nothing is
     planned any more, and before the time that is. It does not count as a step of the ladder, which goes on from there.
 
+    `mark_paid` takes `"receipt": "expected"` when the money will still be reported as a receipt: the payer's next
+    receipt of the amount goes to this payment then, before any other. `move_receipt` has a receipt pay another failed
+    payment of the same payer and amount: `to` names it, `receipt_id` the receipt. What paid that one before is laid
+    anew. To undo it, move the receipt back.
+
     With an `Idempotency-Key` the same request can be sent again: it is answered as the first time, with the header
     `Idempotent-Replayed: true`, and nothing is decided twice.
     """
@@ -122,7 +128,7 @@ async def act_on_failed_payment(
         raise NotFound(NO_SUCH_PAYMENT)
     read_parameters(request, NoParameters)
     action = await read_action(request)
-    key = idempotency_key(request, action.model_dump(mode="json"))
+    key = idempotency_key(request, action.asked())
     if action.action is Verb.RETRY:
         recorded = await retry(services(request), principal, number, action.reason, key)
     else:
@@ -135,6 +141,9 @@ async def act_on_failed_payment(
                 actor=principal.token_name,
                 reason=action.reason,
                 decided_at=services(request).clock(),
+                receipt=None if action.receipt is None else ReceiptDue(action.receipt),
+                provider_receipt_id=action.receipt_id,
+                to_payment_id=None if action.to is None else payment_id_of(action.to),
                 idempotency_key=key,
             )
         )

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-from dunning_service.failed_payments.public_number import public_number
+from dunning_service.errors import FieldError
+from dunning_service.failed_payments.public_number import payment_id_of, public_number
 from dunning_service.failed_payments.schedules import Schedule
-from dunning_service.ledger.status import Status, Verb
+from dunning_service.ledger.status import ReceiptDue, Status, Verb
 from dunning_service.ledger.work import DecisionRecorded
-from dunning_service.providers import MAX_TEXT, Category, Outcome
+from dunning_service.providers import MAX_IDENTIFIER, MAX_TEXT, Category, Outcome
 from dunning_service.recovery.policy import Rule
+
+
+class Note(StrEnum):
+    """What a note in a time line is about."""
+
+    RECEIPT_ELSEWHERE = "receipt_elsewhere"
+    RECEIPT_MOVED = "receipt_moved"
 
 
 class Customer(BaseModel):
@@ -119,6 +128,21 @@ class AttemptEntry(_Entry):
     next_attempt_reason: str | None = Field(None, description="why then, or why not at all, in words")
 
 
+def _is_null(value: object) -> bool:
+    return value is None
+
+
+_RECEIPT_SAID: Any = Field(
+    None, description="of `mark_paid`: whether a receipt was expected for it", exclude_if=_is_null
+)
+_RECEIPT_MOVED: Any = Field(
+    None, description="of `move_receipt`: the sender's own id of the receipt", exclude_if=_is_null
+)
+_MOVED_TO: Any = Field(
+    None, description="of `move_receipt`: number of the payment that it pays since", exclude_if=_is_null
+)
+
+
 class ActionEntry(_Entry):
     """A decision about the payment."""
 
@@ -128,6 +152,9 @@ class ActionEntry(_Entry):
     action: Verb
     actor: str = Field(description="name of the token, or of the part of the service, that decided")
     reason: str | None = None
+    receipt: ReceiptDue | None = _RECEIPT_SAID
+    receipt_id: str | None = _RECEIPT_MOVED
+    to: str | None = _MOVED_TO
 
 
 class ReceiptEntry(_Entry):
@@ -153,7 +180,25 @@ class RefundEntry(_Entry):
     received_at: datetime
 
 
-TimelineEntry = Annotated[AttemptEntry | ActionEntry | ReceiptEntry | RefundEntry, Field(discriminator="type")]
+class NoteEntry(_Entry):
+    """What a person should know of a receipt: that it may belong elsewhere, or that it paid another payment before."""
+
+    type: Literal["note"] = "note"
+    at: datetime = Field(description="when it came to be so")
+    note: Note = Field(
+        description="`receipt_elsewhere`: a payment was marked as paid by hand, and a receipt of its payer and amount "
+        "that came about then pays another payment; `receipt_moved`: a receipt that paid one payment pays another since"
+    )
+    receipt_id: str = Field(description="the sender's own id of the receipt", examples=["T-1"])
+    other: str | None = Field(
+        description="number of the other payment that it concerns; null: there is none", examples=["ODR1276808512"]
+    )
+    message: str = Field(description="what has happened, in words, and the action that puts it right")
+
+
+TimelineEntry = Annotated[
+    AttemptEntry | ActionEntry | ReceiptEntry | RefundEntry | NoteEntry, Field(discriminator="type")
+]
 
 
 class FailedPaymentDetail(FailedPayment):
@@ -180,6 +225,49 @@ class ActionRequest(BaseModel):
     reason: Annotated[str, StringConstraints(max_length=MAX_TEXT), AfterValidator(_storable)] | None = Field(
         None, description="why, for whoever reads the time line", examples=["no answer to two reminders"]
     )
+    receipt: Literal["expected", "none"] | None = Field(
+        None,
+        description="with `mark_paid` only: `expected` when the money will still be reported as a receipt, which then "
+        "goes to this payment before any other; `none`, the default, when the money came another way",
+        examples=["expected"],
+    )
+    receipt_id: (
+        Annotated[str, StringConstraints(min_length=1, max_length=MAX_IDENTIFIER), AfterValidator(_storable)] | None
+    ) = Field(
+        None,
+        description="with `move_receipt` only: the sender's own id of the receipt; left out, the one that pays this "
+        "payment",
+        examples=["T-1"],
+    )
+    to: str | None = Field(
+        None,
+        description="with `move_receipt` only: number of the failed payment of the same payer and amount that the "
+        "receipt is to pay; left out, this payment",
+        examples=["ODR1276808512"],
+    )
+
+    def misfits(self) -> list[FieldError]:
+        """What is wrong between members that are each right."""
+        errors = []
+        if self.receipt is not None and self.action is not Verb.MARK_PAID:
+            errors.append(FieldError("receipt", "belongs to the action 'mark_paid'; leave it out"))
+        moves = self.action is Verb.MOVE_RECEIPT
+        for name in ("receipt_id", "to"):
+            if getattr(self, name) is not None and not moves:
+                errors.append(FieldError(name, "belongs to the action 'move_receipt'; leave it out"))
+        if moves and self.receipt_id is None and self.to is None:
+            errors.append(FieldError("to", "name the payment that the receipt is to pay, or `receipt_id`, or both"))
+        if self.to is not None and payment_id_of(self.to) is None:
+            errors.append(FieldError("to", "must be the public number of a payment: `ODR` and digits"))
+        return errors
+
+    def asked(self) -> dict[str, Any]:
+        """What makes two requests the same: what says nothing is the same as what is left out."""
+        said = self.model_dump(mode="json", exclude={"receipt", "receipt_id", "to"})
+        also = {"receipt_id": self.receipt_id, "to": self.to}
+        if self.receipt == "expected":
+            also["receipt"] = self.receipt
+        return said | {name: value for name, value in also.items() if value is not None}
 
 
 class ActionTaken(BaseModel):
@@ -190,6 +278,9 @@ class ActionTaken(BaseModel):
     actor: str
     reason: str | None
     decided_at: datetime
+    receipt: ReceiptDue | None = _RECEIPT_SAID
+    receipt_id: str | None = _RECEIPT_MOVED
+    to: str | None = _MOVED_TO
 
 
 class ActionAnswer(BaseModel):
@@ -244,5 +335,8 @@ def action_answer(recorded: DecisionRecorded) -> ActionAnswer:
             actor=recorded.actor,
             reason=recorded.reason,
             decided_at=recorded.decided_at,
+            receipt=recorded.receipt,
+            receipt_id=recorded.provider_receipt_id,
+            to=None if recorded.to_payment_id is None else public_number(recorded.to_payment_id),
         ),
     )

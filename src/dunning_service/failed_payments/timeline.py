@@ -9,12 +9,14 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dunning_service.errors import NotFound
-from dunning_service.failed_payments.public_number import payment_id_of
+from dunning_service.failed_payments.public_number import payment_id_of, public_number
 from dunning_service.failed_payments.queries import LISTED, AnyRow
-from dunning_service.failed_payments.schemas import ActionEntry, AttemptEntry, ReceiptEntry, RefundEntry
+from dunning_service.failed_payments.receipt_notes import notes_of
+from dunning_service.failed_payments.schemas import ActionEntry, AttemptEntry, NoteEntry, ReceiptEntry, RefundEntry
 from dunning_service.ledger.fold import current_attempts
 from dunning_service.ledger.models import ActionRow, AttemptRow, PaymentRow, ReceiptRow, RefundRow
 from dunning_service.ledger.work import NO_SUCH_PAYMENT
+from dunning_service.merchants.directory import MerchantView
 from dunning_service.subscriptions import PROVIDER
 
 _PAYMENTS = PaymentRow.__table__.c
@@ -24,7 +26,7 @@ _RECEIPTS = ReceiptRow.__table__.c
 _REFUNDS = RefundRow.__table__.c
 
 
-Entry = AttemptEntry | ActionEntry | ReceiptEntry | RefundEntry
+Entry = AttemptEntry | ActionEntry | ReceiptEntry | RefundEntry | NoteEntry
 
 
 async def find_payment(connection: AsyncConnection, merchant_id: int, number: str) -> AnyRow:
@@ -35,7 +37,7 @@ async def find_payment(connection: AsyncConnection, merchant_id: int, number: st
     payment_id = payment_id_of(number)
     if payment_id is None:
         raise NotFound(NO_SUCH_PAYMENT)
-    statement = sa.select(*LISTED).where(
+    statement = sa.select(*LISTED, _PAYMENTS.payer_key).where(
         _PAYMENTS.merchant_id == merchant_id, _PAYMENTS.id == payment_id, _PAYMENTS.order_on.is_not(None)
     )
     found = (await connection.execute(statement)).one_or_none()
@@ -44,9 +46,10 @@ async def find_payment(connection: AsyncConnection, merchant_id: int, number: st
     return found
 
 
-async def timeline_of(connection: AsyncConnection, merchant_id: int, payment: AnyRow) -> Sequence[Entry]:
-    """Every statement about its attempts, the superseded ones too, its actions, the receipt that was applied and what
-    was refunded."""
+async def timeline_of(connection: AsyncConnection, merchant: MerchantView, payment: AnyRow) -> Sequence[Entry]:
+    """Every statement about its attempts, the superseded ones too, its actions, the receipt that was applied, what a
+    person should know of receipts, and what was refunded."""
+    merchant_id = merchant.id
     entries: list[tuple[tuple[Any, ...], Entry]] = []
 
     attempts = (await connection.execute(_attempts_of(merchant_id, payment.id))).all()
@@ -108,9 +111,15 @@ async def timeline_of(connection: AsyncConnection, merchant_id: int, payment: An
                     action=action.verb,
                     actor=action.actor,
                     reason=action.reason,
+                    receipt=action.receipt,
+                    receipt_id=action.provider_receipt_id,
+                    to=None if action.to_payment_id is None else public_number(action.to_payment_id),
                 ),
             )
         )
+
+    notes = await connection.run_sync(notes_of, merchant, payment)
+    entries += [((note.at, 4, number), note) for number, note in enumerate(notes)]
     return [entry for _, entry in sorted(entries, key=lambda placed: placed[0])]
 
 
@@ -149,9 +158,16 @@ def _attempts_of(merchant_id: int, payment_id: int) -> sa.Select[*tuple[Any, ...
 
 
 def _actions_of(merchant_id: int, payment_id: int) -> sa.Select[*tuple[Any, ...]]:
-    return sa.select(_ACTIONS.number, _ACTIONS.verb, _ACTIONS.actor, _ACTIONS.reason, _ACTIONS.decided_at).where(
-        _ACTIONS.merchant_id == merchant_id, _ACTIONS.payment_id == payment_id
-    )
+    return sa.select(
+        _ACTIONS.number,
+        _ACTIONS.verb,
+        _ACTIONS.actor,
+        _ACTIONS.reason,
+        _ACTIONS.decided_at,
+        _ACTIONS.receipt,
+        _ACTIONS.provider_receipt_id,
+        _ACTIONS.to_payment_id,
+    ).where(_ACTIONS.merchant_id == merchant_id, _ACTIONS.payment_id == payment_id)
 
 
 def _refunds_of(merchant_id: int, payment: AnyRow) -> sa.Select[*tuple[Any, ...]]:

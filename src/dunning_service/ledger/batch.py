@@ -32,10 +32,11 @@ from dunning_service.ledger.models import (
     PaymentRow,
     ReceiptRow,
 )
+from dunning_service.ledger.moving import moved
 from dunning_service.ledger.numbers import PaymentNumbers
 from dunning_service.ledger.reading import lookups_of, open_book
 from dunning_service.ledger.shelf import Shelf
-from dunning_service.ledger.status import Status, Verb
+from dunning_service.ledger.status import ReceiptDue, Status, Verb
 from dunning_service.ledger.work import (
     NO_SUCH_PAYMENT,
     ActionTaken,
@@ -166,7 +167,14 @@ class Batch:
         paid_before = self._book.paid_by_receipts(payers)
         self._book.add_receipt(
             payer,
-            Receipt(event.provider_receipt_id, digest, event.payer_key, event.amount_minor, event.currency),
+            Receipt(
+                event.provider_receipt_id,
+                digest,
+                event.payer_key,
+                event.amount_minor,
+                event.currency,
+                notice.delivery.received_at,
+            ),
         )
         for concerned in payers:
             self._book.apply_receipts_of(concerned)
@@ -211,40 +219,41 @@ class Batch:
         payment = self._book.by_id.get((decision.merchant_id, decision.payment_id))
         if payment is None or payment.folded.order_on is None:
             raise NotFound(NO_SUCH_PAYMENT)
-        number = self._act(
-            payment,
-            decision.verb,
-            decision.actor,
-            decision.reason,
-            decision.decided_at,
-            must_apply=decision.must_apply,
-        )
+        action = Action(_next_action(payment), decision.verb, decision.actor, decision.reason, decision.decided_at)
+        if decision.verb is Verb.MARK_PAID:
+            action = action._replace(receipt=decision.receipt or ReceiptDue.NONE)
+        if decision.verb is Verb.MOVE_RECEIPT:
+            action = moved(self._book, payment, decision, action)
+        elif decision.must_apply:
+            require_effect(payment, action)
+        self._act(payment, action)
         recorded = DecisionRecorded(
             payment_id=payment.id,
-            number=number,
+            number=action.number,
             verb=decision.verb,
             actor=decision.actor,
             reason=decision.reason,
             decided_at=decision.decided_at,
             status=payment.folded.status,
             is_replay=False,
+            receipt=action.receipt,
+            provider_receipt_id=action.provider_receipt_id,
+            to_payment_id=action.to_payment_id,
         )
         self._answers.keep(decision, as_json(recorded))
         return recorded
 
-    def _act(
-        self, payment: Payment, verb: Verb, actor: str, reason: str | None, decided_at: datetime, *, must_apply: bool
-    ) -> int:
-        """Records an action; answers its number. Raises ActionDoesNotApply when it must apply and does not."""
-        number = _next_action(payment)
-        action = Action(number, verb, actor, reason, decided_at)
-        if must_apply:
-            require_effect(payment, action)
+    def _act(self, payment: Payment, action: Action) -> None:
+        """Records an action."""
         payment.add_action(action)
-        if payment.payer is not None:
-            self._book.apply_receipts_of(payment.payer)
+        self._book.add_move(payment, action)
+        payers = {payment.payer} if payment.payer is not None else set()
+        if action.provider_receipt_id is not None:
+            key = (payment.key[0], payment.key[1], action.provider_receipt_id)
+            payers |= {(key[0], key[1], receipt.payer_key) for receipt in self._book.revisions(key)}
+        for payer in payers:
+            self._book.apply_receipts_of(payer)
         self._actions.append({"merchant_id": payment.key[0], "payment_id": payment.id} | action._asdict())
-        return number
 
     # Commands
 
@@ -302,7 +311,7 @@ class Batch:
         if payment is None or payment.folded.order_on is None:
             return
         if payment.folded.status is Status.FAILED:
-            self._act(payment, action.verb, action.actor, action.reason, self._now, must_apply=False)
+            self._act(payment, Action(_next_action(payment), action.verb, action.actor, action.reason, self._now))
 
     def _take_delivery(self, command: Command) -> int:
         """Keeps or counts the command's delivery, if it has one; answers how often it has been read."""

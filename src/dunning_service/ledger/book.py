@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from dunning_service.ledger.fold import Action, Attempt, FoldedPayment, Receipt, fold_payment
-from dunning_service.ledger.receipts import OpenFailure, apply_receipts, current_receipts
+from dunning_service.ledger.fold import Action, Attempt, FoldedPayment, Receipt, deciding_action, fold_payment
+from dunning_service.ledger.receipts import Move, OpenFailure, apply_receipts, current_receipts
+from dunning_service.ledger.status import ReceiptDue, Status, Verb
 from dunning_service.ledger.texts import FoldedTexts, fold_texts
 from dunning_service.ledger.work import Command, DeliveryOutcome, Notice
 from dunning_service.providers import MAX_TEXT, AttemptReported, ReceiptReported
@@ -130,6 +131,24 @@ class Payment:
         actions = self.actions if action is None else [*self.actions, action]
         return fold_payment(self.attempts.values(), actions, receipt, self.time_zone)
 
+    def without_receipts(self) -> OpenFailure:
+        """As receipts find it."""
+        return OpenFailure(self.key[2], self.folded_with(None), self.expects_receipt_since())
+
+    def expects_receipt_since(self) -> datetime | None:
+        """When it was marked as paid with a receipt expected; None unless that decides its status."""
+        mark = deciding_mark(self)
+        return mark.decided_at if mark is not None and mark.receipt == ReceiptDue.EXPECTED else None
+
+
+def deciding_mark(payment: Payment) -> Action | None:
+    """The `mark_paid` that decides the payment's status, as it stands without any receipt; None when none does."""
+    mark = deciding_action(payment.actions)
+    if mark is None or mark.verb != Verb.MARK_PAID:
+        return None
+    by_money = fold_payment(payment.attempts.values(), (), None, payment.time_zone)
+    return None if by_money.status is Status.PAID else mark
+
 
 @dataclass(slots=True)
 class DeliveryRecord:
@@ -168,6 +187,7 @@ class Book:
         self._receipts: dict[PayerKey, list[Receipt]] = {}
         self._revisions: dict[ReceiptKey, list[Receipt]] = {}
         self._members: dict[PayerKey, dict[PaymentKey, Payment]] = defaultdict(dict)
+        self._moves: dict[ReceiptKey, list[Action]] = defaultdict(list)
 
     def add(self, payment: Payment) -> Payment:
         self.payments[payment.key] = payment
@@ -205,6 +225,30 @@ class Book:
         """A revision that names another payer, whose failures need not be in the book."""
         self._revisions.setdefault((payer[0], payer[1], receipt.provider_receipt_id), []).append(receipt)
 
+    def add_move(self, payment: Payment, action: Action) -> None:
+        """Takes in a `move_receipt`, which is one of the payment's actions; any other action changes nothing."""
+        if action.verb == Verb.MOVE_RECEIPT and action.provider_receipt_id is not None:
+            self._moves[payment.key[0], payment.key[1], action.provider_receipt_id].append(action)
+
+    def moves_of(self, key: ReceiptKey) -> Sequence[Action]:
+        """The moves of one receipt."""
+        return self._moves.get(key, ())
+
+    def receipt_keys(self) -> Iterable[ReceiptKey]:
+        """The receipts in the book."""
+        return self._revisions.keys()
+
+    def members_of(self, payer: PayerKey) -> Iterable[Payment]:
+        """Those of the payer's payments that are in the book."""
+        return self._members[payer].values()
+
+    def receipts_of(self, payer: PayerKey) -> Sequence[Receipt]:
+        """The payer's receipts that hold; another revision may have moved one to another payer."""
+        merchant_id, provider, payer_key = payer
+        ids = {receipt.provider_receipt_id for receipt in self._receipts.get(payer, ())}
+        revisions = [receipt for id_ in ids for receipt in self._revisions[merchant_id, provider, id_]]
+        return [receipt for receipt in current_receipts(revisions) if receipt.payer_key == payer_key]
+
     def rename_payers(self, names: Mapping[PayerKey, PayerKey]) -> None:
         """The receipts of each payer are those of another name's. Whose payments are whose `regroup` says then."""
         for payer, name in names.items():
@@ -228,8 +272,9 @@ class Book:
         if payer not in self._receipts:
             return
         members = self._members[payer]
-        failures = [OpenFailure(key[2], payment.folded_with(None)) for key, payment in members.items()]
-        applied = apply_receipts(self._current_receipts(payer), failures)
+        receipts = self.receipts_of(payer)
+        failures = [payment.without_receipts() for payment in members.values()]
+        applied = apply_receipts(receipts, failures, self.decided_moves(payer, receipts))
         for key, payment in members.items():
             payment.apply(applied.get(key[2]))
 
@@ -237,12 +282,13 @@ class Book:
         """How many failures of these payers a receipt pays."""
         return sum(payment.receipt is not None for payer in payers for payment in self._members[payer].values())
 
-    def _current_receipts(self, payer: PayerKey) -> list[Receipt]:
-        """The payer's receipts that hold; another revision may have moved one to another payer."""
-        merchant_id, provider, payer_key = payer
-        ids = {receipt.provider_receipt_id for receipt in self._receipts[payer]}
-        revisions = [receipt for id_ in ids for receipt in self._revisions[merchant_id, provider, id_]]
-        return [receipt for receipt in current_receipts(revisions) if receipt.payer_key == payer_key]
+    def decided_moves(self, payer: PayerKey, receipts: Iterable[Receipt]) -> Iterator[Move]:
+        """What persons decided about receipts of the payer, where the payment that they name is in the book."""
+        for receipt in receipts:
+            for action in self.moves_of((payer[0], payer[1], receipt.provider_receipt_id)):
+                target = self.by_id.get((payer[0], action.to_payment_id or 0))
+                if target is not None:
+                    yield Move(action.decided_at, action.move or 0, receipt.provider_receipt_id, target.key[2])
 
     def take_as_read(self) -> None:
         """What has been read is what the database has: applies the receipts, and nothing counts as changed."""

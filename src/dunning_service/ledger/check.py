@@ -13,14 +13,23 @@ from dunning_service.ledger.bulk import Row
 from dunning_service.ledger.counting import COUNTS, CountRow, keys_of, measures_of, miscounts, uncounted_days
 from dunning_service.ledger.models import (
     BLOCK_BITS,
+    ActionRow,
     AttemptRow,
     BlockCountRow,
     DailyAmountRow,
     DailyCountRow,
     PaymentRow,
+    ReceiptRow,
     RefundRow,
 )
-from dunning_service.ledger.reading import payers_named, read_open_failures, read_payments, read_receipts, select_by
+from dunning_service.ledger.reading import (
+    payers_named,
+    read_moves,
+    read_open_failures,
+    read_payments,
+    read_receipts,
+    select_by,
+)
 from dunning_service.merchants.models import Merchant
 
 _PAGE = 500
@@ -39,6 +48,10 @@ def differences(connection: Connection, merchant_id: int | None = None) -> Itera
             yield f"merchant {merchant.name}: {payment}"
         for orphan in _orphans(connection, merchant.id):
             yield f"merchant {merchant.name}: {orphan}"
+        for receipt in _receipts_laid_twice(connection, merchant.id):
+            yield f"merchant {merchant.name}: {receipt}"
+        for move in _moves(connection, merchant.id):
+            yield f"merchant {merchant.name}: {move}"
         for refund in _refunds(connection, merchant.id):
             yield f"merchant {merchant.name}: {refund}"
         for count in _counts(connection, merchant.id):
@@ -75,6 +88,7 @@ def book_of(connection: Connection, rows: list[Row], zones: dict[int, str]) -> B
     read_payments(connection, book, rows, zones)
     payers = payers_named(book)
     read_receipts(connection, book, payers)
+    read_moves(connection, book, set(book.receipt_keys()), zones)
     read_open_failures(connection, book, {payer for payer in payers if book.has_receipts(payer)}, zones)
     book.take_as_read()
     return book
@@ -86,6 +100,45 @@ def _orphans(connection: Connection, merchant_id: int) -> Iterator[str]:
     attempts = sa.select(AttemptRow.payment_id, AttemptRow.provider_attempt_id)
     for row in connection.execute(attempts.where(AttemptRow.merchant_id == merchant_id, ~has_payment)):
         yield f"attempt {row.provider_attempt_id} is of ODR{row.payment_id}, which is not there"
+
+
+def _receipts_laid_twice(connection: Connection, merchant_id: int) -> Iterator[str]:
+    """Receipts that more than one payment says it was paid by."""
+    payment = PaymentRow
+    paid = payment.provider_receipt_id.is_not(None)
+    twice = (
+        sa.select(payment.provider, payment.provider_receipt_id)
+        .where(payment.merchant_id == merchant_id, paid)
+        .group_by(payment.provider, payment.provider_receipt_id)
+        .having(sa.func.count() > 1)
+    )
+    for row in connection.execute(twice):
+        this = (payment.provider == row.provider, payment.provider_receipt_id == row.provider_receipt_id)
+        ids = connection.scalars(sa.select(payment.id).where(payment.merchant_id == merchant_id, *this).order_by("id"))
+        numbers = " and ".join(f"ODR{number}" for number in ids)
+        yield f"receipt {row.provider_receipt_id} is laid on {numbers}, but a receipt pays one payment"
+
+
+def _moves(connection: Connection, merchant_id: int) -> Iterator[str]:
+    """Moves of a receipt, or to a payment, that is not there. No foreign key looks after them either."""
+    action, payment = ActionRow, PaymentRow
+    moved = (action.merchant_id == merchant_id, action.provider_receipt_id.is_not(None))
+    has_target = sa.exists().where(payment.merchant_id == merchant_id, payment.id == action.to_payment_id)
+    has_receipt = sa.exists().where(
+        payment.merchant_id == merchant_id,
+        payment.id == action.payment_id,
+        ReceiptRow.merchant_id == merchant_id,
+        ReceiptRow.provider == payment.provider,
+        ReceiptRow.provider_receipt_id == action.provider_receipt_id,
+    )
+    columns = (action.payment_id, action.number, action.provider_receipt_id, action.to_payment_id)
+    for row in connection.execute(sa.select(*columns).where(*moved, ~has_target)):
+        yield (
+            f"action {row.number} of ODR{row.payment_id} moves receipt {row.provider_receipt_id} to "
+            f"ODR{row.to_payment_id}, which is not there"
+        )
+    for row in connection.execute(sa.select(*columns).where(*moved, ~has_receipt)):
+        yield f"action {row.number} of ODR{row.payment_id} moves receipt {row.provider_receipt_id}, which is not there"
 
 
 def _refunds(connection: Connection, merchant_id: int) -> Iterator[str]:

@@ -23,6 +23,11 @@ def require_effect(payment: Payment, action: Action) -> None:
     possible = [str(other) for other in Verb if other is not verb and _has_effect(payment, action._replace(verb=other))]
     if possible:
         hint = f"what applies now: {', '.join(possible)}"
+    elif payment.receipt is not None:
+        hint = (
+            f"receipt {payment.receipt.provider_receipt_id} pays it; what applies now: {Verb.MOVE_RECEIPT}, if the "
+            f"receipt belongs to another payment"
+        )
     elif status is Status.PAID:
         hint = "the money was received, and no decision undoes that"
     else:
@@ -43,6 +48,9 @@ def as_json(recorded: DecisionRecorded) -> Row:
         "reason": recorded.reason,
         "decided_at": recorded.decided_at.isoformat(),
         "status": recorded.status,
+        "receipt": recorded.receipt,
+        "provider_receipt_id": recorded.provider_receipt_id,
+        "to_payment_id": recorded.to_payment_id,
     }
 
 
@@ -57,4 +65,7 @@ def as_recorded(response: Row) -> DecisionRecorded:
         decided_at=datetime.fromisoformat(response["decided_at"]),
         status=Status(response["status"]),
         is_replay=True,
+        receipt=response.get("receipt"),
+        provider_receipt_id=response.get("provider_receipt_id"),
+        to_payment_id=response.get("to_payment_id"),
     )

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any, NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
-from dunning_service.ledger.status import Status, Verb, folded_status
+from dunning_service.ledger.status import Status, Verb, deciding_place, folded_status
 from dunning_service.money import MAX_MINOR
 from dunning_service.providers import Category, Outcome
 
@@ -63,6 +63,14 @@ class Action(NamedTuple):
     actor: str
     reason: str | None
     decided_at: datetime
+    receipt: str | None = None
+    """Of `mark_paid`: a `ReceiptDue`. None stands for NONE."""
+    provider_receipt_id: str | None = None
+    """Of `move_receipt`: the receipt that is moved."""
+    to_payment_id: int | None = None
+    """Of `move_receipt`: the payment that it pays from now on."""
+    move: int | None = None
+    """Of `move_receipt`: 1, 2, 3... among the moves of that receipt, as they were recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +82,8 @@ class Receipt:
     payer_key: str
     amount_minor: int | None
     currency: str | None
+    received_at: datetime
+    """When it arrived: its sender states no time."""
 
 
 class Revision(Protocol):
@@ -188,11 +198,7 @@ def fold_payment(
     newest = attempts[0]
     # one that failed once stays a failed payment, also when the same attempt is later said to have succeeded
     failed = _newest_first([revision for revision in revisions if revision.outcome == Outcome.FAILED])
-    # what is owed is what was tried and not paid: a part payment of 40 does not make a debt of 100 one of 40
-    owing = [attempt for attempt in attempts if attempt.outcome not in _SUCCESSES] or attempts
-    amount = _first(attempt.amount_minor for attempt in owing)
-    currency = _first(attempt.currency for attempt in owing)
-    covered, paid_minor = _coverage(attempts, currency, receipt)
+    coverage = _coverage(attempts, receipt)
 
     first_failed = _earliest(failed)
     last_failed = failed[0] if failed else None
@@ -200,7 +206,7 @@ def fold_payment(
     shown = _newest_values(attempts)
     return FoldedPayment(
         status=folded_status(
-            is_covered=covered,
+            is_covered=coverage.is_covered,
             verbs=in_time_order(actions) if actions else (),
             newest_is_canceled=decided is not None and decided.outcome == Outcome.CANCELED,
         ),
@@ -209,9 +215,9 @@ def fold_payment(
         last_failed_at=None if last_failed is None else last_failed.occurred_at,
         attempt_count=len(attempts),
         failed_attempt_count=len(failed),
-        amount_minor=amount,
-        currency=currency,
-        paid_minor=paid_minor,
+        amount_minor=coverage.amount_minor,
+        currency=coverage.currency,
+        paid_minor=coverage.paid_minor,
         code=shown.code,
         message=shown.message,
         category=shown.category or Category.UNKNOWN,
@@ -229,7 +235,18 @@ def fold_payment(
 
 def in_time_order(actions: Iterable[Action]) -> list[Verb]:
     """The decisions as they were made; of two made at the same moment, as they were recorded."""
-    return [Verb(action.verb) for action in sorted(actions, key=lambda action: (action.decided_at, action.number))]
+    return [Verb(action.verb) for action in _as_made(actions)]
+
+
+def deciding_action(actions: Iterable[Action]) -> Action | None:
+    """The newest action that applies, which decides the status of a payment that the money does not cover."""
+    made = _as_made(actions)
+    place = deciding_place([Verb(action.verb) for action in made])
+    return None if place is None else made[place]
+
+
+def _as_made(actions: Iterable[Action]) -> list[Action]:
+    return sorted(actions, key=lambda action: (action.decided_at, action.number))
 
 
 def _first(values: Iterable[Any]) -> Any:
@@ -264,30 +281,58 @@ def _earliest(failed: Sequence[Attempt]) -> Attempt | None:
     return min(failed, key=lambda attempt: (not attempt.occurred_at_known, attempt.occurred_at), default=None)
 
 
-def _coverage(attempts: Sequence[Attempt], currency: str | None, receipt: Receipt | None) -> tuple[bool, int]:
-    """Whether what was received covers what is owed, and what it adds up to in `currency`. Newest attempt first.
+class _Coverage(NamedTuple):
+    """The debt of a payment and the money received for it, in one currency."""
 
-    An attempt after a part payment is for the rest: after 100 that failed, 60 that succeeded and 40 that failed, 40 are
-    open. One after the whole was paid adds nothing: a failure of another attempt does not undo a success. An unknown
-    amount counts as covered by any success; money in another currency does not count.
+    amount_minor: int | None
+    currency: str | None
+    paid_minor: int
+    is_covered: bool
+
+
+def _coverage(attempts: Sequence[Attempt], receipt: Receipt | None) -> _Coverage:
+    """The whole debt, what was received, and whether that covers it. Newest attempt first.
+
+    The debt is what was asked for: the amounts of attempts that did not succeed, in the currency of the newest one that
+    names any. Money in another currency does not count, and an amount in another one is not owed. An unknown amount
+    counts as covered by any success. What only succeeded shows the newest amount that did.
     """
+    asked = [attempt for attempt in attempts if attempt.outcome not in _SUCCESSES]
+    currency = _first(attempt.currency for attempt in asked or attempts)
     owed: int | None = None
     received: list[int | None] = []
     paid_minor = 0
     for attempt in reversed(attempts):
-        amount = attempt.amount_minor
         if not is_same_currency(attempt.currency, currency):
             continue
         if attempt.outcome in _SUCCESSES:
-            received.append(amount)
-            paid_minor += amount or 0
-        elif amount is not None and (owed is None or paid_minor < owed):
-            owed = amount if owed is None else paid_minor + amount
+            received.append(attempt.amount_minor)
+            paid_minor = min(paid_minor + (attempt.amount_minor or 0), MAX_MINOR)
+        elif attempt.amount_minor is not None:
+            owed = _debt_after(owed, paid_minor, attempt.amount_minor)
     if receipt is not None and is_same_currency(receipt.currency, currency):
         received.append(receipt.amount_minor)
-        paid_minor += receipt.amount_minor or 0
-    covered = bool(received) and (None in received or owed is None or paid_minor >= owed)
-    return covered, min(paid_minor, MAX_MINOR)
+        paid_minor = min(paid_minor + (receipt.amount_minor or 0), MAX_MINOR)
+    amount = owed if asked else _first(received[::-1])
+    is_covered = bool(received) and (None in received or owed is None or paid_minor >= owed)
+    return _Coverage(amount, currency, paid_minor, is_covered)
+
+
+def _debt_after(owed: int | None, paid_minor: int, amount_minor: int) -> int:
+    """The whole debt once an attempt for `amount_minor` did not succeed.
+
+    An attempt for the rest or less is for the rest: after 100 that failed and 60 that succeeded, one for 40 leaves 100
+    owed, one for 30 leaves 90. An attempt for more restates the whole debt: one for 100 leaves 100 owed, one for 120
+    leaves 120. An attempt that did not succeed never settles a debt: one for nothing, or for more than the rest but no
+    more than was paid, leaves it as it was. Nor does it open a debt again that was paid.
+    """
+    if not owed:
+        return amount_minor
+    if not amount_minor or owed <= paid_minor:
+        return owed
+    if amount_minor <= owed - paid_minor:
+        return paid_minor + amount_minor
+    return amount_minor if amount_minor > paid_minor else owed
 
 
 def is_same_currency(one: str | None, other: str | None) -> bool:

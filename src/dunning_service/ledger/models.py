@@ -23,6 +23,7 @@ _BIG = sa.BigInteger()
 _DIGEST = sa.LargeBinary(32)
 # the one API that lists payments in the order in which they were made known
 _IS_PAYMENT_RECORD = sa.text("provider = 'payment_records'")
+_IS_MOVE = sa.text("provider_receipt_id IS NOT NULL")
 
 
 def _one_of(column: str, values: type[Status | Verb | Outcome | Category]) -> sa.CheckConstraint:
@@ -188,6 +189,14 @@ class ActionRow(Base):
     __table_args__ = (
         sa.ForeignKeyConstraint(["merchant_id", "payment_id"], ["payments.merchant_id", "payments.id"]),
         _one_of("verb", Verb),
+        sa.CheckConstraint("receipt IS NULL OR receipt IN ('expected', 'none')", name="receipt_known"),
+        sa.Index(
+            "ix_actions_moved_receipts",
+            "merchant_id",
+            "provider_receipt_id",
+            postgresql_where=_IS_MOVE,
+            sqlite_where=_IS_MOVE,
+        ),
     )
 
     merchant_id: Mapped[int] = mapped_column(primary_key=True)
@@ -198,6 +207,14 @@ class ActionRow(Base):
     actor: Mapped[str] = mapped_column(sa.Text)
     reason: Mapped[str | None] = mapped_column(sa.Text)
     decided_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    receipt: Mapped[str | None] = mapped_column(sa.String(8))
+    """Of `mark_paid`: whether a receipt is expected for it. None in rows that are older than the question: none is."""
+    provider_receipt_id: Mapped[str | None] = mapped_column(sa.Text)
+    """Of `move_receipt`: which receipt."""
+    to_payment_id: Mapped[int | None] = mapped_column(_BIG)
+    """Of `move_receipt`: the payment that the receipt pays from then on."""
+    move: Mapped[int | None] = mapped_column(sa.Integer)
+    """Of `move_receipt`: 1, 2, 3... among the moves of that receipt, in the order in which they were recorded."""
 
 
 class ReceiptRow(Base):

@@ -2,7 +2,8 @@
 
 A lock is an advisory one of PostgreSQL, taken by key and held to the end of the transaction, so that what is not there
 yet can be locked as well. The rules: who changes a payment holds its lock and the lock of the payer it has or gets; who
-applies a payer's receipts holds the payer's. On SQLite the transaction itself is the lock.
+applies a payer's receipts holds the payer's. Hence a move of a receipt holds the locks of both payments and of
+their payer. On SQLite the transaction itself is the lock.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from dunning_service.ledger.fold import Action, Attempt, Receipt
 from dunning_service.ledger.models import ActionRow, AttemptRow, DeliveryRow, IdempotencyRow, PaymentRow, ReceiptRow
 from dunning_service.ledger.receipts import OPEN
 from dunning_service.ledger.shelf import Shelf
+from dunning_service.ledger.status import ReceiptDue, Status
 from dunning_service.ledger.work import ERASED_AT, Command, Decision, Erasure, Lookup, Notice, Refold, Work
 from dunning_service.merchants.models import Merchant
 from dunning_service.providers import AttemptReported, Event
@@ -136,6 +138,7 @@ class _Reader:
         self._read_deliveries(book)
         rows = self._select(PaymentRow, ("merchant_id", "provider", "provider_payment_id"), self._payments)
         numbered = {(decision.merchant_id, decision.payment_id) for decision in self._decisions}
+        numbered |= {(one.merchant_id, one.to_payment_id) for one in self._decisions if one.to_payment_id is not None}
         numbered |= {(one.merchant_id, payment_id) for one in self._erasures for payment_id in one.payment_ids}
         numbered |= {(one.merchant_id, payment_id) for one in self._refolds for payment_id in one.payment_ids}
         rows += self._select(PaymentRow, ("merchant_id", "id"), numbered)
@@ -143,9 +146,11 @@ class _Reader:
         self._touched = self._payments | book.payments.keys()
         # a correction may give a payment back to any payer that one of its attempts names
         payers = self._payers | payers_named(book)
-        receipts = self._select(ReceiptRow, ("merchant_id", "provider", "provider_receipt_id"), self._receipts)
+        named = self._receipts | self._receipts_named(book)
+        receipts = self._select(ReceiptRow, ("merchant_id", "provider", "provider_receipt_id"), named)
         payers |= {payer_of(row) for row in receipts}
         read_receipts(self._connection, book, payers)
+        read_moves(self._connection, book, {*self._receipts, *book.receipt_keys()}, self._zones)
         read_open_failures(
             self._connection,
             book,
@@ -163,6 +168,15 @@ class _Reader:
         """Each merchant's time zone. It stays as it is until the transaction ends: see `hold_time_zone`."""
         held = self._select(Merchant, ("id",), {(merchant_id,) for merchant_id in self._zones})
         return self._zones | {row["id"]: row["time_zone"] for row in held}
+
+    def _receipts_named(self, book: Book) -> set[ReceiptKey]:
+        """The receipts that decisions name: they are of the payment's provider."""
+        named = ((one, book.by_id.get((one.merchant_id, one.payment_id))) for one in self._decisions)
+        return {
+            (payment.key[0], payment.key[1], decision.provider_receipt_id)
+            for decision, payment in named
+            if payment is not None and decision.provider_receipt_id is not None
+        }
 
     def _select(self, model: Any, by: Sequence[str], keys: Collection[tuple[Any, ...]]) -> list[Row]:
         return select_by(self._connection, model, by, keys)
@@ -235,8 +249,20 @@ def read_payments(connection: Connection, book: Book, rows: Iterable[Row], zones
             added.add(identity)
     for attempt in select_by(connection, AttemptRow, ("merchant_id", "payment_id"), added):
         book.by_id[attempt["merchant_id"], attempt["payment_id"]].hold(Attempt(*(attempt[f] for f in Attempt._fields)))
-    for action in select_by(connection, ActionRow, ("merchant_id", "payment_id"), added):
-        book.by_id[action["merchant_id"], action["payment_id"]].hold(Action(*(action[f] for f in Action._fields)))
+    for row in select_by(connection, ActionRow, ("merchant_id", "payment_id"), added):
+        payment = book.by_id[row["merchant_id"], row["payment_id"]]
+        action = Action(*(row[f] for f in Action._fields))
+        payment.hold(action)
+        book.add_move(payment, action)
+
+
+def read_moves(connection: Connection, book: Book, receipts: Collection[ReceiptKey], zones: Mapping[int, str]) -> None:
+    """Puts the payments into the book that these receipts were moved to, and those whose actions say so."""
+    named = {(merchant_id, receipt) for merchant_id, _, receipt in receipts}
+    moves = select_by(connection, ActionRow, ("merchant_id", "provider_receipt_id"), named)
+    ids = {(row["merchant_id"], row[name]) for row in moves for name in ("payment_id", "to_payment_id")}
+    ids = {identity for identity in ids if identity[1] is not None and identity not in book.by_id}
+    read_payments(connection, book, select_by(connection, PaymentRow, ("merchant_id", "id"), ids), zones)
 
 
 def read_open_failures(
@@ -244,10 +270,19 @@ def read_open_failures(
 ) -> None:
     """Puts into the book what the receipts of these payers pay or could pay.
 
-    The rest, however much a payer has had in years, is settled otherwise and no receipt can change it.
+    The rest, however much a payer has had in years, is settled otherwise and no receipt can change it; but for what one
+    is moved to, see `read_moves`.
     """
     rows = select_by(connection, PaymentRow, ("merchant_id", "provider", "payer_key"), payers)
-    open_or_paid = (row for row in rows if row["status"] in OPEN or row["provider_receipt_id"] is not None)
+    open_or_paid = [row for row in rows if row["status"] in OPEN or row["provider_receipt_id"] is not None]
+    settled = {
+        (row["merchant_id"], row["id"])
+        for row in rows
+        if row["status"] == Status.PAID and row["provider_receipt_id"] is None
+    }
+    actions = select_by(connection, ActionRow, ("merchant_id", "payment_id"), settled)
+    expecting = {(one["merchant_id"], one["payment_id"]) for one in actions if one["receipt"] == ReceiptDue.EXPECTED}
+    open_or_paid += [row for row in rows if (row["merchant_id"], row["id"]) in expecting]
     read_payments(connection, book, open_or_paid, zones)
 
 
@@ -261,7 +296,7 @@ def payers_named(book: Book) -> set[PayerKey]:
     }
 
 
-_RECEIPT_FIELDS = ("provider_receipt_id", "digest", "payer_key", "amount_minor", "currency")
+_RECEIPT_FIELDS = ("provider_receipt_id", "digest", "payer_key", "amount_minor", "currency", "received_at")
 
 
 def payer_of(row: Row) -> PayerKey:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
 
@@ -26,6 +26,15 @@ class Verb(StrEnum):
     REOPEN = "reopen"
     RETRY = "retry"
     """Asks for another try, and decides nothing: the status stays."""
+    MOVE_RECEIPT = "move_receipt"
+    """Says which payment a receipt pays. The status follows from the money then, not from the action."""
+
+
+class ReceiptDue(StrEnum):
+    """Whether a receipt will still come for a payment that was marked as paid."""
+
+    EXPECTED = "expected"
+    NONE = "none"
 
 
 _RESULT = {
@@ -43,16 +52,23 @@ APPLIES_TO: dict[Verb, frozenset[Status]] = {
     Verb.CANCEL: frozenset({Status.FAILED, Status.INVOICED, Status.DEBT_COLLECTION}),
     Verb.REOPEN: frozenset({Status.INVOICED, Status.DEBT_COLLECTION, Status.PAID, Status.CANCELLED}),
 }
-"""The statuses from which each decision makes sense. Asking for another try is none of them."""
+"""The statuses from which each action that decides one makes sense. Those that do not decide one are not in it."""
 
 
 def decided_status(verbs: Iterable[Verb]) -> Status | None:
     """What decisions, oldest first, come to; None when none of them applies. One that does not apply is skipped."""
-    decided: Status | None = None
-    for verb in verbs:
-        if (decided or Status.FAILED) in APPLIES_TO.get(verb, ()):
-            decided = _RESULT[verb]
-    return decided
+    verbs = list(verbs)
+    deciding = deciding_place(verbs)
+    return None if deciding is None else _RESULT[verbs[deciding]]
+
+
+def deciding_place(verbs: Sequence[Verb]) -> int | None:
+    """The index of the newest decision that applies, among decisions from the oldest on; None when none applies."""
+    status, place = Status.FAILED, None
+    for number, verb in enumerate(verbs):
+        if status in APPLIES_TO.get(verb, ()):
+            status, place = _RESULT[verb], number
+    return place
 
 
 def folded_status(*, is_covered: bool, verbs: Iterable[Verb], newest_is_canceled: bool) -> Status:

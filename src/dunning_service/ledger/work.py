@@ -12,7 +12,7 @@ from uuid import uuid4
 from dunning_service.db import Base
 from dunning_service.errors import RuleBroken
 from dunning_service.ledger.fold import Attempt
-from dunning_service.ledger.status import Status, Verb
+from dunning_service.ledger.status import ReceiptDue, Status, Verb
 from dunning_service.providers import AttemptReported, Delivery, Event
 
 NO_SUCH_PAYMENT = "there is no failed payment of that number"
@@ -83,6 +83,12 @@ class Decision:
     actor: str
     reason: str | None
     decided_at: datetime
+    receipt: ReceiptDue | None = None
+    """Of `mark_paid`: whether a receipt will still come; None is NONE."""
+    provider_receipt_id: str | None = None
+    """Of `move_receipt`: the receipt; None is the one that pays the payment."""
+    to_payment_id: int | None = None
+    """Of `move_receipt`: the payment that it pays from then on; None is the payment itself."""
     idempotency_key: IdempotencyKey | None = None
     must_apply: bool = True
     """False records a decision made elsewhere, in whatever order it is heard of: where it does not apply it is kept
@@ -104,6 +110,10 @@ class DecisionRecorded:
     """The payment's status with it."""
     is_replay: bool
     """True when the same idempotency key had been answered before, and this is that answer."""
+    receipt: str | None = None
+    provider_receipt_id: str | None = None
+    to_payment_id: int | None = None
+    """The last three as in `Decision`, with what it left open."""
 
 
 class Lookup(NamedTuple):
