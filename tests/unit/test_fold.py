@@ -29,7 +29,7 @@ DAY = timedelta(days=1)
 
 
 def attempts(*events: AttemptReported, received_at: datetime = NOON) -> list[Attempt]:
-    return [attempt_of(event, delivery_digest=None, reading=1, received_at=received_at) for event in events]
+    return [attempt_of(event, delivery_digest=None, received_at=received_at) for event in events]
 
 
 def an_action(verb: Verb, decided_at: datetime = NOON, number: int = 1) -> Action:

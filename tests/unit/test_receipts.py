@@ -22,7 +22,7 @@ def a_receipt(
 
 
 def a_payment(name: str, *events: AttemptReported, verb: Verb | None = None) -> OpenFailure:
-    revisions = [attempt_of(event, delivery_digest=None, reading=1, received_at=NOON) for event in events]
+    revisions = [attempt_of(event, delivery_digest=None, received_at=NOON) for event in events]
     actions = [Action(1, verb, "test", None, NOON)] if verb else []
     return OpenFailure(name, fold_payment(revisions, actions, None, "UTC"))
 
