@@ -119,7 +119,7 @@ def test_it_names_a_payment_with_an_attempt_inserted_behind_the_ledgers_back(led
         row = (
             connection.execute(sa.select(AttemptRow.__table__).where(AttemptRow.payment_id == number)).mappings().one()
         )
-        connection.execute(sa.insert(AttemptRow).values(dict(row) | {"provider_attempt_id": "2"}))
+        connection.execute(sa.insert(AttemptRow).values(dict(row) | {"number": 2, "provider_attempt_id": "2"}))
     assert any(
         f"ODR{number} has attempt_count 1, but its facts say 2" in complaint for complaint in ledger.complaints()
     )

@@ -105,20 +105,22 @@ class Batch:
             received_at = notice.delivery.received_at
             record = DeliveryRecord(notice.outcome, notice.reason, 1, 1, received_at, received_at, first=notice)
             self._book.deliveries[key] = record
-            return self._recorded(notice, record, is_new=True, refusal=self._record(notice, record))
+            refusal = self._record(notice, record)
+            return NoticeRecorded(record.outcome, True, self._resolved_by(notice), refusal)
         record.is_changed = True
         if not notice.is_replay:
             record.count(notice.delivery.received_at)
-        refusal: InvalidInput | None = None
+        refusal = None
+        was_recorded = record.outcome == "recorded"
         # what could not be read when it first came may be readable now; what was erased is not to come back
-        is_news = notice.is_replay or (record.outcome != "recorded" and notice.outcome == "recorded")
+        is_news = notice.is_replay or (notice.outcome == "recorded" and not was_recorded)
         if is_news and not record.is_erased:
             record.reading += 1
-            if record.outcome == "recorded" and notice.outcome == "failed":
+            if was_recorded and notice.outcome == "failed":
                 refusal = UnreadableNotice(f"it cannot be read now, so what it said before stays: {notice.reason}")
             else:
                 refusal = self._record(notice, record)
-        return self._recorded(notice, record, is_new=False, refusal=refusal)
+        return NoticeRecorded(record.outcome, False, self._resolved_by(notice), refusal, was_recorded)
 
     def _record(self, notice: Notice, record: DeliveryRecord) -> InvalidInput | None:
         """Records what a delivery says now in place of what it said before, or answers why it is not recorded.
@@ -135,11 +137,6 @@ class Batch:
         record.subjects = self._statements.replace(notice, record.received_at, record.subjects)
         record.is_reread = record.first is None
         return None
-
-    def _recorded(
-        self, notice: Notice, record: DeliveryRecord, *, is_new: bool, refusal: InvalidInput | None
-    ) -> NoticeRecorded:
-        return NoticeRecorded(record.outcome, is_new, self._resolved_by(notice), refusal)
 
     def _resolved_by(self, notice: Notice) -> int:
         """What the sender of these receipts was told when they were first heard of."""
@@ -261,9 +258,7 @@ class Batch:
         received_at = command.delivery.received_at
         record = self._book.deliveries.get(key)
         if record is None:
-            self._book.deliveries[key] = DeliveryRecord(
-                "recorded", None, 1, 1, received_at, received_at, first=command
-            )
+            self._book.deliveries[key] = DeliveryRecord("recorded", None, 1, 1, received_at, received_at, first=command)
         else:
             record.count(received_at)
 

@@ -1,8 +1,9 @@
 """Tables of the ledger.
 
 Facts (attempts, actions, receipts, raw bodies) are only ever inserted; whether a later reading of its delivery has
-superseded an attempt or a receipt is bookkeeping, as the delivery's outcome is. `payments` and the counts are derived from them,
-in the same transaction, so that lists and totals are one index away; `dunning ledger check` derives them again.
+superseded an attempt or a receipt is bookkeeping, as the delivery's outcome is. `payments` and the counts are derived
+from them, in the same transaction, so that lists and totals are one index away; `dunning ledger check` derives them
+again.
 The merchant's id leads every key, so that the tables can be partitioned by merchant. It has no foreign key here: one
 would lock the merchant's row once for every notice, and two processes would queue for it. Nor has an attempt's payment:
 the writer, the only one who inserts either, does so in one transaction, and PostgreSQL would look it up for each again.
@@ -32,7 +33,7 @@ def _one_of(column: str, values: type[Status | Verb | Outcome | Category]) -> sa
 
 
 class DeliveryRow(Base):
-    """One notice as it arrived. Outcome, reason, reading, subjects and repeat counter are bookkeeping and may change."""
+    """One notice as it arrived. All but the identity, the bytes and the first arrival is bookkeeping and may change."""
 
     __tablename__ = "deliveries"
     __table_args__ = (

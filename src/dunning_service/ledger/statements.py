@@ -191,9 +191,7 @@ class Statements:
         number = 1 + max((receipt.number for receipt in earlier), default=0)
         receipt = (
             # as it is held: what was erased of it does not come back
-            replace(
-                same[0], number=number, delivery_digest=notice.digest, received_at=received_at, is_superseded=False
-            )
+            replace(same[0], number=number, delivery_digest=notice.digest, received_at=received_at, is_superseded=False)
             if same
             else _receipt_of(event, number, notice.digest, received_at)
         )

@@ -61,6 +61,8 @@ class NoticeRecorded:
     refusal: InvalidInput | None = None
     """Why nothing of it was recorded though it is readable, because it contradicts a receipt; or why a replay left what
     the delivery had said before."""
+    was_recorded: bool = False
+    """True for a replay of a delivery that said something before."""
 
 
 @dataclass(frozen=True, slots=True)
