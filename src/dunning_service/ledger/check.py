@@ -200,7 +200,8 @@ def _contradictions(connection: Connection, merchant_id: int) -> Iterator[str]:
 
 def _id_of(delivery: Any) -> str:
     """As `dunning events` takes it."""
-    return delivery.digest.hex()[:12]
+    digest: bytes = delivery.digest
+    return digest.hex()[:12]
 
 
 def _orphans(connection: Connection, merchant_id: int) -> Iterator[str]:
