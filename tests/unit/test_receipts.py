@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -16,9 +17,9 @@ from dunning_service.providers import AttemptReported
 
 
 def a_receipt(
-    name: str, amount_minor: int | None = 100, currency: str | None = "NOK", digest: bytes = b"\x01"
+    name: str, amount_minor: int | None = 100, currency: str | None = "NOK", digest: bytes = b"\x01", **row: Any
 ) -> Receipt:
-    return Receipt(name, digest, "7:", amount_minor, currency)
+    return Receipt(name, digest, "7:", amount_minor, currency, **row)
 
 
 def a_payment(name: str, *events: AttemptReported, verb: Verb | None = None) -> OpenFailure:
@@ -97,7 +98,14 @@ def test_only_what_is_open_is_paid(payment: OpenFailure, is_open: bool) -> None:
     assert paying([a_receipt("r")], [payment]) == ({"p": "r"} if is_open else {})
 
 
-def test_of_two_statements_about_one_receipt_the_same_one_holds_whichever_came_first() -> None:
-    revisions = [a_receipt("r", 100, digest=b"\x01"), a_receipt("r", 90, digest=b"\x02"), a_receipt("s")]
-    for order in itertools.permutations(revisions):
-        assert sorted(current_receipts(order), key=lambda receipt: receipt.provider_receipt_id) == revisions[1:]
+def test_of_statements_about_one_receipt_the_first_heard_of_those_still_made_holds() -> None:
+    statements = [
+        a_receipt("r", 80, digest=b"\x03", received_at=NOON, is_superseded=True),
+        a_receipt("r", 100, digest=b"\x02", received_at=NOON + timedelta(hours=1)),
+        a_receipt("r", 90, digest=b"\x01", received_at=NOON + timedelta(hours=2)),
+        a_receipt("r", 70, digest=b"\x04", received_at=NOON + timedelta(hours=1)),  # the digest breaks a tie
+        a_receipt("s", received_at=NOON + timedelta(hours=9)),
+    ]
+    for order in itertools.permutations(statements):
+        held = sorted(current_receipts(order), key=lambda receipt: receipt.provider_receipt_id)
+        assert held == [statements[1], statements[4]]
