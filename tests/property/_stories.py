@@ -70,15 +70,13 @@ def _dated_stories(draw: st.DrawFn) -> list[list[Event]]:
     """Stories in which no two statements about one attempt are dated alike, and every attempt has a time."""
     story = draw(_stories(attempts.filter(lambda attempt: attempt.occurred_at is not None)))
     dates = itertools.count()
-    return [
-        [
-            replace(event, stated_at=NOON + timedelta(seconds=next(dates)))
-            if isinstance(event, AttemptReported)
-            else event
-            for event in said
-        ]
-        for said in story
-    ]
+
+    def dated(event: Event) -> Event:
+        if isinstance(event, ReceiptReported):
+            return event
+        return replace(event, stated_at=NOON + timedelta(seconds=next(dates)))
+
+    return [[dated(event) for event in said] for said in story]
 
 
 dated_stories = _dated_stories()
