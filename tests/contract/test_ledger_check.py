@@ -167,13 +167,13 @@ DAMAGED = [
     # facts that say otherwise than their deliveries
     ("UPDATE attempts SET is_superseded = NOT is_superseded", "counts, but the delivery", "does not say so any more"),
     ("DELETE FROM attempts WHERE currency = 'EUR'", "says something of ODR", "that is not recorded; replay it"),
-    ("UPDATE receipts SET is_superseded = NOT is_superseded", "of receipt txn_1 that is not recorded", "replay it"),
+    ("UPDATE receipts SET is_superseded = NOT is_superseded", "of the receipt txn_1 that is not recorded", "replay it"),
     ("DELETE FROM deliveries", "attempt 2 of ODR", "came with a delivery that is not there"),
     ("UPDATE deliveries SET outcome = 'ignored'", "attempt 2 of ODR", "does not say so any more; replay it"),
     ("UPDATE attempts SET received_at = '2026-11-20T12:00:00+00:00'", "was heard before its delivery", "came"),
     (
-        "INSERT INTO receipts SELECT merchant_id, provider, provider_receipt_id, 2, digest, '8:', amount_minor, currency, "
-        "details, delivery_digest, is_superseded, received_at, resolved FROM receipts",
+        "INSERT INTO receipts SELECT merchant_id, provider, provider_receipt_id, 2, digest, '8:', amount_minor, "
+        "currency, details, delivery_digest, is_superseded, received_at, resolved FROM receipts",
         "the receipt txn_1 of maple is recorded with different contents",
         "the one first heard holds",
     ),
