@@ -265,15 +265,20 @@ def _paid_by(receipt: Receipt, payer: PayerKey) -> Receipt:
 
 
 def attempt_of(
-    event: AttemptReported, *, delivery_digest: bytes | None, received_at: datetime, number: int = 1
+    event: AttemptReported,
+    *,
+    delivery_digest: bytes | None,
+    received_at: datetime,
+    number: int = 1,
+    digest: bytes | None = None,
 ) -> Attempt:
-    """An event as the ledger keeps it."""
+    """An event as the ledger keeps it; `digest` is the statement's, where it is known already."""
     occurred_at = _in_utc(event.occurred_at)
     message = event.message
     return Attempt(
         number,
         event.provider_attempt_id,
-        statement_digest(event),
+        digest or statement_digest(event),
         delivery_digest,
         False,
         event.outcome,

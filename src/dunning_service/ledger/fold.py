@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, date, datetime
 from functools import cache
 from typing import Any, NamedTuple, Protocol
@@ -85,6 +85,9 @@ class Receipt:
     details: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
 
+RECEIPT_FIELDS = tuple(column.name for column in fields(Receipt))
+
+
 class Revision(Protocol):
     """What decides between two statements about the same attempt."""
 
@@ -117,7 +120,8 @@ def first_heard(revisions: Iterable[Any]) -> list[Any]:
 
     What a later reading of its delivery has superseded is no statement any more.
     """
-    return every_statement(revision for revision in revisions if not revision.is_superseded)
+    said = [revision for revision in revisions if not revision.is_superseded]
+    return said if len(said) < 2 else every_statement(said)
 
 
 def every_statement(revisions: Iterable[Any]) -> list[Any]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
-from dataclasses import fields
 from itertools import chain
 from typing import Any
 
@@ -20,7 +19,7 @@ from dunning_service.db import Base
 from dunning_service.ledger.answers import Answers
 from dunning_service.ledger.book import Book, Counted, DeliveryRecord, PayerKey, Payment, PaymentKey, ReceiptKey
 from dunning_service.ledger.bulk import Row, bulk_for
-from dunning_service.ledger.fold import Action, Attempt, Receipt
+from dunning_service.ledger.fold import RECEIPT_FIELDS, Action, Attempt, Receipt
 from dunning_service.ledger.models import ActionRow, AttemptRow, DeliveryRow, IdempotencyRow, PaymentRow, ReceiptRow
 from dunning_service.ledger.receipts import OPEN
 from dunning_service.ledger.shelf import Shelf
@@ -226,7 +225,7 @@ def read_receipts(connection: Connection, book: Book, payers: Collection[PayerKe
     for row in sorted(revisions, key=lambda row: (row["is_superseded"], row["number"])):
         payer = payer_of(row)
         add = book.add_receipt if payer in payers else book.add_revision
-        add(payer, Receipt(**{name: row[name] for name in _RECEIPT_FIELDS}))
+        add(payer, Receipt(**{name: row[name] for name in RECEIPT_FIELDS}))
         book.resolved.setdefault((payer[0], payer[1], row["provider_receipt_id"]), row["resolved"])
 
 
@@ -266,9 +265,6 @@ def payers_named(book: Book) -> set[PayerKey]:
         for attempt in payment.attempts.values()
         if attempt.payer_key is not None
     }
-
-
-_RECEIPT_FIELDS = tuple(field.name for field in fields(Receipt))
 
 
 def payer_of(row: Row) -> PayerKey:

@@ -8,7 +8,7 @@ them says now, and a replay takes back only what its own delivery said.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import datetime
 
 from dunning_service.errors import Difference, ReceiptContradicted
@@ -21,7 +21,7 @@ from dunning_service.ledger.book import (
     attempt_of,
     statement_digest,
 )
-from dunning_service.ledger.fold import Attempt, Receipt
+from dunning_service.ledger.fold import RECEIPT_FIELDS, Attempt, Receipt
 from dunning_service.ledger.numbers import PaymentNumbers
 from dunning_service.ledger.receipts import current_receipts
 from dunning_service.ledger.work import Command, Notice
@@ -106,7 +106,7 @@ class Statements:
         digest = statement_digest(event)
         if not any(_is(held, event.provider_attempt_id, digest) for held in payment.attempts.values()):
             delivery_digest = None if command.delivery is None else command.digest
-            self._add_attempt(payment, event, delivery_digest, received_at)
+            self._add_attempt(payment, event, digest, delivery_digest, received_at)
 
     # Attempts
 
@@ -116,8 +116,8 @@ class Statements:
         return payment or self._book.add(Payment(key, self._numbers.take(), work.time_zone))
 
     def _record_attempt(self, payment: Payment, event: AttemptReported, digest: bytes, received_at: datetime) -> None:
+        stated = statement_digest(event)
         if payment.attempts:
-            stated = statement_digest(event)
             same = [held for held in payment.attempts.values() if _is(held, event.provider_attempt_id, stated)]
             own = next((held for held in same if held.delivery_digest == digest), None)
             if own is not None:
@@ -128,12 +128,23 @@ class Statements:
             if same:  # as it is held: what was erased of it does not come back
                 self._put_attempt(payment, _said_by(same[0], payment.next_attempt, digest, received_at))
                 return
-        self._add_attempt(payment, event, digest, received_at)
+        self._add_attempt(payment, event, stated, digest, received_at)
 
     def _add_attempt(
-        self, payment: Payment, event: AttemptReported, digest: bytes | None, received_at: datetime
+        self,
+        payment: Payment,
+        event: AttemptReported,
+        stated: bytes,
+        delivery_digest: bytes | None,
+        received_at: datetime,
     ) -> None:
-        attempt = attempt_of(event, delivery_digest=digest, received_at=received_at, number=payment.next_attempt)
+        attempt = attempt_of(
+            event,
+            delivery_digest=delivery_digest,
+            received_at=received_at,
+            number=payment.next_attempt,
+            digest=stated,
+        )
         self._put_attempt(payment, attempt)
 
     def _put_attempt(self, payment: Payment, attempt: Attempt) -> None:
@@ -166,8 +177,11 @@ class Statements:
         for event in notice.events:
             if isinstance(event, ReceiptReported):
                 key = (notice.merchant_id, notice.provider, event.provider_receipt_id)
+                known = self._book.revisions(key)
+                if not known and len(notice.events) == 1:
+                    return None
                 given = _receipt_of(event, 0, notice.digest, notice.delivery.received_at)
-                held = told.setdefault(key, next(iter(current_receipts(self._book.revisions(key))), given))
+                held = told.setdefault(key, next(iter(current_receipts(known)), given))
                 if held.digest != given.digest:
                     differences = [
                         Difference(name, getattr(held, name), getattr(given, name))
@@ -180,7 +194,10 @@ class Statements:
 
     def _record_receipt(self, notice: Notice, event: ReceiptReported, received_at: datetime) -> None:
         key = (notice.merchant_id, notice.provider, event.provider_receipt_id)
-        earlier = self._book.revisions(key)
+        earlier = list(self._book.revisions(key))
+        if not earlier:
+            self._add_receipt(key, _receipt_of(event, 1, notice.digest, received_at), earlier)
+            return
         digest = statement_digest(event)
         same = [receipt for receipt in earlier if receipt.digest == digest]
         own = next((receipt for receipt in same if receipt.delivery_digest == notice.digest), None)
@@ -195,6 +212,9 @@ class Statements:
             if same
             else _receipt_of(event, number, notice.digest, received_at)
         )
+        self._add_receipt(key, receipt, earlier)
+
+    def _add_receipt(self, key: ReceiptKey, receipt: Receipt, earlier: Sequence[Receipt]) -> None:
         is_first = not current_receipts(earlier)
         payers = _payers(key, [*earlier, receipt])
         paid_before = self._book.paid_by_receipts(payers)
@@ -202,7 +222,7 @@ class Statements:
         self._apply(payers)
         if is_first:
             self._book.resolved[key] = self._book.paid_by_receipts(payers) - paid_before
-        row = asdict(receipt) | {"resolved": self._book.resolved[key]}
+        row = {name: getattr(receipt, name) for name in RECEIPT_FIELDS} | {"resolved": self._book.resolved[key]}
         self.new_receipts.append({"merchant_id": key[0], "provider": key[1]} | row)
 
     def _supersede_receipts(self, key: ReceiptKey, digest: bytes, said: set[tuple[str, bytes]]) -> None:
