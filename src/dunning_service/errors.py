@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,33 @@ class UnreadableNotice(InvalidInput):
     """A notice that its provider's adapter cannot understand."""
 
     code = "unreadable_notice"
+
+
+class Difference(NamedTuple):
+    """One field of a receipt that is reported with two contents: its name in the ledger, and both values."""
+
+    name: str
+    held: str | int | None
+    given: str | int | None
+
+
+_WORDS = {"payer_key": "payer", "amount_minor": "amount", "currency": "currency"}
+
+
+class ReceiptContradicted(InvalidInput):
+    """A receipt with the number of another one, of another payer, amount or currency."""
+
+    code = "receipt_contradicted"
+
+    def __init__(self, provider_receipt_id: str, differences: Sequence[Difference]) -> None:
+        words = " and ".join(_WORDS.get(one.name, one.name) for one in differences)
+        super().__init__(
+            f"the receipt {provider_receipt_id} was reported before with another {words}, and that holds; "
+            "money that came in besides needs a number of its own",
+            [FieldError(one.name, "not what was reported under this number before") for one in differences],
+        )
+        self.provider_receipt_id = provider_receipt_id
+        self.differences = tuple(differences)
 
 
 class BodyTooLarge(DunningError):

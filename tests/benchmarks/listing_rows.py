@@ -61,6 +61,7 @@ class Written:
 
     null: Any
     true: Any
+    false: Any
 
     def digest(self, number: int) -> Any:
         return number.to_bytes(32, "big") if self.null is None else f"\\\\x{number:064x}"
@@ -69,9 +70,9 @@ class Written:
         return ("\n" if self.null is None else "\\n").join(texts)
 
 
-FOR_COPY = Written("\\N", "t")
+FOR_COPY = Written("\\N", "t", "f")
 """The text format of PostgreSQL's COPY."""
-FOR_PARAMETERS = Written(None, 1)
+FOR_PARAMETERS = Written(None, 1, 0)
 """Parameters of SQLite."""
 
 COLUMNS: dict[type[Base], tuple[str, ...]] = {
@@ -151,14 +152,16 @@ def _add(found: Rows, written: Written, merchant_id: int, number: int, k: int, c
     attempts = found[AttemptRow]
     attempts.append(
         (
-            *(merchant_id, number, "1", written.digest(number), 1, null, "failed", failed_at, true, failed_at),
+            *(merchant_id, number, 1, "1", written.digest(number), null, written.false, "failed"),
+            *(failed_at, true, failed_at),
             *(came_at, 0, amount, "NOK", *declined, *who, name, email, phone, "Monthly plan", null, "{}"),
         )
     )
     if second is not None:
         attempts.append(
             (
-                *(merchant_id, number, "2", written.digest(number), 1, null, second, came_at, true, came_at),
+                *(merchant_id, number, 2, "2", written.digest(number), null, written.false, second),
+                *(came_at, true, came_at),
                 *(came_at, 0, amount, "NOK", *(null,) * 10, "{}"),
             )
         )

@@ -151,7 +151,10 @@ async def test_document_sample_is_taken(service: RunningService) -> None:
     for media_type in ("application/json", "application/xml"):
         response = await post(service, LOG, encoded(sample, media_type), media_type=media_type)
         assert response.status_code == 200
-    assert await rows(service) == {"deliveries": 2, "payments": 1, "attempts": 1, "receipts": 0}
+    # one attempt, of which each delivery has a row of its own
+    assert await rows(service) == {"deliveries": 2, "payments": 1, "attempts": 2, "receipts": 0}
+    async with service.database.read() as connection:
+        assert (await connection.execute(sa.select(PaymentRow.attempt_count))).scalar_one() == 1
 
 
 async def test_token_may_stand_in_any_of_three_places(service: RunningService, subtests: pytest.Subtests) -> None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -21,12 +22,14 @@ from dunning_service.commands.ledger import fold_texts
 from dunning_service.db import Base, create_write_engine, database_url
 from dunning_service.failed_payments.names import NAMES
 from dunning_service.ledger.counting import uncounted_days
-from dunning_service.ledger.models import BlockCountRow, IdempotencyRow, PaymentRow
+from dunning_service.ledger.models import AttemptRow, BlockCountRow, DeliveryRow, IdempotencyRow, PaymentRow
 from dunning_service.ledger.status import Verb
+from dunning_service.ledger.work import Notice
 from dunning_service.merchants import service as merchants
 from dunning_service.merchants.directory import Scope
 from dunning_service.merchants.keyring import Keyring
 from dunning_service.migrating import head_revision
+from dunning_service.providers import Delivery
 from dunning_service.subscriptions.models import SubscriptionRow
 from ledgers import Ledger
 from running import SECRET_KEY
@@ -199,6 +202,55 @@ def test_texts_of_the_version_before_are_folded_again_and_back(database_url: str
         if ledger.database.is_sqlite:  # what finds names has followed
             found = "SELECT count(*) FROM payment_names WHERE payment_names MATCH 'bjorn'"
             assert connection.exec_driver_sql(found).scalar_one() == 1_004
+    assert ledger.complaints() == []
+    ledger.database.write_engine.dispose()
+
+
+def test_what_deliveries_say_is_carried_over_both_ways(database_url: str) -> None:
+    """A delivery read twice, and a statement that two deliveries make, as each version keeps them."""
+    ledger = Ledger(database_url)
+    merchant_id = ledger.add_merchant().id
+    at = [Delivery(f"notice {number}".encode(), (), NOON + timedelta(minutes=number)) for number in range(4)]
+
+    def read(delivery: Delivery, currency: str, *, is_replay: bool = False) -> Notice:
+        told = (a_failure(payer_key="7:cus_7", currency=currency), a_receipt(currency=currency))
+        return a_notice(*told, merchant_id=merchant_id, delivery=delivery, is_replay=is_replay)
+
+    works = [
+        read(at[0], "NOK"),
+        read(at[1], "NOK"),
+        read(at[0], "EUR", is_replay=True),
+        read(at[1], "EUR", is_replay=True),
+    ]
+    works.append(a_notice(a_failure("in_2"), merchant_id=merchant_id, delivery=at[2]))
+    for work in works:
+        ledger.committer.commit([work], NOON)
+    before = ledger.payment(merchant_id)
+    assert (before["status"], before["currency"]) == ("paid", "EUR")
+    assert len(ledger.rows(AttemptRow, merchant_id)) == 5
+    subjects = {row["digest"]: row["subjects"] for row in ledger.rows(DeliveryRow, merchant_id)}
+
+    migrate_down(database_url, "0005")
+    with ledger.database.write() as connection:
+        kept = "SELECT provider_attempt_id, currency, reading FROM attempts ORDER BY payment_id, currency"
+        assert connection.execute(sa.text(kept)).all() == [("1", "EUR", 2), ("1", "NOK", 1), ("1", "NOK", 1)]
+        assert connection.execute(sa.text("SELECT currency FROM receipts")).all() == [("EUR",)]
+
+    migrate(database_url)
+    assert ledger.payment(merchant_id) == before
+    assert ledger.complaints() == []
+    rows = sorted(ledger.rows(AttemptRow, merchant_id), key=lambda row: (row["payment_id"], row["number"]))
+    assert [(row["number"], row["currency"], row["is_superseded"]) for row in rows] == [
+        (1, "NOK", True),
+        (2, "EUR", False),
+        (1, "NOK", False),
+    ]
+    # the second delivery only says what the first does, so it has no rows until it is read again
+    del subjects[works[1].digest]
+    found = {row["digest"]: row["subjects"] for row in ledger.rows(DeliveryRow, merchant_id)}
+    assert {digest: named for digest, named in found.items() if named is not None} == subjects
+    ledger.committer.commit([read(at[0], "NOK", is_replay=True)], NOON)
+    assert ledger.payment(merchant_id)["currency"] == "NOK"
     assert ledger.complaints() == []
     ledger.database.write_engine.dispose()
 

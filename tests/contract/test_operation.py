@@ -15,7 +15,7 @@ import structlog
 from fastapi import Request
 from starlette.responses import StreamingResponse
 
-from contract._webhooks import an_event, post, signature
+from contract._webhooks import an_event, post, signature, signed
 from dunning_service.app import create_app
 from dunning_service.settings import Settings
 from dunning_service.web.logs import configure_logs
@@ -127,7 +127,25 @@ async def test_request_is_one_line_with_the_routes_template(service: RunningServ
     assert (line["method"], line["route"], line["status"]) == ("POST", "/webhooks/{source_id}", 401)
     assert line["request_id"] == "abc"
     assert line["duration_ms"] >= 0
-    assert set(line) == {"at", "level", "event", "request_id", "method", "route", "status", "duration_ms"}
+    assert set(line) == {"at", "level", "event", "request_id", "method", "route", "notice", "status", "duration_ms"}
+
+
+async def test_line_of_a_notice_says_what_became_of_it(service: RunningService, logged: Any) -> None:
+    source = await service.add_source(service.merchant)
+    deposit = {"UserId": 1, "DepositAmount": 5, "Currency": "NOK"}
+    address = "/api/ActionService/InvoicePaymentSucceeded"
+    logged()
+    for body in (an_event(), an_event(), an_event("payment.other"), b"{"):
+        await service.client.post(source.path, content=body, headers=signed(service, source, body))
+    for _ in range(2):  # without a TransactionNo, the same words are the same deposit
+        await service.client.post(address, json=deposit, headers=service.auth)
+    await service.client.post(address, json={"DepositAmount": "x"}, headers=service.auth)
+    await service.client.get("/api/v1/failed-payments", headers=service.auth)
+    lines = [line for line in logged() if line["event"] == "request"]
+    assert [line.get("notice") for line in lines] == [
+        *("recorded", "repeated", "ignored", "failed", "recorded", "repeated", "refused"),
+        None,
+    ]
 
 
 async def test_log_holds_no_path_query_token_secret_signature_or_person(service: RunningService, logged: Any) -> None:

@@ -45,7 +45,9 @@ async def test_flat_and_enveloped_notices_are_of_the_same_attempt(
     await post(service, source, an_event())
     await post(service, source, json.dumps(a_payment()).encode())
     assert len(await rows_of(service, DeliveryRow)) == 2
-    assert len(await rows_of(service, AttemptRow)) == 1
+    assert {row.provider_attempt_id for row in await rows_of(service, AttemptRow)} == {"txn_1"}
+    (payment,) = await rows_of(service, PaymentRow)
+    assert payment.attempt_count == 1
 
 
 async def test_repeat_is_answered_with_the_same_bytes(service: RunningService, source: RegisteredSource) -> None:

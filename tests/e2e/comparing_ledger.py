@@ -78,8 +78,10 @@ def _ledger(url: str, account: Account) -> dict[tuple[str, str], Kept]:
             chosen = sa.select(ActionRow.payment_id, ActionRow.verb).where(ActionRow.merchant_id == merchant)
             for payment, verb in connection.execute(chosen.order_by(ActionRow.number)):
                 actions[payment].append(verb)
-            received = sa.select(ReceiptRow.provider_receipt_id).where(ReceiptRow.merchant_id == merchant)
-            receipts.update(connection.scalars(received))
+            # what is said of one receipt: another delivery that says the same must not have made it another one
+            received = sa.select(ReceiptRow.provider_receipt_id, ReceiptRow.digest).distinct()
+            of_merchant = received.where(ReceiptRow.merchant_id == merchant)
+            receipts.update(row.provider_receipt_id for row in connection.execute(of_merchant))
             columns = (AttemptRow.payment_id, AttemptRow.provider_attempt_id, AttemptRow.digest)
             tried = sa.select(*columns, AttemptRow.outcome, AttemptRow.amount_minor)
             # every statement counts: the same one again must not have become another row

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from building import a_failure, a_notice
 from dunning_service.db import Database
 from dunning_service.db import database_url as parsed
+from dunning_service.errors import UnreadableNotice
 from dunning_service.ledger.commit import Committer
 from dunning_service.ledger.models import AttemptRow, DeliveryRow, PaymentRow
 from dunning_service.providers import Delivery
@@ -135,6 +136,29 @@ def test_reading_again_what_is_recorded_changes_nothing(stored: Stored) -> None:
         stored.dunning.json("events", "replay", found)
     assert (stored.count(PaymentRow), stored.count(AttemptRow)) == (1, 1)
     assert stored.dunning("ledger", "check").code == 0
+
+
+def test_what_a_replay_does_to_what_was_said_is_told(stored: Stored, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot be read any more goes on counting; what is ignored now does not, and the line says so."""
+    found = stored.add(maple_failure())
+    stored.dunning.json("events", "replay", found)
+    with monkeypatch.context() as patch:
+        patch.setattr("dunning_service.providers.maple.Maple.parse", _unreadable)
+        typed = stored.dunning("events", "replay", found, "--json")
+    (left,) = json.loads(typed.out)["replayed"]
+    assert (typed.code, left["outcome"]) == (1, None)
+    assert left["reason"] == "it cannot be read now, so what it said before stays: it makes no sense"
+    assert stored.dunning.json("events", "show", found)["outcome"] == "recorded"
+    with monkeypatch.context() as patch:
+        patch.setattr("dunning_service.providers.maple._OUTCOMES", {})
+        (ignored,) = stored.dunning.json("events", "replay", found)["replayed"]
+    assert ignored["outcome"] == "ignored"
+    assert ignored["reason"].endswith("; what it said before does not count any more")
+    assert stored.dunning("ledger", "check").code == 0
+
+
+def _unreadable(*_: Any) -> list[Any]:
+    raise UnreadableNotice("it makes no sense")
 
 
 def test_all_that_failed_can_be_read_again(stored: Stored) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -12,7 +14,7 @@ from hypothesis import HealthCheck, settings
 from building import NOON, a_decision, a_notice, in_batches
 from dunning_service.ledger.models import ReceiptRow
 from dunning_service.ledger.status import ReceiptDue, Verb
-from dunning_service.ledger.work import Decision
+from dunning_service.ledger.work import Decision, Notice
 from dunning_service.providers import AttemptReported, Event, Outcome, ReceiptReported
 from ledgers import Ledger
 
@@ -40,15 +42,45 @@ attempts: st.SearchStrategy[AttemptReported] = st.builds(
     customer_phone=st.sampled_from([None, "+47 465 67 468"]),
     payer_key=st.sampled_from([*PAYERS, None]),
 )
-receipts: st.SearchStrategy[ReceiptReported] = st.builds(
-    ReceiptReported,
-    provider_receipt_id=st.sampled_from(["txn_1", "txn_2"]),
-    payer_key=st.sampled_from(PAYERS),
-    amount_minor=amounts,
-    currency=st.sampled_from(CURRENCIES),
-)
-events: st.SearchStrategy[Event] = st.one_of(attempts, attempts, attempts, receipts)
-stories = st.lists(st.lists(events, min_size=1, max_size=3), min_size=1, max_size=8)
+
+
+@st.composite
+def _stories(draw: st.DrawFn, attempts: st.SearchStrategy[AttemptReported]) -> list[list[Event]]:
+    """What some notices say. A receipt's number is of one content: with another it is refused, whichever comes last."""
+    receipts = [
+        draw(
+            st.builds(
+                ReceiptReported,
+                provider_receipt_id=st.just(number),
+                payer_key=st.sampled_from(PAYERS),
+                amount_minor=amounts,
+                currency=st.sampled_from(CURRENCIES),
+            )
+        )
+        for number in ("txn_1", "txn_2")
+    ]
+    events: st.SearchStrategy[Event] = st.one_of(attempts, attempts, attempts, st.sampled_from(receipts))
+    return draw(st.lists(st.lists(events, min_size=1, max_size=3), min_size=1, max_size=8))
+
+
+stories = _stories(attempts)
+
+
+@st.composite
+def _dated_stories(draw: st.DrawFn) -> list[list[Event]]:
+    """Stories in which no two statements about one attempt are dated alike, and every attempt has a time."""
+    story = draw(_stories(attempts.filter(lambda attempt: attempt.occurred_at is not None)))
+    dates = itertools.count()
+
+    def dated(event: Event) -> Event:
+        if isinstance(event, ReceiptReported):
+            return event
+        return replace(event, stated_at=NOON + timedelta(seconds=next(dates)))
+
+    return [[dated(event) for event in said] for said in story]
+
+
+dated_stories = _dated_stories()
 decisions = st.lists(
     st.tuples(st.sampled_from(PAYMENTS), st.sampled_from(Verb), st.integers(0, 9)), max_size=4, unique_by=lambda d: d[2]
 )
@@ -61,11 +93,19 @@ def record(ledger: Ledger, works: list[Any], sizes: list[int]) -> list[Any]:
     return results
 
 
-def a_story(merchant_id: int, story: list[list[Event]]) -> list[Any]:
+def a_story(merchant_id: int, story: list[list[Event]]) -> list[Notice]:
     """The notices of a story; the same story gives every merchant the same bytes."""
     return [
         a_notice(*told, merchant_id=merchant_id, body=f"{number}: {told!r}".encode())
         for number, told in enumerate(story)
+    ]
+
+
+def as_they_come(notices: Sequence[Notice]) -> list[Notice]:
+    """The notices, each a second after the one before it."""
+    return [
+        replace(notice, delivery=replace(notice.delivery, received_at=NOON + timedelta(seconds=second)))
+        for second, notice in enumerate(notices)
     ]
 
 

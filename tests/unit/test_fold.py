@@ -31,7 +31,7 @@ DAY = timedelta(days=1)
 
 
 def attempts(*events: AttemptReported, received_at: datetime = NOON) -> list[Attempt]:
-    return [attempt_of(event, delivery_digest=None, reading=1, received_at=received_at) for event in events]
+    return [attempt_of(event, delivery_digest=None, received_at=received_at) for event in events]
 
 
 def an_action(verb: Verb, decided_at: datetime = NOON, number: int = 1) -> Action:
@@ -353,9 +353,10 @@ def test_a_bank_return_leaves_the_decision_that_was_hidden_by_the_money() -> Non
         ([a_failure(attempt="9", sequence=1), canceled("1", sequence=2)], Status.CANCELLED),
         ([a_failure(attempt="9", sequence=2), canceled("1", sequence=1)], Status.FAILED),
         ([a_failure(attempt="1"), canceled("2")], Status.CANCELLED),
-        # one whose time nobody told is older than any that is known
-        ([a_failure(), canceled("2", occurred_at=None)], Status.FAILED),
-        ([a_failure(occurred_at=None), canceled("2")], Status.CANCELLED),
+        # one whose sender gave no time counts at its arrival, which is noon here
+        ([a_failure(occurred_at=NOON - HOUR), canceled("2", occurred_at=None)], Status.CANCELLED),
+        ([a_failure(occurred_at=NOON + HOUR), canceled("2", occurred_at=None)], Status.FAILED),
+        ([a_failure(occurred_at=None), canceled("2", occurred_at=NOON - HOUR)], Status.FAILED),
     ],
 )
 def test_otherwise_the_newest_attempt_decides(events: list[AttemptReported], status: Status) -> None:
@@ -436,9 +437,55 @@ def test_an_arrival_stands_in_for_a_time_that_nobody_told() -> None:
     assert payment.order_on == date(2026, 11, 22)
 
 
-def test_a_time_that_was_told_goes_before_an_arrival_however_early() -> None:
-    told, untold = a_failure(attempt="1"), a_failure(attempt="2", occurred_at=None)
-    assert folded(told, untold, received_at=NOON - DAY).order_on == NOON.date()
+@pytest.mark.parametrize("arrived_at", [NOON - DAY, NOON + DAY])
+def test_an_attempt_without_a_time_counts_at_its_arrival(arrived_at: datetime) -> None:
+    dated = a_failure(attempt="1", amount_minor=100, customer_name="Dated")
+    undated = a_failure(attempt="2", occurred_at=None, amount_minor=200, customer_name="Undated")
+    payment = folded(dated, undated, received_at=arrived_at)
+    moments = sorted([NOON, arrived_at])
+    assert [payment.first_failed_at, payment.last_failed_at] == moments
+    assert payment.order_on == moments[0].date()
+    assert payment.amount_minor == (200 if arrived_at > NOON else 100)
+    assert payment.customer_name == ("Undated" if arrived_at > NOON else "Dated")
+
+
+def _said(*events: AttemptReported, minutes: Sequence[int], superseded: Sequence[int] = ()) -> list[Attempt]:
+    """What deliveries that came at these minutes say."""
+    return [
+        attempt_of(
+            event, delivery_digest=bytes([number]), received_at=NOON + timedelta(minutes=minute), number=number
+        )._replace(is_superseded=number in superseded)
+        for number, (event, minute) in enumerate(zip(events, minutes, strict=True), 1)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("minutes", "superseded", "amount"),
+    [
+        ((0, 1, 2, 3), (), 150),  # a late repeat of the first in other bytes changes nothing
+        ((0, 1, 2, 3), (1,), 100),  # unless the first delivery does not say so any more
+        ((0, 2, 1, 3), (), 200),
+        ((0, 1, 2, 3), (3,), 200),
+        ((0, 1, 2, 3), (1, 2, 3), 100),
+    ],
+)
+def test_of_statements_dated_alike_the_one_first_heard_last_holds(
+    minutes: Sequence[int], superseded: Sequence[int], amount: int
+) -> None:
+    statements = [a_failure(amount_minor=minor) for minor in (100, 200, 150, 100)]
+    for order in itertools.permutations(_said(*statements, minutes=minutes, superseded=superseded)):
+        assert fold_payment(order, [], None, "UTC").amount_minor == amount
+
+
+@pytest.mark.parametrize(
+    ("decided", "status"), [([], Status.FAILED), ([an_action(Verb.CANCEL)], Status.CANCELLED)], ids=["", "cancelled"]
+)
+def test_a_payment_of_which_nothing_is_said_any_more_is_in_no_list(decided: Sequence[Action], status: Status) -> None:
+    payment = fold_payment(_said(a_failure(payer_key="7:"), minutes=[0], superseded=[1]), decided, None, "UTC")
+    assert (payment.order_on, payment.first_failed_at, payment.last_failed_at) == (None, None, None)
+    assert (payment.attempt_count, payment.failed_attempt_count, payment.paid_minor) == (0, 0, 0)
+    assert (payment.amount_minor, payment.currency, payment.payer_key) == (None, None, None)
+    assert (payment.status, payment.category, payment.details) == (status, Category.UNKNOWN, {})
 
 
 @pytest.mark.parametrize("moment", [datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)])

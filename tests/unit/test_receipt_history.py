@@ -33,7 +33,7 @@ def a_payment(name: str, number: int, *heard: tuple[int, AttemptReported | Actio
         if isinstance(fact, Action):
             payment.hold(fact)
         else:
-            payment.hold(attempt_of(fact, delivery_digest=None, reading=1, received_at=NOON + hours * HOUR))
+            payment.hold(attempt_of(fact, delivery_digest=None, received_at=NOON + hours * HOUR))
     return payment
 
 

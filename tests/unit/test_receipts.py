@@ -6,6 +6,7 @@ import itertools
 import random
 from collections.abc import Iterable
 from datetime import timedelta
+from typing import Any
 
 import hypothesis.strategies as st
 import pytest
@@ -20,9 +21,14 @@ from dunning_service.providers import AttemptReported
 
 
 def a_receipt(
-    name: str, amount_minor: int | None = 100, currency: str | None = "NOK", digest: bytes = b"\x01", hours: int = 0
+    name: str,
+    amount_minor: int | None = 100,
+    currency: str | None = "NOK",
+    digest: bytes = b"\x01",
+    hours: int = 0,
+    **row: Any,
 ) -> Receipt:
-    return Receipt(name, digest, "7:", amount_minor, currency, NOON + timedelta(hours=hours))
+    return Receipt(name, digest, "7:", amount_minor, currency, **{"received_at": NOON + timedelta(hours=hours), **row})
 
 
 def a_payment(name: str, *events: AttemptReported, verb: Verb | None = None) -> OpenFailure:
@@ -33,7 +39,7 @@ def a_payment(name: str, *events: AttemptReported, verb: Verb | None = None) -> 
 def standing(name: str, events: Iterable[AttemptReported], actions: Iterable[Action]) -> OpenFailure:
     payment = Payment((1, "test", name), 1, "UTC", actions=list(actions))
     for event in events:
-        payment.hold(attempt_of(event, delivery_digest=None, reading=1, received_at=NOON))
+        payment.hold(attempt_of(event, delivery_digest=None, received_at=NOON))
     return payment.without_receipts()
 
 
@@ -256,3 +262,16 @@ def test_of_two_statements_about_one_receipt_the_same_one_holds_whichever_came_f
     revisions = [a_receipt("r", 100, digest=b"\x01"), a_receipt("r", 90, digest=b"\x02"), a_receipt("s")]
     for order in itertools.permutations(revisions):
         assert sorted(current_receipts(order), key=lambda receipt: receipt.provider_receipt_id) == revisions[1:]
+
+
+def test_of_statements_about_one_receipt_the_first_heard_of_those_still_made_holds() -> None:
+    statements = [
+        a_receipt("r", 80, digest=b"\x03", received_at=NOON, is_superseded=True),
+        a_receipt("r", 100, digest=b"\x02", received_at=NOON + timedelta(hours=1)),
+        a_receipt("r", 90, digest=b"\x01", received_at=NOON + timedelta(hours=2)),
+        a_receipt("r", 70, digest=b"\x04", received_at=NOON + timedelta(hours=1)),  # the digest breaks a tie
+        a_receipt("s", received_at=NOON + timedelta(hours=9)),
+    ]
+    for order in itertools.permutations(statements):
+        held = sorted(current_receipts(order), key=lambda receipt: receipt.provider_receipt_id)
+        assert held == [statements[1], statements[4]]

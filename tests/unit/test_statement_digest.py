@@ -33,4 +33,4 @@ def test_it_differs_with_anything_that_is_stated() -> None:
 
 def test_a_time_without_a_zone_is_refused() -> None:
     with pytest.raises(ValueError, match="has no time zone"):
-        attempt_of(a_failure(occurred_at=NOON.replace(tzinfo=None)), delivery_digest=None, reading=1, received_at=NOON)
+        attempt_of(a_failure(occurred_at=NOON.replace(tzinfo=None)), delivery_digest=None, received_at=NOON)

@@ -13,8 +13,8 @@ from dunning_service.providers import AttemptReported
 
 def texts(provider: str, *events: AttemptReported, receipt: Receipt | None = None) -> FoldedTexts:
     payment = Payment((1, provider, "in_1"), 1, "UTC", receipt=receipt)
-    for event in events:
-        payment.add_attempt(attempt_of(event, delivery_digest=None, reading=1, received_at=NOON))
+    for number, event in enumerate(events, 1):
+        payment.put_attempt(attempt_of(event, delivery_digest=None, received_at=NOON, number=number))
     return payment.texts
 
 
@@ -32,7 +32,7 @@ def test_what_is_shown_is_folded() -> None:
 def test_ids_are_those_of_every_revision_and_of_the_receipt() -> None:
     first = a_failure(attempt="txn_1", provider_customer_id="cus_A", details={"provider_transaction_id": "ch_\u00c9"})
     corrected = replace(first, provider_customer_id="cus_B", details={"status": "failed"}, amount_minor=1)
-    receipt = Receipt("TX-1", b"", "7:cus_A", None, None)
+    receipt = Receipt("TX-1", b"", "7:cus_A", None, None, received_at=NOON)
     found = texts("maple", first, corrected, a_failure(attempt="txn_2"), receipt=receipt).identifiers_folded
     assert found.split("\n") == ["ch_\u00e9", "cus_a", "cus_b", "in_1", "tx-1", "txn_1", "txn_2"]
 

@@ -12,9 +12,11 @@ from starlette.types import Scope as AsgiScope
 
 from dunning_service.action_service import schemas, xml
 from dunning_service.action_service.credentials import DOCUMENTED, caller
+from dunning_service.action_service.deposits import refused_deposit
 from dunning_service.action_service.failure_list import written
 from dunning_service.action_service.negotiation import REPLY_TYPES, XML_TYPES, reply_type
 from dunning_service.action_service.queries import pages_of_failures
+from dunning_service.errors import ReceiptContradicted
 from dunning_service.ledger.work import Notice, NoticeRecorded
 from dunning_service.merchants.directory import Scope
 from dunning_service.providers import Delivery, Options, kept_headers
@@ -84,6 +86,10 @@ async def log_invoice_payment_failed(request: Request) -> Response:
 async def invoice_payment_succeeded(request: Request) -> Response:
     """It pays the failure of the same UserId, StripeCustomerId and amount, once for each TransactionNo.
 
+    Send a TransactionNo with every deposit: without one the exact body is its identity, so a second deposit in the same
+    words counts as a repeat of the first. A TransactionNo that is recorded with another payer, amount or currency is
+    refused, and what is recorded stays.
+
     DepositAmount is in major units of Currency. The token needs the scope `ingest`.
     """
     resolved = (await _record(request, RECORD_SUCCESS)).resolved
@@ -109,9 +115,12 @@ async def get_invoice_payment_failed(request: Request) -> Response:
 
 
 async def _record(request: Request, action: str) -> NoticeRecorded:
-    """Reads the notice and has it recorded; returns after the commit."""
+    """Reads the notice and has it recorded; returns after the commit.
+
+    Raises UnreadableNotice for one that cannot be understood, and for a deposit that contradicts a recorded one.
+    """
     found = services(request)
-    with CountedNotice(found.metrics, PROVIDER.name) as counted:
+    with CountedNotice(found.metrics, PROVIDER.name, scope=request.scope) as counted:
         merchant = (await caller(request, Scope.INGEST)).merchant
         body = await read_body(request, found.bodies)
         headers = [(ACTION_HEADER.encode(), action.encode()), *kept_headers(request.scope["headers"])]
@@ -126,6 +135,8 @@ async def _record(request: Request, action: str) -> NoticeRecorded:
             events=PROVIDER.parse(delivery, _options(merchant.default_currency)),
         )
         counted.recorded = recorded = await found.writer.record(notice)
+        if isinstance(recorded.refusal, ReceiptContradicted):
+            raise refused_deposit(recorded.refusal)
     return recorded
 
 

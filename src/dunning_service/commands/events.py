@@ -198,8 +198,17 @@ def _replayed_portion(
         else:
             assert isinstance(notice, Notice)
             assert isinstance(result, NoticeRecorded)
-            replayed.append(_Replayed(digest.hex(), name, result.outcome, notice.reason))
+            replayed.append(_Replayed(digest.hex(), name, *_what_came_of(notice, result)))
     return replayed
+
+
+def _what_came_of(notice: Notice, result: NoticeRecorded) -> tuple[str | None, str | None]:
+    """The outcome and the reason; no outcome where the delivery goes on saying what it said before."""
+    if result.refusal is not None:
+        return (None if result.outcome == "recorded" else result.outcome), result.refusal.message
+    if result.outcome == "ignored" and result.was_recorded:
+        return result.outcome, f"{notice.reason}; what it said before does not count any more"
+    return result.outcome, notice.reason
 
 
 def _read_again(database: Database, key: Key, merchant: MerchantView) -> Notice | DunningError:

@@ -13,8 +13,9 @@ from dunning_service.failed_payments.public_number import payment_id_of, public_
 from dunning_service.failed_payments.queries import LISTED, AnyRow
 from dunning_service.failed_payments.receipt_notes import notes_of
 from dunning_service.failed_payments.schemas import ActionEntry, AttemptEntry, NoteEntry, ReceiptEntry, RefundEntry
-from dunning_service.ledger.fold import current_attempts
+from dunning_service.ledger.fold import current_attempts, every_statement
 from dunning_service.ledger.models import ActionRow, AttemptRow, PaymentRow, ReceiptRow, RefundRow
+from dunning_service.ledger.receipts import current_receipts
 from dunning_service.ledger.work import NO_SUCH_PAYMENT
 from dunning_service.merchants.directory import MerchantView
 from dunning_service.subscriptions import PROVIDER
@@ -47,14 +48,14 @@ async def find_payment(connection: AsyncConnection, merchant_id: int, number: st
 
 
 async def timeline_of(connection: AsyncConnection, merchant: MerchantView, payment: AnyRow) -> Sequence[Entry]:
-    """Every statement about its attempts, the superseded ones too, its actions, the receipt that was applied, what a
-    person should know of receipts, and what was refunded."""
+    """Every statement about its attempts once, the superseded ones too, its actions, the receipt that was applied, notes
+    about receipts, and refunds."""
     merchant_id = merchant.id
     entries: list[tuple[tuple[Any, ...], Entry]] = []
 
     attempts = (await connection.execute(_attempts_of(merchant_id, payment.id))).all()
     current = {(attempt.provider_attempt_id, attempt.digest) for attempt in current_attempts(attempts)}
-    for attempt in attempts:
+    for attempt in every_statement(attempts):
         entry = AttemptEntry(
             at=attempt.occurred_at,
             occurred_at_known=attempt.occurred_at_known,
@@ -141,7 +142,7 @@ def _attempts_of(merchant_id: int, payment_id: int) -> sa.Select[*tuple[Any, ...
     return sa.select(
         _ATTEMPTS.provider_attempt_id,
         _ATTEMPTS.digest,
-        _ATTEMPTS.reading,
+        _ATTEMPTS.is_superseded,
         _ATTEMPTS.outcome,
         _ATTEMPTS.occurred_at,
         _ATTEMPTS.occurred_at_known,
@@ -186,7 +187,7 @@ def _refunds_of(merchant_id: int, payment: AnyRow) -> sa.Select[*tuple[Any, ...]
 
 
 async def _receipt_of(connection: AsyncConnection, merchant_id: int, payment: AnyRow) -> AnyRow | None:
-    """The applied receipt, in the revision that holds: the one with the greatest digest."""
+    """The applied receipt, as the statement that holds has it."""
     if payment.provider_receipt_id is None:
         return None
     statement = sa.select(
@@ -194,11 +195,11 @@ async def _receipt_of(connection: AsyncConnection, merchant_id: int, payment: An
         _RECEIPTS.digest,
         _RECEIPTS.amount_minor,
         _RECEIPTS.currency,
+        _RECEIPTS.is_superseded,
         _RECEIPTS.received_at,
     ).where(
         _RECEIPTS.merchant_id == merchant_id,
         _RECEIPTS.provider == payment.provider,
         _RECEIPTS.provider_receipt_id == payment.provider_receipt_id,
     )
-    revisions = (await connection.execute(statement)).all()
-    return max(revisions, key=lambda revision: bytes(revision.digest), default=None)
+    return next(iter(current_receipts((await connection.execute(statement)).all())), None)

@@ -9,21 +9,14 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from dunning_service.errors import DunningError, NotFound, RuleBroken
+from dunning_service.errors import DunningError, InvalidInput, NotFound, RuleBroken, UnreadableNotice
 from dunning_service.ledger.answers import ANSWER_LIFETIME, Answers
-from dunning_service.ledger.book import (
-    DeliveryRecord,
-    Payment,
-    Row,
-    attempt_of,
-    payment_columns,
-    statement_digest,
-)
+from dunning_service.ledger.book import DeliveryRecord, Payment, Row, payment_columns
 from dunning_service.ledger.bulk import bulk_for
 from dunning_service.ledger.counting import count_changes
 from dunning_service.ledger.deciding import as_json, as_recorded, require_effect
 from dunning_service.ledger.erasing import erase
-from dunning_service.ledger.fold import Action, Attempt, Receipt, current_attempts
+from dunning_service.ledger.fold import Action, Attempt, current_attempts
 from dunning_service.ledger.models import (
     ActionRow,
     AttemptRow,
@@ -36,6 +29,7 @@ from dunning_service.ledger.moving import moved
 from dunning_service.ledger.numbers import PaymentNumbers
 from dunning_service.ledger.reading import lookups_of, open_book
 from dunning_service.ledger.shelf import Shelf
+from dunning_service.ledger.statements import Statements
 from dunning_service.ledger.status import ReceiptDue, Status, Verb
 from dunning_service.ledger.work import (
     NO_SUCH_PAYMENT,
@@ -54,7 +48,7 @@ from dunning_service.ledger.work import (
     Standing,
     Work,
 )
-from dunning_service.providers import AttemptReported, ReceiptReported
+from dunning_service.providers import ReceiptReported
 
 _FORGOTTEN_AT_ONCE = 200
 """How many expired answers of a merchant a batch deletes: more than it can add."""
@@ -82,14 +76,12 @@ class Batch:
             raise ValueError("an erasure has a transaction of its own")
         self._connection = connection
         self._works = works
-        self._numbers = numbers
         self._now = now
         self._answers = Answers(now)
         self._shelf = Shelf(lookups_of(works))
         self._book = open_book(connection, works, self._answers, self._shelf, also_lock)
-        self._attempts: list[Row] = []
+        self._statements = Statements(self._book, numbers)
         self._actions: list[Row] = []
-        self._receipts: list[Row] = []
 
     def run(self) -> list[Result]:
         """A result for each work, in their order: a refusal is a result too, and leaves no trace."""
@@ -114,86 +106,42 @@ class Batch:
     def _apply_notice(self, notice: Notice) -> NoticeRecorded:
         key = (notice.merchant_id, notice.digest)
         record = self._book.deliveries.get(key)
-        is_new = record is None
-        received_at = notice.delivery.received_at
         if record is None:
-            record = DeliveryRecord(notice.outcome, notice.reason, 1, 1, received_at, first=notice)
+            received_at = notice.delivery.received_at
+            record = DeliveryRecord(notice.outcome, notice.reason, 1, 1, received_at, received_at, first=notice)
             self._book.deliveries[key] = record
-            self._record_events(notice, reading=1)
-        else:
-            record.is_changed = True
-            if not notice.is_replay:
-                record.count(received_at)
-            # what could not be read when it first came may be readable now; what was erased is not to come back
-            is_news = notice.is_replay or (record.outcome != "recorded" and notice.outcome == "recorded")
-            if is_news and not record.is_erased:
-                record.reading += 1
-                record.outcome, record.reason = notice.outcome, notice.reason
-                self._record_events(notice, reading=record.reading)
-        return NoticeRecorded(record.outcome, is_new, self._resolved_by(notice))
-
-    def _record_events(self, notice: Notice, *, reading: int) -> None:
-        for event in notice.events:
-            if isinstance(event, AttemptReported):
-                self._record_attempt(notice, event, reading)
+            refusal = self._record(notice, record)
+            return NoticeRecorded(record.outcome, True, self._resolved_by(notice), refusal)
+        record.is_changed = True
+        if not notice.is_replay:
+            record.count(notice.delivery.received_at)
+        refusal = None
+        was_recorded = record.outcome == "recorded"
+        # what could not be read when it first came may be readable now; what was erased is not to come back
+        is_news = notice.is_replay or (notice.outcome == "recorded" and not was_recorded)
+        if is_news and not record.is_erased:
+            record.reading += 1
+            if was_recorded and notice.outcome == "failed":
+                refusal = UnreadableNotice(f"it cannot be read now, so what it said before stays: {notice.reason}")
             else:
-                self._record_receipt(notice, event)
+                refusal = self._record(notice, record)
+        return NoticeRecorded(record.outcome, False, self._resolved_by(notice), refusal, was_recorded)
 
-    def _record_attempt(self, notice: Notice | Command, event: AttemptReported, reading: int) -> None:
-        key = (notice.merchant_id, notice.provider, event.provider_payment_id)
-        payment = self._book.payments.get(key)
-        if payment is None:
-            payment = self._book.add(Payment(key, self._numbers.take(), self._book.zones[notice.merchant_id]))
-        delivery = notice.delivery
-        attempt = attempt_of(
-            event,
-            delivery_digest=None if delivery is None else notice.digest,
-            reading=reading,
-            received_at=self._now if delivery is None else delivery.received_at,
-        )
-        if not payment.add_attempt(attempt):
-            return
-        self._attempts.append({"merchant_id": notice.merchant_id, "payment_id": payment.id} | attempt._asdict())
-        self._book.regroup(payment)
+    def _record(self, notice: Notice, record: DeliveryRecord) -> InvalidInput | None:
+        """Records what a delivery says now in place of what it said before, or answers why it is not recorded.
 
-    def _record_receipt(self, notice: Notice, event: ReceiptReported) -> None:
-        key = (notice.merchant_id, notice.provider, event.provider_receipt_id)
-        earlier = self._book.revisions(key)
-        digest = statement_digest(event)
-        if any(receipt.digest == digest for receipt in earlier):
-            return
-        payer = (key[0], key[1], event.payer_key)
-        payers = {payer, *((key[0], key[1], receipt.payer_key) for receipt in earlier)}
-        paid_before = self._book.paid_by_receipts(payers)
-        self._book.add_receipt(
-            payer,
-            Receipt(
-                event.provider_receipt_id,
-                digest,
-                event.payer_key,
-                event.amount_minor,
-                event.currency,
-                notice.delivery.received_at,
-            ),
-        )
-        for concerned in payers:
-            self._book.apply_receipts_of(concerned)
-        resolved = self._book.resolved.setdefault(key, self._book.paid_by_receipts(payers) - paid_before)
-        self._receipts.append(
-            {
-                "merchant_id": notice.merchant_id,
-                "provider": notice.provider,
-                "provider_receipt_id": event.provider_receipt_id,
-                "digest": digest,
-                "payer_key": event.payer_key,
-                "amount_minor": event.amount_minor,
-                "currency": event.currency,
-                "details": dict(event.details),
-                "delivery_digest": notice.digest,
-                "received_at": notice.delivery.received_at,
-                "resolved": resolved,
-            }
-        )
+        A receipt that contradicts a known one is refused. A delivery that was recorded is not, when it is read again:
+        of two that differ only by a setting since changed, one has to be read again first.
+        """
+        is_recorded = record.outcome == "recorded" and record.first is not notice
+        contradiction = None if is_recorded else self._statements.contradiction(notice)
+        if contradiction is not None:
+            record.outcome, record.reason = "failed", contradiction.message
+            return contradiction
+        record.outcome, record.reason = notice.outcome, notice.reason
+        record.subjects = self._statements.replace(notice, record.received_at, record.subjects)
+        record.is_reread = record.first is None
+        return None
 
     def _resolved_by(self, notice: Notice) -> int:
         """What the sender of these receipts was told when they were first heard of."""
@@ -274,9 +222,11 @@ class Batch:
         except RuleBroken as refusal:
             self._answers.keep(command, {}, refusal)
             return CommandDone({}, refusal, None)
-        reading = self._take_delivery(command) if effect.keeps_delivery else 1
+        if effect.keeps_delivery:
+            self._take_delivery(command)
+        received_at = self._now if command.delivery is None else command.delivery.received_at
         for event in effect.events:
-            self._record_attempt(command, event, reading)
+            self._statements.record_of_command(command, event, received_at)
         for action in effect.actions:
             self._do(command, action)
         for model, row in effect.inserts:
@@ -313,18 +263,17 @@ class Batch:
         if payment.folded.status is Status.FAILED:
             self._act(payment, Action(_next_action(payment), action.verb, action.actor, action.reason, self._now))
 
-    def _take_delivery(self, command: Command) -> int:
-        """Keeps or counts the command's delivery, if it has one; answers how often it has been read."""
+    def _take_delivery(self, command: Command) -> None:
+        """Keeps or counts the command's delivery, if it has one."""
         if command.delivery is None:
-            return 1
+            return
         key = (command.merchant_id, command.digest)
         received_at = command.delivery.received_at
         record = self._book.deliveries.get(key)
         if record is None:
-            record = self._book.deliveries[key] = DeliveryRecord("recorded", None, 1, 1, received_at, first=command)
+            self._book.deliveries[key] = DeliveryRecord("recorded", None, 1, 1, received_at, received_at, first=command)
         else:
             record.count(received_at)
-        return record.reading
 
     # Writing
 
@@ -338,11 +287,14 @@ class Batch:
             DeliveryRow,
             [_bookkeeping(key, record) for key, record in deliveries if record.is_changed and not record.first],
         )
+        self._update(DeliveryRow, [_subjects(key, record) for key, record in deliveries if record.is_reread])
         self._insert(PaymentRow, [payment_columns(payment, self._now) for payment in changed if payment.held is None])
         self._update(PaymentRow, [payment_columns(payment, self._now) for payment in changed if payment.held])
-        self._insert(AttemptRow, self._attempts)
+        self._insert(AttemptRow, self._statements.new_attempts)
         self._insert(ActionRow, self._actions)
-        self._insert(ReceiptRow, self._receipts)
+        self._insert(ReceiptRow, self._statements.new_receipts)
+        self._update(AttemptRow, self._statements.changed_attempts)
+        self._update(ReceiptRow, self._statements.changed_receipts)
         for model, rows in self._shelf.new().items():
             self._insert(model, rows)
         for model, rows in self._shelf.changed().items():
@@ -397,7 +349,12 @@ def _new_delivery(key: tuple[int, bytes], notice: Notice | Command, record: Deli
         "headers": {name.decode("latin-1"): value.decode("latin-1") for name, value in delivery.headers},
         "body": delivery.body,
         "received_at": delivery.received_at,
+        "subjects": record.subjects,
     }
+
+
+def _subjects(key: tuple[int, bytes], record: DeliveryRecord) -> Row:
+    return {"merchant_id": key[0], "digest": key[1], "subjects": record.subjects}
 
 
 def _bookkeeping(key: tuple[int, bytes], record: DeliveryRecord) -> Row:

@@ -29,6 +29,9 @@ ReceiptKey = tuple[int, str, str]
 
 Row = dict[str, Any]
 
+Subjects = dict[str, list[Any]]
+"""What a reading of a delivery is about: {"payments": [numbers], "receipts": [ids]}."""
+
 
 def statement_digest(event: AttemptReported | ReceiptReported) -> bytes:
     """SHA-256 of all that an event states: the same statement again has the same digest.
@@ -66,7 +69,8 @@ class Payment:
     time_zone: str
     held: Counted | None = None
     """As the database has it; None for a new payment."""
-    attempts: dict[tuple[str, bytes], Attempt] = field(default_factory=dict)
+    attempts: dict[int, Attempt] = field(default_factory=dict)
+    """All that was ever said of them, by number."""
     actions: list[Action] = field(default_factory=list)
     receipt: Receipt | None = None
     payer: PayerKey | None = None
@@ -77,23 +81,19 @@ class Payment:
     def hold(self, facts: Attempt | Action) -> None:
         """Takes in what the database has."""
         if isinstance(facts, Attempt):
-            self.attempts[facts.provider_attempt_id, facts.digest] = facts
+            self.attempts[facts.number] = facts
         else:
             self.actions.append(facts)
 
-    def replace_attempt(self, attempt: Attempt) -> None:
-        """The same statement, said in other words."""
-        self.attempts[attempt.provider_attempt_id, attempt.digest] = attempt
-        self._change()
+    @property
+    def next_attempt(self) -> int:
+        """The number of the next row of `attempts`."""
+        return 1 + max(self.attempts, default=0)
 
-    def add_attempt(self, attempt: Attempt) -> bool:
-        """False when the same statement is there already."""
-        identity = (attempt.provider_attempt_id, attempt.digest)
-        if identity in self.attempts:
-            return False
-        self.attempts[identity] = attempt
+    def put_attempt(self, attempt: Attempt) -> None:
+        """A new attempt, or another content of the one of that number."""
+        self.attempts[attempt.number] = attempt
         self._change()
-        return True
 
     def add_action(self, action: Action) -> None:
         self.actions.append(action)
@@ -158,13 +158,18 @@ class DeliveryRecord:
     reason: str | None
     reading: int
     times_received: int
+    received_at: datetime
     last_received_at: datetime
+    subjects: Subjects | None = None
     first: Notice | Command | None = None
     """What to insert it from; None when the database has it."""
 
     is_changed: bool = False
     is_erased: bool = False
     """True: it is counted when it comes again, and not read."""
+
+    is_reread: bool = False
+    """True: `subjects` have to be written again."""
 
     def count(self, received_at: datetime) -> None:
         """It has come once more."""
@@ -184,7 +189,8 @@ class Book:
         """The time zone of each merchant, as it holds until the transaction ends."""
         self.resolved: dict[ReceiptKey, int] = {}
         """How many open failures each receipt paid when it was first heard of: what its sender was told."""
-        self._receipts: dict[PayerKey, list[Receipt]] = {}
+        self._receipt_ids: dict[PayerKey, set[str]] = {}
+        """The ids of the receipts that name a payer, in any row."""
         self._revisions: dict[ReceiptKey, list[Receipt]] = {}
         self._members: dict[PayerKey, dict[PaymentKey, Payment]] = defaultdict(dict)
         self._moves: dict[ReceiptKey, list[Action]] = defaultdict(list)
@@ -218,8 +224,13 @@ class Book:
             self._members[payer][payment.key] = payment
 
     def add_receipt(self, payer: PayerKey, receipt: Receipt) -> None:
-        self._receipts.setdefault(payer, []).append(receipt)
+        self._receipt_ids.setdefault(payer, set()).add(receipt.provider_receipt_id)
         self.add_revision(payer, receipt)
+
+    def supersede_receipt(self, key: ReceiptKey, receipt: Receipt, *, is_superseded: bool) -> None:
+        """Sets whether the receipt's delivery still says so; `apply_receipts_of` its payer is to be called then."""
+        revisions = self._revisions[key]
+        revisions[revisions.index(receipt)] = replace(receipt, is_superseded=is_superseded)
 
     def add_revision(self, payer: PayerKey, receipt: Receipt) -> None:
         """A revision that names another payer, whose failures need not be in the book."""
@@ -245,15 +256,15 @@ class Book:
     def receipts_of(self, payer: PayerKey) -> Sequence[Receipt]:
         """The payer's receipts that hold; another revision may have moved one to another payer."""
         merchant_id, provider, payer_key = payer
-        ids = {receipt.provider_receipt_id for receipt in self._receipts.get(payer, ())}
+        ids = self._receipt_ids.get(payer, ())
         revisions = [receipt for id_ in ids for receipt in self._revisions[merchant_id, provider, id_]]
         return [receipt for receipt in current_receipts(revisions) if receipt.payer_key == payer_key]
 
     def rename_payers(self, names: Mapping[PayerKey, PayerKey]) -> None:
         """The receipts of each payer are those of another name's. Whose payments are whose `regroup` says then."""
         for payer, name in names.items():
-            if payer in self._receipts:
-                self._receipts[name] = [_paid_by(receipt, name) for receipt in self._receipts.pop(payer)]
+            if payer in self._receipt_ids:
+                self._receipt_ids[name] = self._receipt_ids.pop(payer)
         for (merchant_id, provider, _), revisions in self._revisions.items():
             for number, receipt in enumerate(revisions):
                 named = names.get((merchant_id, provider, receipt.payer_key))
@@ -265,11 +276,11 @@ class Book:
         return self._revisions.get(key, ())
 
     def has_receipts(self, payer: PayerKey | None) -> bool:
-        return payer in self._receipts
+        return payer in self._receipt_ids
 
     def apply_receipts_of(self, payer: PayerKey) -> None:
         """Lays the payer's receipts against the payer's failures again."""
-        if payer not in self._receipts:
+        if payer not in self._receipt_ids:
             return
         members = self._members[payer]
         receipts = self.receipts_of(payer)
@@ -294,7 +305,7 @@ class Book:
         """What has been read is what the database has: applies the receipts, and nothing counts as changed."""
         for payment in self.payments.values():
             self._group(payment)
-        for payer in self._receipts:
+        for payer in self._receipt_ids:
             self.apply_receipts_of(payer)
         for payment in self.payments.values():
             payment.is_changed = False
@@ -308,16 +319,22 @@ def _paid_by(receipt: Receipt, payer: PayerKey) -> Receipt:
 
 
 def attempt_of(
-    event: AttemptReported, *, delivery_digest: bytes | None, reading: int, received_at: datetime
+    event: AttemptReported,
+    *,
+    delivery_digest: bytes | None,
+    received_at: datetime,
+    number: int = 1,
+    digest: bytes | None = None,
 ) -> Attempt:
-    """An event as the ledger keeps it."""
+    """An event as the ledger keeps it; `digest` is the statement's, where it is known already."""
     occurred_at = _in_utc(event.occurred_at)
     message = event.message
     return Attempt(
+        number,
         event.provider_attempt_id,
-        statement_digest(event),
-        reading,
+        digest or statement_digest(event),
         delivery_digest,
+        False,
         event.outcome,
         occurred_at or received_at,
         occurred_at is not None,

@@ -7,8 +7,9 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
+from sqlalchemy.orm import InstrumentedAttribute
 
-from dunning_service.ledger.book import Book
+from dunning_service.ledger.book import Book, Payment
 from dunning_service.ledger.bulk import Row
 from dunning_service.ledger.counting import COUNTS, CountRow, keys_of, measures_of, miscounts, uncounted_days
 from dunning_service.ledger.models import (
@@ -18,6 +19,7 @@ from dunning_service.ledger.models import (
     BlockCountRow,
     DailyAmountRow,
     DailyCountRow,
+    DeliveryRow,
     PaymentRow,
     ReceiptRow,
     RefundRow,
@@ -31,6 +33,7 @@ from dunning_service.ledger.reading import (
     select_by,
 )
 from dunning_service.merchants.models import Merchant
+from dunning_service.portions import in_portions
 
 _PAGE = 500
 
@@ -46,6 +49,10 @@ def differences(connection: Connection, merchant_id: int | None = None) -> Itera
     for merchant in connection.execute(merchants).all():
         for payment in _payments(connection, merchant.id, merchant.time_zone):
             yield f"merchant {merchant.name}: {payment}"
+        for receipt in _contradictions(connection, merchant.id):
+            yield f"merchant {merchant.name}: {receipt}"
+        for delivery in _unrecorded(connection, merchant.id):
+            yield f"merchant {merchant.name}: {delivery}"
         for orphan in _orphans(connection, merchant.id):
             yield f"merchant {merchant.name}: {orphan}"
         for receipt in _receipts_laid_twice(connection, merchant.id):
@@ -80,6 +87,7 @@ def _payments(connection: Connection, merchant_id: int, time_zone: str) -> Itera
             for name, expected in derived.items():
                 if row[name] != expected:
                     yield f"ODR{row['id']} has {name} {row[name]!s}, but its facts say {expected!s}"
+        yield from _brought_by_nothing(connection, merchant_id, [book.by_id[merchant_id, row["id"]] for row in rows])
 
 
 def book_of(connection: Connection, rows: list[Row], zones: dict[int, str]) -> Book:
@@ -92,6 +100,122 @@ def book_of(connection: Connection, rows: list[Row], zones: dict[int, str]) -> B
     read_open_failures(connection, book, {payer for payer in payers if book.has_receipts(payer)}, zones)
     book.take_as_read()
     return book
+
+
+def _brought_by_nothing(connection: Connection, merchant_id: int, payments: Sequence[Payment]) -> Iterator[str]:
+    """Attempts that count though their delivery does not say so, or says so later than it came."""
+    brought_by = {
+        attempt.delivery_digest
+        for payment in payments
+        for attempt in payment.attempts.values()
+        if attempt.delivery_digest is not None and not attempt.is_superseded
+    }
+    statement = sa.select(DeliveryRow.digest, DeliveryRow.outcome, DeliveryRow.subjects, DeliveryRow.received_at)
+    deliveries = {
+        row.digest: row
+        for some in in_portions(sorted(brought_by), _PAGE)
+        for row in connection.execute(
+            statement.where(DeliveryRow.merchant_id == merchant_id, DeliveryRow.digest.in_(some))
+        )
+    }
+    for payment in payments:
+        for attempt in payment.attempts.values():
+            if attempt.delivery_digest is None or attempt.is_superseded:
+                continue
+            what = f"attempt {attempt.provider_attempt_id} of ODR{payment.id}"
+            delivery = deliveries.get(attempt.delivery_digest)
+            if delivery is None:
+                yield f"{what} came with a delivery that is not there"
+            elif delivery.outcome != "recorded" or (
+                delivery.subjects is not None and payment.id not in delivery.subjects["payments"]
+            ):
+                yield f"{what} counts, but the delivery {_id_of(delivery)} does not say so any more; replay it"
+            elif attempt.received_at < delivery.received_at:
+                yield f"{what} was heard before its delivery {_id_of(delivery)} came"
+
+
+def _unrecorded(connection: Connection, merchant_id: int) -> Iterator[str]:
+    """Recorded deliveries of which an attempt or a receipt is missing."""
+    last = b""
+    while True:
+        deliveries = connection.execute(
+            sa.select(DeliveryRow.digest, DeliveryRow.outcome, DeliveryRow.subjects, DeliveryRow.provider)
+            .where(DeliveryRow.merchant_id == merchant_id, DeliveryRow.digest > last)
+            .order_by(DeliveryRow.digest)
+            .limit(_PAGE)
+        ).all()
+        if not deliveries:
+            return
+        last = deliveries[-1].digest
+        said = [one for one in deliveries if one.outcome == "recorded" and one.subjects is not None]
+        numbers = {number for one in said for number in one.subjects["payments"]}
+        attempts = _said_of(connection, AttemptRow.payment_id, numbers, AttemptRow.merchant_id == merchant_id)
+        names = {name for one in said for name in one.subjects["receipts"]}
+        of_merchant = (ReceiptRow.merchant_id == merchant_id, ReceiptRow.provider.in_({one.provider for one in said}))
+        receipts = _said_of(connection, ReceiptRow.provider_receipt_id, names, *of_merchant)
+        for one in said:
+            missing = [f"ODR{number}" for number in one.subjects["payments"] if (one.digest, number) not in attempts]
+            missing += [
+                f"the receipt {name}" for name in one.subjects["receipts"] if (one.digest, name) not in receipts
+            ]
+            for what in missing:
+                yield f"the delivery {_id_of(one)} says something of {what} that is not recorded; replay it"
+
+
+def _said_of(
+    connection: Connection,
+    subject: InstrumentedAttribute[Any],
+    wanted: set[Any],
+    *conditions: sa.ColumnElement[bool],
+) -> set[tuple[bytes, Any]]:
+    """(delivery's digest, subject) of the statements about these that count."""
+    model = subject.class_
+    statement = sa.select(model.delivery_digest, subject).where(
+        *conditions, ~model.is_superseded, model.delivery_digest.is_not(None)
+    )
+    return {
+        (digest, name)
+        for some in in_portions(sorted(wanted), _PAGE)
+        for digest, name in connection.execute(statement.where(subject.in_(some)))
+    }
+
+
+def _contradictions(connection: Connection, merchant_id: int) -> Iterator[str]:
+    """Receipts of which two deliveries, each read once, say different things: the second should have been refused.
+
+    Reading deliveries again may bring that about, until the other one has been read again too.
+    """
+    receipt = ReceiptRow
+    contents = (
+        receipt.payer_key,
+        sa.func.coalesce(receipt.amount_minor, -1),
+        sa.func.coalesce(receipt.currency, ""),
+    )
+    statement = (
+        sa.select(receipt.provider, receipt.provider_receipt_id)
+        .outerjoin(
+            DeliveryRow,
+            (DeliveryRow.merchant_id == receipt.merchant_id) & (DeliveryRow.digest == receipt.delivery_digest),
+        )
+        .where(receipt.merchant_id == merchant_id, ~receipt.is_superseded)
+        .group_by(receipt.provider, receipt.provider_receipt_id)
+        .having(
+            sa.or_(*(sa.func.min(content) != sa.func.max(content) for content in contents)),
+            sa.func.coalesce(sa.func.max(DeliveryRow.reading), 1) == 1,
+        )
+        .order_by(receipt.provider, receipt.provider_receipt_id)
+    )
+    for row in connection.execute(statement):
+        yield (
+            f"the receipt {row.provider_receipt_id} of {row.provider} is recorded with different contents; "
+            "the one first heard holds"
+        )
+
+
+def _id_of(delivery: Any) -> str:
+    """As `dunning events` takes it."""
+    digest: bytes = delivery.digest
+    return digest.hex()[:12]
 
 
 def _orphans(connection: Connection, merchant_id: int) -> Iterator[str]:

@@ -128,9 +128,9 @@ class _Eraser:
             payer = None if payment.payer is None else names[payment.payer][2]
             for attempt in list(payment.attempts.values()):
                 erased = self._erased(payment.key[1], attempt, payer)
-                payment.replace_attempt(erased)
+                payment.put_attempt(erased)
                 key = {"merchant_id": payment.key[0], "payment_id": payment.id}
-                columns = ("provider_attempt_id", "digest", *_PERSONAL, "payer_key", "details")
+                columns = ("number", *_PERSONAL, "payer_key", "details")
                 rows.append(key | {name: getattr(erased, name) for name in columns})
         self._update(AttemptRow, rows)
         return len(rows)
@@ -144,7 +144,7 @@ class _Eraser:
         )
 
     def _erase_receipts(self, receipts: Sequence[Row], names: Mapping[PayerKey, PayerKey]) -> None:
-        key = ("merchant_id", "provider", "provider_receipt_id", "digest")
+        key = ("merchant_id", "provider", "provider_receipt_id", "number")
         rows = [
             {name: row[name] for name in key}
             | {

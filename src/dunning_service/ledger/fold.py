@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from datetime import UTC, date, datetime
 from functools import cache
 from typing import Any, NamedTuple, Protocol
@@ -28,12 +28,13 @@ ERASED_PAYER = "erased:"
 
 
 class Attempt(NamedTuple):
-    """One revision of one attempt: a row of `attempts` without the payment it belongs to."""
+    """What one delivery says of one attempt: a row of `attempts` without the payment it belongs to."""
 
+    number: int
     provider_attempt_id: str
     digest: bytes
-    reading: int
     delivery_digest: bytes | None
+    is_superseded: bool
     outcome: str
     occurred_at: datetime
     occurred_at_known: bool
@@ -75,15 +76,23 @@ class Action(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """One revision of a notice of money received that names a payer but no payment."""
+    """What one delivery says of one receipt, money received that names a payer but no payment: a row of `receipts`
+    without its merchant and provider."""
 
     provider_receipt_id: str
     digest: bytes
     payer_key: str
     amount_minor: int | None
     currency: str | None
-    received_at: datetime
-    """When it arrived: its sender states no time."""
+    number: int = 1
+    delivery_digest: bytes | None = None
+    is_superseded: bool = False
+    received_at: datetime = _NEVER
+    resolved: int = 0
+    details: Mapping[str, Any] = field(default_factory=dict, compare=False)
+
+
+RECEIPT_FIELDS = tuple(column.name for column in fields(Receipt))
 
 
 class Revision(Protocol):
@@ -94,47 +103,74 @@ class Revision(Protocol):
     @property
     def digest(self) -> bytes: ...
     @property
-    def reading(self) -> int: ...
+    def is_superseded(self) -> bool: ...
     @property
     def outcome(self) -> str: ...
     @property
     def stated_at(self) -> datetime | None: ...
+    @property
+    def received_at(self) -> datetime: ...
 
 
-def _revision_order(revision: Revision) -> tuple[datetime, int, int, bytes]:
-    """The sender's time, then rank, then how often the notice was read (a corrected reading holds), then digest."""
+def _revision_order(revision: Revision) -> tuple[datetime, int, datetime, bytes]:
+    """The sender's time, then rank, then when the statement was first heard; the digest only at the same moment."""
     return (
         revision.stated_at or _NEVER,
         _RANK[Outcome(revision.outcome)],
-        revision.reading,
+        revision.received_at,
         revision.digest,
     )
 
 
+def first_heard(revisions: Iterable[Any]) -> list[Any]:
+    """Each statement once, among rows that look like `Revision`: as the first of the deliveries that say it now has it.
+
+    What a later reading of its delivery has superseded is no statement any more.
+    """
+    said = [revision for revision in revisions if not revision.is_superseded]
+    return said if len(said) < 2 else every_statement(said)
+
+
+def every_statement(revisions: Iterable[Any]) -> list[Any]:
+    """Each statement once, those that are none any more too: from the delivery that was heard first, of those that say
+    it now if any does."""
+    heard: dict[tuple[str, bytes], Any] = {}
+    for revision in revisions:
+        identity = (revision.provider_attempt_id, revision.digest)
+        held = heard.get(identity)
+        if held is None or _heard(revision) < _heard(held):
+            heard[identity] = revision
+    return list(heard.values())
+
+
+def _heard(revision: Revision) -> tuple[bool, datetime]:
+    return revision.is_superseded, revision.received_at
+
+
 def current_attempts(revisions: Iterable[Any]) -> list[Any]:
     """The revision that holds of each attempt, among rows that look like `Revision`; in no particular order."""
+    return _current(first_heard(revisions))
+
+
+def _current(statements: Iterable[Any]) -> list[Any]:
     current: dict[str, Any] = {}
-    for revision in revisions:
-        held = current.get(revision.provider_attempt_id)
-        if held is None or _revision_order(revision) > _revision_order(held):
-            current[revision.provider_attempt_id] = revision
+    for statement in statements:
+        held = current.get(statement.provider_attempt_id)
+        if held is None or _revision_order(statement) > _revision_order(held):
+            current[statement.provider_attempt_id] = statement
     return list(current.values())
 
 
-def _newest_first(revisions: Collection[Attempt]) -> list[Attempt]:
-    """The revisions that hold, one for each attempt."""
-    if len(revisions) < 2:
-        return list(revisions)
-    return sorted(current_attempts(revisions), key=_age, reverse=True)
+def _newest_first(statements: Sequence[Attempt]) -> list[Attempt]:
+    """The statements that hold, one for each attempt."""
+    if len(statements) < 2:
+        return list(statements)
+    return sorted(_current(statements), key=_age, reverse=True)
 
 
 def _age(attempt: Attempt) -> tuple[datetime, int, str]:
-    """Sorts attempts oldest first; one whose time its sender did not tell counts as the oldest."""
-    return (
-        attempt.occurred_at if attempt.occurred_at_known else _NEVER,
-        attempt.sequence,
-        attempt.provider_attempt_id,
-    )
+    """Sorts attempts oldest first; one whose sender gave no time counts at its arrival."""
+    return (attempt.occurred_at, attempt.sequence, attempt.provider_attempt_id)
 
 
 @cache
@@ -193,17 +229,22 @@ _SHOWN = (
 def fold_payment(
     revisions: Collection[Attempt], actions: Sequence[Action], receipt: Receipt | None, time_zone: str
 ) -> FoldedPayment:
-    """The payment that these facts describe. `revisions` holds at least one attempt; `receipt` is the applied one."""
-    attempts = _newest_first(revisions)
-    newest = attempts[0]
+    """The payment that these facts describe; `receipt` is the applied one.
+
+    Without a statement that still counts there is nothing to collect: such a payment has no order date, so it is in no
+    list and no count.
+    """
+    statements = first_heard(revisions)
+    attempts = _newest_first(statements)
     # one that failed once stays a failed payment, also when the same attempt is later said to have succeeded
-    failed = _newest_first([revision for revision in revisions if revision.outcome == Outcome.FAILED])
+    failed = _newest_first([statement for statement in statements if statement.outcome == Outcome.FAILED])
     coverage = _coverage(attempts, receipt)
 
     first_failed = _earliest(failed)
     last_failed = failed[0] if failed else None
+    newest = attempts[0] if attempts else None
     decided = next((attempt for attempt in attempts if attempt.outcome != Outcome.PENDING), None)
-    shown = _newest_values(attempts)
+    shown = _newest_values(attempts) if attempts else _NOTHING_SAID
     return FoldedPayment(
         status=folded_status(
             is_covered=coverage.is_covered,
@@ -229,8 +270,12 @@ def fold_payment(
         description=shown.description or None,
         payer_key=_payer_key(attempts, revisions),
         provider_receipt_id=None if receipt is None else receipt.provider_receipt_id,
-        details=newest.details,
+        details={} if newest is None else newest.details,
     )
+
+
+_NOTHING_SAID = Attempt(0, "", b"", None, True, Outcome.PENDING, _NEVER, False, None, _NEVER, 0, *(None,) * 12, {})
+"""Stands for the newest attempt of a payment that has none."""
 
 
 def in_time_order(actions: Iterable[Action]) -> list[Verb]:
@@ -277,8 +322,8 @@ def _payer_key(attempts: Sequence[Attempt], revisions: Iterable[Attempt]) -> str
 
 
 def _earliest(failed: Sequence[Attempt]) -> Attempt | None:
-    """The first failed attempt. A time the sender told goes before an arrival, however early the arrival was."""
-    return min(failed, key=lambda attempt: (not attempt.occurred_at_known, attempt.occurred_at), default=None)
+    """The first failed attempt; one whose sender gave no time failed when it arrived."""
+    return min(failed, key=lambda attempt: attempt.occurred_at, default=None)
 
 
 class _Coverage(NamedTuple):

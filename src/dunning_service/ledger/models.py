@@ -1,7 +1,9 @@
 """Tables of the ledger.
 
-Facts (attempts, actions, receipts, raw bodies) are only ever inserted. `payments` and the counts are derived from them,
-in the same transaction, so that lists and totals are one index away; `dunning ledger check` derives them again.
+Facts (attempts, actions, receipts, raw bodies) are only ever inserted; whether a later reading of its delivery has
+superseded an attempt or a receipt is bookkeeping, as the delivery's outcome is. `payments` and the counts are derived
+from them, in the same transaction, so that lists and totals are one index away; `dunning ledger check` derives them
+again.
 The merchant's id leads every key, so that the tables can be partitioned by merchant. It has no foreign key here: one
 would lock the merchant's row once for every notice, and two processes would queue for it. Nor has an attempt's payment:
 the writer, the only one who inserts either, does so in one transaction, and PostgreSQL would look it up for each again.
@@ -32,7 +34,7 @@ def _one_of(column: str, values: type[Status | Verb | Outcome | Category]) -> sa
 
 
 class DeliveryRow(Base):
-    """One notice as it arrived. Outcome, reason, reading and repeat counter are bookkeeping and may change."""
+    """One notice as it arrived. All but the identity, the bytes and the first arrival is bookkeeping and may change."""
 
     __tablename__ = "deliveries"
     __table_args__ = (
@@ -65,6 +67,9 @@ class DeliveryRow(Base):
     """Why it was not recorded."""
     reading: Mapped[int] = mapped_column(sa.Integer)
     """How often it has been read: 1, and one more with each replay."""
+    subjects: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON(none_as_null=True))
+    """What its latest reading is about, {"payments": [numbers], "receipts": [ids]}: a replay has to find what it said
+    before. None when it says nothing, and for a command's."""
 
 
 class PaymentRow(Base):
@@ -148,24 +153,29 @@ class PaymentRow(Base):
 
 
 class AttemptRow(Base):
-    """One revision of one attempt. Which revision holds is decided in `ledger/fold.py`."""
+    """What one delivery, or one command, says of one attempt. Which revision holds is decided in `ledger/fold.py`."""
 
     __tablename__ = "attempts"
     __table_args__ = (_one_of("outcome", Outcome),)
 
     merchant_id: Mapped[int] = mapped_column(primary_key=True)
     payment_id: Mapped[int] = mapped_column(_BIG, primary_key=True)
-    provider_attempt_id: Mapped[str] = mapped_column(sa.Text, primary_key=True)
-    digest: Mapped[bytes] = mapped_column(_DIGEST, primary_key=True)
-    """SHA-256 of what the sender stated: the same statement again is the same row."""
-    reading: Mapped[int] = mapped_column(sa.Integer)
+    number: Mapped[int] = mapped_column(sa.Integer, primary_key=True)
+    """1, 2, 3... in the order in which the payment's attempts were recorded."""
+    provider_attempt_id: Mapped[str] = mapped_column(sa.Text)
+    digest: Mapped[bytes] = mapped_column(_DIGEST)
+    """SHA-256 of what the sender stated. Another delivery with the same statement has a row of its own, for each may
+    come to say something else when it is read again."""
     delivery_digest: Mapped[bytes | None] = mapped_column(_DIGEST)
+    is_superseded: Mapped[bool] = mapped_column(sa.Boolean)
+    """True: its delivery has been read again since, and does not say so any more."""
     outcome: Mapped[str] = mapped_column(sa.String(16))
     occurred_at: Mapped[datetime] = mapped_column(UtcDateTime)
     occurred_at_known: Mapped[bool] = mapped_column(sa.Boolean)
     """False: the sender told no time, and `occurred_at` is the arrival."""
     stated_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     received_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    """When its delivery first arrived, whenever it was read."""
     sequence: Mapped[int] = mapped_column(_BIG)
     amount_minor: Mapped[int | None] = mapped_column(_BIG)
     currency: Mapped[str | None] = mapped_column(sa.String(3))
@@ -218,7 +228,7 @@ class ActionRow(Base):
 
 
 class ReceiptRow(Base):
-    """One revision of a notice of money received that names no payment. The one with the greatest digest holds."""
+    """What one delivery says of money received that names no payment. Which one holds: see `ledger/receipts.py`."""
 
     __tablename__ = "receipts"
     __table_args__ = (sa.Index(None, "merchant_id", "provider", "payer_key"),)
@@ -226,12 +236,16 @@ class ReceiptRow(Base):
     merchant_id: Mapped[int] = mapped_column(sa.Integer, primary_key=True)
     provider: Mapped[str] = mapped_column(sa.Text, primary_key=True)
     provider_receipt_id: Mapped[str] = mapped_column(sa.Text, primary_key=True)
-    digest: Mapped[bytes] = mapped_column(_DIGEST, primary_key=True)
+    number: Mapped[int] = mapped_column(sa.Integer, primary_key=True)
+    """1, 2, 3... in the order in which what is said of the receipt was recorded."""
+    digest: Mapped[bytes] = mapped_column(_DIGEST)
     payer_key: Mapped[str] = mapped_column(sa.Text)
     amount_minor: Mapped[int | None] = mapped_column(_BIG)
     currency: Mapped[str | None] = mapped_column(sa.String(3))
     details: Mapped[dict[str, Any]] = mapped_column(sa.JSON)
     delivery_digest: Mapped[bytes | None] = mapped_column(_DIGEST)
+    is_superseded: Mapped[bool] = mapped_column(sa.Boolean)
+    """True: its delivery has been read again since, and does not say so any more."""
     received_at: Mapped[datetime] = mapped_column(UtcDateTime)
     resolved: Mapped[int] = mapped_column(sa.Integer)
     """How many open failures it paid when it was first heard of (0 or 1): what its sender was told."""

@@ -20,7 +20,7 @@ from dunning_service.db import Base
 from dunning_service.ledger.answers import Answers
 from dunning_service.ledger.book import Book, Counted, DeliveryRecord, PayerKey, Payment, PaymentKey, ReceiptKey
 from dunning_service.ledger.bulk import Row, bulk_for
-from dunning_service.ledger.fold import Action, Attempt, Receipt
+from dunning_service.ledger.fold import RECEIPT_FIELDS, Action, Attempt, Receipt
 from dunning_service.ledger.models import ActionRow, AttemptRow, DeliveryRow, IdempotencyRow, PaymentRow, ReceiptRow
 from dunning_service.ledger.receipts import OPEN
 from dunning_service.ledger.shelf import Shelf
@@ -98,6 +98,8 @@ class _Reader:
         self._lookups = lookups_of(works)
         self._touched: Set[PaymentKey] = set()
         """The payments that the works turned out to be about."""
+        self._said_before: set[ReceiptKey] = set()
+        """The receipts that deliveries to be read again said something of."""
         self._payments: set[PaymentKey] = set()
         self._receipts: set[ReceiptKey] = set()
         self._payers: set[PayerKey] = set()
@@ -129,7 +131,8 @@ class _Reader:
 
     def more_locks(self, payers: Set[PayerKey]) -> frozenset[int]:
         """Those that what was read calls for beyond the named ones."""
-        return _locks(self._touched - self._payments, payers - self._payers)
+        keys = {_lock_key("receipt", *key) for key in self._said_before - self._receipts}
+        return _locks(self._touched - self._payments, payers - self._payers) | keys
 
     def read(self) -> tuple[Book, set[PayerKey]]:
         """What the ledger holds, and the payers whose receipts were looked at."""
@@ -141,12 +144,13 @@ class _Reader:
         numbered |= {(one.merchant_id, one.to_payment_id) for one in self._decisions if one.to_payment_id is not None}
         numbered |= {(one.merchant_id, payment_id) for one in self._erasures for payment_id in one.payment_ids}
         numbered |= {(one.merchant_id, payment_id) for one in self._refolds for payment_id in one.payment_ids}
+        numbered |= self._payments_said_before(book)
         rows += self._select(PaymentRow, ("merchant_id", "id"), numbered)
         read_payments(self._connection, book, rows, self._zones)
         self._touched = self._payments | book.payments.keys()
         # a correction may give a payment back to any payer that one of its attempts names
         payers = self._payers | payers_named(book)
-        named = self._receipts | self._receipts_named(book)
+        named = self._receipts | self._said_before | self._receipts_named(book)
         receipts = self._select(ReceiptRow, ("merchant_id", "provider", "provider_receipt_id"), named)
         payers |= {payer_of(row) for row in receipts}
         read_receipts(self._connection, book, payers)
@@ -178,6 +182,18 @@ class _Reader:
             if payment is not None and decision.provider_receipt_id is not None
         }
 
+    def _payments_said_before(self, book: Book) -> set[tuple[int, int]]:
+        """The numbers of the payments of which deliveries to be read again said something; notes the receipts too."""
+        numbered = set()
+        for notice in self._notices:
+            record = book.deliveries.get((notice.merchant_id, notice.digest)) if notice.is_replay else None
+            if record is not None and record.subjects is not None:
+                numbered |= {(notice.merchant_id, number) for number in record.subjects["payments"]}
+                self._said_before |= {
+                    (notice.merchant_id, notice.provider, name) for name in record.subjects["receipts"]
+                }
+        return numbered
+
     def _select(self, model: Any, by: Sequence[str], keys: Collection[tuple[Any, ...]]) -> list[Row]:
         return select_by(self._connection, model, by, keys)
 
@@ -188,7 +204,9 @@ class _Reader:
                 row["reason"],
                 row["reading"],
                 row["times_received"],
+                row["received_at"],
                 row["last_received_at"],
+                row["subjects"],
                 is_erased=ERASED_AT in row["headers"],
             )
 
@@ -230,10 +248,10 @@ def read_receipts(connection: Connection, book: Book, payers: Collection[PayerKe
     theirs = select_by(connection, ReceiptRow, ("merchant_id", "provider", "payer_key"), payers)
     keys = {(row["merchant_id"], row["provider"], row["provider_receipt_id"]) for row in theirs}
     revisions = select_by(connection, ReceiptRow, ("merchant_id", "provider", "provider_receipt_id"), keys)
-    for row in sorted(revisions, key=lambda row: row["received_at"]):
+    for row in sorted(revisions, key=lambda row: (row["is_superseded"], row["number"])):
         payer = payer_of(row)
         add = book.add_receipt if payer in payers else book.add_revision
-        add(payer, Receipt(*(row[name] for name in _RECEIPT_FIELDS)))
+        add(payer, Receipt(**{name: row[name] for name in RECEIPT_FIELDS}))
         book.resolved.setdefault((payer[0], payer[1], row["provider_receipt_id"]), row["resolved"])
 
 
@@ -294,9 +312,6 @@ def payers_named(book: Book) -> set[PayerKey]:
         for attempt in payment.attempts.values()
         if attempt.payer_key is not None
     }
-
-
-_RECEIPT_FIELDS = ("provider_receipt_id", "digest", "payer_key", "amount_minor", "currency", "received_at")
 
 
 def payer_of(row: Row) -> PayerKey:

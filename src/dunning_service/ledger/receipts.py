@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from dunning_service.ledger.fold import FoldedPayment, Receipt, is_same_currency
 from dunning_service.ledger.status import Status
@@ -114,11 +114,21 @@ def pays(receipt: Receipt, payment: FoldedPayment) -> bool:
     )
 
 
-def current_receipts(revisions: Iterable[Receipt]) -> list[Receipt]:
-    """Of two notices under the same id with different content the one with the greater digest: they carry no time."""
-    current: dict[str, Receipt] = {}
+def current_receipts(revisions: Iterable[Any]) -> list[Any]:
+    """The statement that holds of each receipt, among rows that look like `Receipt`: the one first heard.
+
+    Other content under a known number is refused, so two that differ come only of reading a delivery again. What a
+    later reading of its delivery has superseded does not count.
+    """
+    current: dict[str, Any] = {}
     for receipt in revisions:
+        if receipt.is_superseded:
+            continue
         held = current.get(receipt.provider_receipt_id)
-        if held is None or receipt.digest > held.digest:
+        if held is None or _heard(receipt) < _heard(held):
             current[receipt.provider_receipt_id] = receipt
     return list(current.values())
+
+
+def _heard(receipt: Any) -> tuple[datetime, bytes]:
+    return receipt.received_at, bytes(receipt.digest)

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 from uuid import uuid4
 
 from dunning_service.db import Base
-from dunning_service.errors import RuleBroken
+from dunning_service.errors import InvalidInput, RuleBroken
 from dunning_service.ledger.fold import Attempt
 from dunning_service.ledger.status import ReceiptDue, Status, Verb
 from dunning_service.providers import AttemptReported, Delivery, Event
@@ -59,6 +59,11 @@ class NoticeRecorded:
     """False when the same notice had been recorded before."""
     resolved: int
     """Open failures that its receipts paid when they were first heard of."""
+    refusal: InvalidInput | None = None
+    """Why nothing of it was recorded though it is readable, because it contradicts a receipt; or why a replay left what
+    the delivery had said before."""
+    was_recorded: bool = False
+    """True for a replay of a delivery that said something before."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,9 +118,10 @@ async def _attempts(connection: AsyncConnection, merchant_id: int, record_id: st
         sa.select(
             _ATTEMPTS.provider_attempt_id,
             _ATTEMPTS.digest,
-            _ATTEMPTS.reading,
+            _ATTEMPTS.is_superseded,
             _ATTEMPTS.outcome,
             _ATTEMPTS.stated_at,
+            _ATTEMPTS.received_at,
             _ATTEMPTS.sequence,
             _ATTEMPTS.details,
         )

@@ -239,7 +239,7 @@ async def _report(
 ) -> Response:
     """Reads what is reported and has it recorded; answers after the commit, and a repeat as the first time."""
     found = services(request)
-    with CountedNotice(found.metrics, PROVIDER) as counted:
+    with CountedNotice(found.metrics, PROVIDER, scope=request.scope) as counted:
         given, body = await read_form(request, model)
         posted = Posted(
             merchant=principal.merchant,

@@ -16,6 +16,7 @@ _HEADER = b"x-request-id"
 _ACCEPTABLE = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _SCOPE_KEY = "dunning.request_id"
 _SLASH_KEY = "dunning.trailing_slash"
+_NOTICE_KEY = "dunning.notice"
 _HUNG_UP = 499
 """What the log says when the caller was gone before there was an answer."""
 
@@ -26,6 +27,11 @@ def request_id(request: HTTPConnection) -> str:
     """The id of this request: the caller's `X-Request-Id`, or one made here. It is on the answer and in the log."""
     found: str = request.scope.get(_SCOPE_KEY, "")
     return found
+
+
+def note_notice(scope: Scope, outcome: str) -> None:
+    """Puts what became of the notice in this request, such as `repeated`, into the request's line in the log."""
+    scope[_NOTICE_KEY] = outcome
 
 
 def had_trailing_slash(request: HTTPConnection) -> bool:
@@ -87,10 +93,12 @@ class AroundRequests:
                 raise
         finally:
             write = log.info if status < 500 else log.warning
+            notice = {"notice": scope[_NOTICE_KEY]} if _NOTICE_KEY in scope else {}
             write(
                 "request",
                 method=method,
                 route=getattr(scope.get("route"), "path_format", None),
+                **notice,
                 status=status,
                 duration_ms=round((time.perf_counter() - started) * 1000, 3),
             )

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dunning_service.ledger.work import NoticeRecorded
 from dunning_service.web.metrics import Metrics
+from dunning_service.web.middleware import note_notice
 from dunning_service.web.problems import status_of
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -75,16 +76,18 @@ class NoticesFirst:
 
 
 class CountedNotice:
-    """Counts a notice once its fate is known: what `recorded` says, or else the status of the error that passes.
+    """Counts a notice once its outcome is known: what `recorded` says, or else the status of the error that passes. The
+    outcome goes into the request's scope too, for the log line of the request.
 
     Set `provider` when it is known, and `recorded` after the commit. A sender that hangs up is not counted, as nothing
     has been answered.
     """
 
-    __slots__ = ("_metrics", "_started", "provider", "recorded")
+    __slots__ = ("_metrics", "_scope", "_started", "provider", "recorded")
 
-    def __init__(self, metrics: Metrics, provider: str | None = None) -> None:
+    def __init__(self, metrics: Metrics, provider: str | None = None, *, scope: Scope) -> None:
         self._metrics = metrics
+        self._scope = scope
         self.provider = provider
         self.recorded: NoticeRecorded | None = None
 
@@ -99,6 +102,7 @@ class CountedNotice:
             assert self.recorded is not None
             outcome = self.recorded.outcome if self.recorded.is_new else "repeated"
         if outcome is not None:
+            note_notice(self._scope, outcome)
             self._metrics.notice(self.provider, outcome, time.perf_counter() - self._started)
 
 

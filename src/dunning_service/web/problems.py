@@ -33,6 +33,7 @@ from dunning_service.errors import (
     MissingScope,
     NotFound,
     NoUsableGateway,
+    ReceiptContradicted,
     RuleBroken,
     TooManyConnections,
     Unavailable,
@@ -46,6 +47,7 @@ log = structlog.get_logger(__name__)
 STATUS: dict[type[DunningError], int] = {
     InvalidInput: 400,
     UnreadableNotice: 400,
+    ReceiptContradicted: 400,
     BodyTooLarge: 413,
     BodyTooSlow: 408,
     UnsupportedMediaType: 415,

@@ -139,4 +139,4 @@ def event_of(effect: Effect) -> AttemptReported:
 
 def held(effect: Effect, received_at: datetime = START) -> list[Attempt]:
     """The attempts of an effect as the ledger gives them back."""
-    return [attempt_of(event, delivery_digest=None, reading=1, received_at=received_at) for event in effect.events]
+    return [attempt_of(event, delivery_digest=None, received_at=received_at) for event in effect.events]

@@ -197,8 +197,8 @@ def test_limit_of_the_network_counts_each_try_once() -> None:
     """Ten tries in 24 hours: the attempt itself, which was pending before it failed, is one of them."""
     earlier = [
         Attempt(
-            *(f"a{number}", b"", 1, None, "failed", START + timedelta(minutes=number), True, None, START, number),
-            *(25_000, "NOK", None, None, None, None, None, None, None, None, None, None, {}),
+            *(number, f"a{number}", b"", None, False, "failed", START + timedelta(minutes=number), True, None),
+            *(START, number, 25_000, "NOK", None, None, None, None, None, None, None, None, None, None, {}),
         )
         for number in range(1, 9)
     ]

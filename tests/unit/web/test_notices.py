@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -43,10 +44,12 @@ def counted(metrics: Metrics) -> dict[tuple[str, str], float]:
 )
 def test_an_acknowledged_notice_counts_as_what_the_ledger_said(recorded: NoticeRecorded, outcome: str) -> None:
     metrics = Metrics()
-    with CountedNotice(metrics) as notice:
+    scope: dict[str, Any] = {}
+    with CountedNotice(metrics, scope=scope) as notice:
         notice.provider = "maple"
         notice.recorded = recorded
     assert counted(metrics) == {("maple", outcome): 1}
+    assert scope == {"dunning.notice": outcome}  # for the log line of the request
 
 
 @pytest.mark.parametrize(
@@ -67,7 +70,7 @@ def test_an_acknowledged_notice_counts_as_what_the_ledger_said(recorded: NoticeR
 )
 def test_an_error_counts_as_what_its_sender_is_answered(error: Exception, outcome: str) -> None:
     metrics = Metrics()
-    with pytest.raises(type(error)), CountedNotice(metrics, "goodparty"):
+    with pytest.raises(type(error)), CountedNotice(metrics, "goodparty", scope={}):
         raise error
     assert counted(metrics) == {("goodparty", outcome): 1}
 
@@ -75,6 +78,6 @@ def test_an_error_counts_as_what_its_sender_is_answered(error: Exception, outcom
 @pytest.mark.parametrize("error", [ClientDisconnect(), asyncio.CancelledError()])
 def test_a_notice_that_nobody_is_answered_is_not_counted(error: BaseException) -> None:
     metrics = Metrics()
-    with pytest.raises(type(error)), CountedNotice(metrics):
+    with pytest.raises(type(error)), CountedNotice(metrics, scope={}):
         raise error
     assert counted(metrics) == {}
