@@ -33,7 +33,9 @@ def a_payment(name: str, number: int, *heard: tuple[int, AttemptReported | Actio
         if isinstance(fact, Action):
             payment.hold(fact)
         else:
-            payment.hold(attempt_of(fact, delivery_digest=None, received_at=NOON + hours * HOUR))
+            received_at = NOON + hours * HOUR
+            attempt = attempt_of(fact, delivery_digest=None, received_at=received_at, number=payment.next_attempt)
+            payment.hold(attempt)
     return payment
 
 

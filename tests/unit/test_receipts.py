@@ -38,8 +38,8 @@ def a_payment(name: str, *events: AttemptReported, verb: Verb | None = None) -> 
 
 def standing(name: str, events: Iterable[AttemptReported], actions: Iterable[Action]) -> OpenFailure:
     payment = Payment((1, "test", name), 1, "UTC", actions=list(actions))
-    for event in events:
-        payment.hold(attempt_of(event, delivery_digest=None, received_at=NOON))
+    for number, event in enumerate(events, 1):
+        payment.hold(attempt_of(event, delivery_digest=None, received_at=NOON, number=number))
     return payment.without_receipts()
 
 
@@ -256,12 +256,6 @@ def test_each_receipt_pays_one_failure_in_whatever_order_they_are_told(
         present = [one for one in moved_here if one.provider_receipt_id in {r.provider_receipt_id for r in receipts}]
         if present:  # what a person decided holds
             assert applied[failure.provider_payment_id].provider_receipt_id == max(present).provider_receipt_id
-
-
-def test_of_two_statements_about_one_receipt_the_same_one_holds_whichever_came_first() -> None:
-    revisions = [a_receipt("r", 100, digest=b"\x01"), a_receipt("r", 90, digest=b"\x02"), a_receipt("s")]
-    for order in itertools.permutations(revisions):
-        assert sorted(current_receipts(order), key=lambda receipt: receipt.provider_receipt_id) == revisions[1:]
 
 
 def test_of_statements_about_one_receipt_the_first_heard_of_those_still_made_holds() -> None:

@@ -48,8 +48,8 @@ async def find_payment(connection: AsyncConnection, merchant_id: int, number: st
 
 
 async def timeline_of(connection: AsyncConnection, merchant: MerchantView, payment: AnyRow) -> Sequence[Entry]:
-    """Every statement about its attempts once, the superseded ones too, its actions, the receipt that was applied, notes
-    about receipts, and refunds."""
+    """Every statement about its attempts once, the superseded ones too, its actions, the applied receipt, notes about
+    receipts, and refunds."""
     merchant_id = merchant.id
     entries: list[tuple[tuple[Any, ...], Entry]] = []
 
