@@ -22,7 +22,7 @@ from dunning_service.ledger.book import (
 from dunning_service.ledger.bulk import bulk_for
 from dunning_service.ledger.counting import count_changes
 from dunning_service.ledger.deciding import as_json, as_recorded, require_effect
-from dunning_service.ledger.erasing import erase
+from dunning_service.ledger.erasing import erase, repeats_erased
 from dunning_service.ledger.fold import Action, Attempt, Receipt, current_attempts
 from dunning_service.ledger.models import (
     ActionRow,
@@ -50,6 +50,7 @@ from dunning_service.ledger.work import (
     NoticeRecorded,
     Standing,
     Work,
+    erased_headers,
 )
 from dunning_service.providers import AttemptReported, ReceiptReported
 
@@ -125,10 +126,14 @@ class Batch:
                 record.reading += 1
                 record.outcome, record.reason = notice.outcome, notice.reason
                 self._record_events(notice, reading=record.reading)
+        if any(repeats_erased(self._book, notice, event) for event in notice.events):
+            record.erase()
         return NoticeRecorded(record.outcome, is_new, self._resolved_by(notice))
 
     def _record_events(self, notice: Notice, *, reading: int) -> None:
         for event in notice.events:
+            if repeats_erased(self._book, notice, event):
+                continue
             if isinstance(event, AttemptReported):
                 self._record_attempt(notice, event, reading)
             else:
@@ -241,7 +246,7 @@ class Batch:
         earlier = self._answers.earlier(command)
         if earlier is not None:
             if earlier.refusal is None:
-                self._take_delivery(command)
+                self._count_repeat(command)
             return CommandDone(earlier.response, earlier.refusal, earlier.request_id)
         held = Held(
             {payment: self._attempts_at(command, payment) for payment in command.provider_payment_ids},
@@ -256,7 +261,10 @@ class Batch:
             return CommandDone({}, refusal, None)
         reading = self._take_delivery(command) if effect.keeps_delivery else 1
         for event in effect.events:
-            self._record_attempt(command, event, reading)
+            if not repeats_erased(self._book, command, event):
+                self._record_attempt(command, event, reading)
+            elif record := self._book.deliveries.get((command.merchant_id, command.digest)):
+                record.erase()
         for action in effect.actions:
             self._do(command, action)
         for model, row in effect.inserts:
@@ -306,17 +314,29 @@ class Batch:
             record.count(received_at)
         return record.reading
 
+    def _count_repeat(self, command: Command) -> None:
+        """Counts the delivery of a command that was answered before. The same request in other bytes states nothing
+        new, and what it says of a person may have been erased, so those are not kept."""
+        record = self._book.deliveries.get((command.merchant_id, command.digest))
+        if record is not None and command.delivery is not None:
+            record.count(command.delivery.received_at)
+
     # Writing
 
     def _write(self) -> None:
         deliveries = self._book.deliveries.items()
         changed = list(self._book.changed())
         self._insert(
-            DeliveryRow, [_new_delivery(key, record.first, record) for key, record in deliveries if record.first]
+            DeliveryRow,
+            [_new_delivery(key, record.first, record, self._now) for key, record in deliveries if record.first],
         )
         self._update(
             DeliveryRow,
             [_bookkeeping(key, record) for key, record in deliveries if record.is_changed and not record.first],
+        )
+        self._update(
+            DeliveryRow,
+            [_without_bytes(key, self._now) for key, record in deliveries if record.loses_bytes and not record.first],
         )
         self._insert(PaymentRow, [payment_columns(payment, self._now) for payment in changed if payment.held is None])
         self._update(PaymentRow, [payment_columns(payment, self._now) for payment in changed if payment.held])
@@ -368,16 +388,22 @@ def _next_action(payment: Payment) -> int:
     return 1 + max((action.number for action in payment.actions), default=0)
 
 
-def _new_delivery(key: tuple[int, bytes], notice: Notice | Command, record: DeliveryRecord) -> Row:
+def _new_delivery(key: tuple[int, bytes], notice: Notice | Command, record: DeliveryRecord, now: datetime) -> Row:
     delivery = notice.delivery
     assert delivery is not None
-    return _bookkeeping(key, record) | {
+    row = _bookkeeping(key, record) | {
         "provider": notice.provider,
         "origin": notice.origin,
         "headers": {name.decode("latin-1"): value.decode("latin-1") for name, value in delivery.headers},
         "body": delivery.body,
         "received_at": delivery.received_at,
     }
+    return row | _without_bytes(key, now) if record.loses_bytes else row
+
+
+def _without_bytes(key: tuple[int, bytes], now: datetime) -> Row:
+    """The change to a delivery that repeats an erased statement."""
+    return {"merchant_id": key[0], "digest": key[1], "body": None, "headers": erased_headers(now)}
 
 
 def _bookkeeping(key: tuple[int, bytes], record: DeliveryRecord) -> Row:
