@@ -17,6 +17,7 @@ from dunning_service.erasure.person import Person, Words, caseless
 from dunning_service.errors import DunningError
 from dunning_service.ledger.models import AttemptRow, DeliveryRow, PaymentRow, ReceiptRow, RefundRow
 from dunning_service.portions import in_portions
+from dunning_service.progress import Progress
 from dunning_service.providers import AttemptReported, Delivery, all_providers
 from dunning_service.subscriptions.models import ScheduledPaymentRow, SubscriptionRow
 
@@ -266,8 +267,21 @@ class StoredNotice:
     outcome: str
 
 
+def count_deliveries(database: Database, merchant_id: int) -> int:
+    """How many deliveries of the merchant have their bytes."""
+    counted = sa.select(sa.func.count()).where(_DELIVERIES.merchant_id == merchant_id, _DELIVERIES.body.is_not(None))
+    with _patiently(database) as connection:
+        return connection.execute(counted).scalar_one()
+
+
 def find_deliveries(
-    database: Database, merchant_id: int, person: Person, found: PersonalData, *, since: datetime | None = None
+    database: Database,
+    merchant_id: int,
+    person: Person,
+    found: PersonalData,
+    progress: Progress,
+    *,
+    since: datetime | None = None,
 ) -> Iterator[StoredNotice]:
     """Every delivery about the person that still has its bytes, or those that came since a moment.
 
@@ -280,6 +294,7 @@ def find_deliveries(
         for row in rows:
             if search.is_about(row):
                 yield StoredNotice(row.digest, row.outcome)
+        progress.advance(len(rows))
 
 
 _WITH_BYTES = sa.select(

@@ -23,20 +23,24 @@ from dunning_service.ledger.models import (
 )
 from dunning_service.ledger.reading import payers_named, read_open_failures, read_payments, read_receipts, select_by
 from dunning_service.merchants.models import Merchant
+from dunning_service.progress import Progress, Unreported
 
 _PAGE = 500
 
 
-def differences(connection: Connection, merchant_id: int | None = None) -> Iterator[str]:
+def differences(
+    connection: Connection, merchant_id: int | None = None, progress: Progress | None = None
+) -> Iterator[str]:
     """One sentence for each payment or count that is not what its facts say; none when all is well.
 
     Reads page by page, in the transaction of `connection`, so that it sees one moment.
     """
+    progress = progress or Unreported()
     merchants = sa.select(Merchant.id, Merchant.name, Merchant.time_zone).order_by(Merchant.id)
     if merchant_id is not None:
         merchants = merchants.where(Merchant.id == merchant_id)
     for merchant in connection.execute(merchants).all():
-        for payment in _payments(connection, merchant.id, merchant.time_zone):
+        for payment in _payments(connection, merchant.id, merchant.time_zone, progress):
             yield f"merchant {merchant.name}: {payment}"
         for orphan in _orphans(connection, merchant.id):
             yield f"merchant {merchant.name}: {orphan}"
@@ -46,7 +50,8 @@ def differences(connection: Connection, merchant_id: int | None = None) -> Itera
             yield f"merchant {merchant.name}: {count}"
 
 
-def _payments(connection: Connection, merchant_id: int, time_zone: str) -> Iterator[str]:
+def _payments(connection: Connection, merchant_id: int, time_zone: str, progress: Progress) -> Iterator[str]:
+    progress.begin("payments checked")
     last = 0
     while True:
         ids = connection.scalars(
@@ -66,6 +71,7 @@ def _payments(connection: Connection, merchant_id: int, time_zone: str) -> Itera
                 expected = getattr(folded, name)
                 if row[name] != expected:
                     yield f"ODR{row['id']} has {name} {row[name]!s}, but its facts say {expected!s}"
+        progress.advance(len(ids))
 
 
 def _book_of(connection: Connection, rows: list[Row], zones: dict[int, str]) -> Book:
