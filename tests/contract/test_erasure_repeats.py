@@ -118,6 +118,8 @@ async def test_bytes_that_came_back_before_go_when_they_are_replayed_or_sent_aga
         kept = sa.update(DeliveryRow).where(DeliveryRow.digest == delivery_digest(kari.source.id, body))
         change(service, kept.values(body=body, headers={"content-type": "application/json"}))
     assert "kari" in everything(service)
+    complaint = "repeats an erased statement, but its bytes are there; `dunning events replay "
+    assert sum(complaint in one for one in complaints(service.database)) == 3
     await kari.webhook(bodies[0])
     assert [row.body for row in stored(service)].count(None) == 1
     await replay_what_has_bytes(service)

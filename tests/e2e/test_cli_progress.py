@@ -10,8 +10,10 @@ from pkgutil import resolve_name
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from alembic.script import ScriptDirectory
 
+from dunning_service.ledger.models import DeliveryRow
 from dunning_service.migrating import alembic_config
 from e2e.stored_deliveries import Stored, maple_failure
 from e2e.terminals import process_on_terminal, typed_on_terminal
@@ -177,6 +179,10 @@ def test_it_asks_on_a_terminal_before_a_customer_is_erased(stored: Stored) -> No
     shown = typed_on_terminal(*erase)  # nothing to ask about
     assert shown.code == 0
     assert "nothing about a customer of Sweden was found" in shown.screen
+    stored.change(sa.update(DeliveryRow).values(body=body.encode()))
+    checked = stored.dunning("ledger", "check")
+    assert checked.code == 1
+    assert f"delivery {found[:12]} was erased, but its bytes are there; run `dunning customer erase`" in checked.out
 
 
 def test_a_terminal_shows_a_bar_and_standard_output_the_result_alone(stored: Stored) -> None:
