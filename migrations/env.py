@@ -15,6 +15,7 @@ import dunning_service.ledger.models
 import dunning_service.merchants.models
 import dunning_service.subscriptions.models  # noqa: F401  (they fill Base.metadata)
 from dunning_service.db import Base, create_write_engine, database_url, is_sqlite
+from dunning_service.migrating import ON_VERSION_APPLY
 from dunning_service.settings import load_settings
 
 _LOCK = 0x64756E6E  # "dunn": one migration at a time on one PostgreSQL
@@ -55,6 +56,7 @@ def migrate_online() -> None:
                 target_metadata=Base.metadata,
                 render_as_batch=connection.dialect.name == "sqlite",
                 compare_type=True,
+                on_version_apply=config.attributes.get(ON_VERSION_APPLY, ()),
             )
             with context.begin_transaction():
                 context.run_migrations()

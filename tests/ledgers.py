@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from building import NOON
 from dunning_service.db import Database, database_url
+from dunning_service.erasure.check import returned
 from dunning_service.ledger.check import differences
 from dunning_service.ledger.commit import Committer
 from dunning_service.ledger.models import ActionRow, AttemptRow, DailyCountRow, DeliveryRow, PaymentRow, ReceiptRow
@@ -47,7 +48,7 @@ MONEY = (
 def complaints(database: Database, merchant_id: int | None = None) -> list[str]:
     """What `dunning ledger check` has to say; nothing when all adds up."""
     with database.read_blocking() as connection:
-        return list(differences(connection, merchant_id))
+        return [*differences(connection, merchant_id), *returned(connection, merchant_id)]
 
 
 def every_row(connection: sa.Connection) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -21,7 +21,7 @@ from dunning_service.ledger.fields import folded_names
 from dunning_service.ledger.texts import fold_texts
 
 revision = "0009"
-down_revision = "0007"
+down_revision = "0008"
 branch_labels = None
 depends_on = None
 

@@ -17,6 +17,7 @@ from dunning_service.commands import customer, events, ledger, merchant, payment
 from dunning_service.commands.migrate import migrate
 from dunning_service.commands.opening import explained
 from dunning_service.commands.printing import say, warn
+from dunning_service.commands.progress import INTERRUPTED
 from dunning_service.commands.secret_key import secret_key
 from dunning_service.commands.serve import serve
 from dunning_service.commands.status import status
@@ -63,15 +64,16 @@ def dunning(
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Runs one command and answers its exit code: 0, 1 when it was refused or failed, 2 when it was typed wrongly."""
+    """Runs one command and answers its exit code: 0, 1 when it was refused or failed, 2 when it was typed wrongly, 130
+    after Ctrl-C."""
     command = typer.main.get_command(app)
     try:
         code = command.main(args=list(arguments), prog_name="dunning", standalone_mode=False)
     except TyperException as error:
         warn(_about_usage(error))
         return error.exit_code
-    except Abort:
-        return FAILED
+    except Abort:  # Ctrl-C, where no command has more to say about it
+        return INTERRUPTED
     except DunningError as error:
         warn(f"dunning: {_on_one_line(error.message)}")
         return FAILED

@@ -13,11 +13,16 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.script.revision import RevisionError
 from alembic.util import CommandError
 from sqlalchemy.engine import URL, Connection
 
 from dunning_service.db import create_write_engine, is_sqlite, sqlite_file
 from dunning_service.errors import ConfigurationError
+from dunning_service.progress import Progress
+
+ON_VERSION_APPLY = "on_version_apply"
+"""The attribute of Alembic's configuration that holds what is called after each revision; see `migrations/env.py`."""
 
 
 class SchemaState(StrEnum):
@@ -111,10 +116,11 @@ def require_current_revision(current: str | None) -> None:
         )
 
 
-def upgrade(url: URL, to: str = "head") -> None:
+def upgrade(url: URL, to: str = "head", progress: Progress | None = None) -> None:
     """Brings a database to a revision, by default the newest; one that is there already stays as it is.
 
-    Raises ConfigurationError when the way there is not known.
+    All in one transaction: interrupted, it leaves the schema as it was. Raises ConfigurationError when the way there
+    is not known.
     """
     if is_sqlite(url):
         # names, addresses and numbers of customers are nobody else's on this machine; its companions inherit the mode
@@ -131,10 +137,22 @@ def upgrade(url: URL, to: str = "head") -> None:
             f"the database is not empty and is not this service's: it has a table {strange!r} and no schema revision; "
             "name an empty database in DUNNING_DATABASE_URL"
         )
+    config = alembic_config(url)
     try:
-        command.upgrade(alembic_config(url), to)
+        if progress is not None:
+            progress.begin("revisions", _steps(current, to))
+            config.attributes[ON_VERSION_APPLY] = lambda **_: progress.advance()
+        command.upgrade(config, to)
     except CommandError as error:
         raise _refusal(error, to) from None
+
+
+def _steps(current: str | None, to: str) -> int | None:
+    """How many revisions lie between; None where the way is not known, or goes back."""
+    try:
+        return sum(1 for _ in _scripts().iterate_revisions(to, current or "base"))
+    except RevisionError:
+        return None
 
 
 def upgrade_sql(url: URL, to: str = "head") -> str:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import json
+from datetime import timedelta
 from typing import Any
+from urllib.parse import quote
 
 import pytest
+import sqlalchemy as sa
 
-from building import a_failure, a_notice
+from building import a_failure, a_notice, a_receipt
 from contract._erasure import (
     EMAIL,
     KARI,
@@ -20,13 +24,15 @@ from contract._erasure import (
 )
 from contract._goodparty import A_DEPOSIT, LOG, SUCCEEDED
 from contract._payments import an_attempt, record
+from contract._subscriptions import created, send
 from contract._webhooks import an_event, post
-from dunning_service.erasure.person import Person
-from dunning_service.erasure.service import Erased
+from dunning_service.erasure.person import Person, Words
+from dunning_service.erasure.service import Erased, survey
 from dunning_service.errors import Unavailable
 from dunning_service.ledger.commit import Committer
+from dunning_service.ledger.models import ReceiptRow
 from ledgers import complaints
-from running import RunningService
+from running import NOON, RunningService
 
 
 async def test_an_address_is_found_in_any_case_and_in_an_older_attempt(service: RunningService) -> None:
@@ -36,6 +42,74 @@ async def test_an_address_is_found_in_any_case_and_in_an_older_attempt(service: 
     await post(service, source, a_maple_failure_of_kari(id="new", customer_id="y", customer={"email": "b@example.com"}))
     assert erase(service, Person.named([], [EMAIL.upper()])).payments == 1
     assert "kari.nordmann@" not in everything(service)
+
+
+SPELLINGS = [
+    ("ÅSE@example.com", "åse@example.com"),
+    ("åse@example.com", "ÅSE@EXAMPLE.COM"),
+    ("A\u030ase@example.com", "åse@example.com"),  # decomposed
+    ("\u212bse@example.com", "åse@example.com"),  # the sign for the unit
+    ("\u212aARI@example.com", "kari@example.com"),  # the sign for kelvin
+    ("STRASSE@example.com", "straße@example.com"),
+    ("ΟΔΟΣ@example.com", "οδος@example.com"),
+    ("İda@example.com", "i\u0307da@example.com"),
+    ("ДИМА@example.com", "дима@example.com"),
+    ("ida@example.com", "IDA@EXAMPLE.COM"),
+]
+
+
+async def test_an_address_is_found_in_any_case_of_any_alphabet(service: RunningService) -> None:
+    """In an attempt that one with another address follows."""
+    other = await service.add_merchant("Other")
+    for number, (told, asked) in enumerate(SPELLINGS):
+        payment = f"in_{number}"
+        await record(service, [an_attempt(provider_payment_id=payment, customer_email=told)])
+        later = {"provider_attempt_id": "2", "occurred_at": NOON + timedelta(hours=1)}
+        await record(
+            service, [an_attempt(provider_payment_id=payment, customer_email=f"other{number}@example.com", **later)]
+        )
+        await record(service, [an_attempt(customer_email=told)], merchant=other)
+
+        erased = erase(service, Person.named([], [asked]))
+
+        assert (erased.payments, erased.attempts) == (1, 2), told
+        assert told.casefold() not in everything(service, but=other), told
+        assert told.casefold() in everything(service), told
+
+
+@pytest.mark.parametrize("told", ["ÅSE@Example.com", "A\u030ase@example.com"])
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "utf-16"])
+def test_an_address_is_recognised_in_bytes_of_any_encoding(told: str, encoding: str) -> None:
+    words = Words(Person.named([], ["åse@example.com"]).words)
+    body = f'{{"email": "{told}"}}'.encode(encoding, "replace")
+    assert words.are_in(body) == ("?" not in body.decode(encoding))
+    assert words.are_in(json.dumps({"email": told}).encode())
+    assert words.are_in(quote(told).encode())
+    assert not words.are_in(f"1{told}".encode(encoding, "replace"))
+
+
+async def test_an_address_of_a_subscription_is_found_in_any_case_of_any_alphabet(seller: RunningService) -> None:
+    customer = {"customerName": "Åse", "emailAddress": "ÅSE@example.com"}
+    made = await created(seller, customer=customer, customerId="ABCDEF00-2222-4333-8444-555555555555")
+    assert (await send(seller, "POST", f"/{made['id']}/terminate")).status_code == 200
+    for person in (
+        Person.named([], ["åse@example.com"]),
+        Person.named(["ABCDEF00-2222-4333-8444-555555555555"], []),
+    ):
+        assert survey(seller.database, seller.merchant, person).subscriptions == 1
+
+
+async def test_a_payer_whose_id_differs_in_case_only_is_somebody_else(service: RunningService) -> None:
+    await record(service, [a_receipt(payer="7:CUS_KARI"), a_receipt("txn_2", payer="7:cus_kari")])
+    await record(service, [an_attempt(payer_key="7:CUS_KARI", customer_name="Ola")])
+    erased = erase(service)
+    assert (erased.receipts, erased.payments) == (1, 0)
+    assert "7:CUS_KARI" in [row["payer_key"] for row in rows(service, ReceiptRow)]
+
+
+def rows(service: RunningService, model: Any) -> list[Any]:
+    with service.database.write() as connection:
+        return [dict(row) for row in connection.execute(sa.select(model.__table__)).mappings()]
 
 
 async def test_an_id_is_not_found_inside_another(service: RunningService) -> None:

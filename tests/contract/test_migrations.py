@@ -6,6 +6,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -20,6 +21,8 @@ from building import NOON, a_decision, a_failure, a_notice, a_receipt, a_subscri
 from databases import ROOT, migrate, migrate_down
 from dunning_service.commands.ledger import fold_texts
 from dunning_service.db import Base, create_write_engine, database_url
+from dunning_service.erasure.person import Person
+from dunning_service.erasure.service import erase_person
 from dunning_service.failed_payments.names import NAMES
 from dunning_service.ledger.counting import uncounted_days
 from dunning_service.ledger.models import AttemptRow, BlockCountRow, DeliveryRow, IdempotencyRow, PaymentRow
@@ -206,6 +209,29 @@ def test_texts_of_the_version_before_are_folded_again_and_back(database_url: str
     ledger.database.write_engine.dispose()
 
 
+def test_attempts_erased_by_the_version_before_are_known_to_be(database_url: str) -> None:
+    """Those of a delivery that brought another person's attempt as well are told apart."""
+    ledger = Ledger(database_url)
+    merchant = ledger.add_merchant("Sweden & Co")
+    kari, ola = a_failure("in_1", customer_name="Kari", customer_email="kari@example.com"), a_failure("in_2")
+    ola = replace(ola, customer_name="Ola")
+    ledger.committer.commit([a_notice(kari, ola, merchant_id=merchant.id)], NOON)
+    ledger.committer.commit([a_notice(a_failure("in_3"), merchant_id=merchant.id)], NOON)
+    erase_person(ledger.database, merchant, Person.named([], ["kari@example.com"]), lambda: NOON)
+    before = erased_at(ledger, merchant.id)
+    assert before == {"in_1": NOON, "in_2": None, "in_3": None}
+    migrate_down(database_url, "0005")
+
+    migrate(database_url)
+
+    assert erased_at(ledger, merchant.id) == before
+    again = a_notice(kari, merchant_id=merchant.id)
+    ledger.committer.commit([again], NOON)
+    assert {row["body"] for row in ledger.rows(DeliveryRow, merchant.id) if row["digest"] == again.digest} == {None}
+    assert ledger.complaints() == []
+    ledger.database.write_engine.dispose()
+
+
 def test_what_deliveries_say_is_carried_over_both_ways(database_url: str) -> None:
     """A delivery read twice, and a statement that two deliveries make, as each version keeps them."""
     ledger = Ledger(database_url)
@@ -274,6 +300,11 @@ def test_texts_of_a_large_ledger_are_left_to_an_operators_word_on_postgresql(pos
     assert fold_texts(ledger.database, merchant) == 1
     assert ledger.rows(PaymentRow, merchant.id) == after
     ledger.database.write_engine.dispose()
+
+
+def erased_at(ledger: Ledger, merchant_id: int) -> dict[str, Any]:
+    names = {number: name for name, number in ledger.payment_ids(merchant_id).items()}
+    return {names[row["payment_id"]]: row["erased_at"] for row in ledger.rows(AttemptRow, merchant_id)}
 
 
 def test_the_same_upgrade_again_changes_nothing(database_url: str) -> None:

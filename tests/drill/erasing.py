@@ -36,7 +36,7 @@ async def exercise(place: Place, before: int) -> Result:
             with result.timed(load, "`dunning customer erase`"):
                 who = ("--customer", _CUSTOMER, "--email", _EMAIL)
                 name = await operator.merchant_name()
-                erased = (await operator("customer", "erase", "--merchant", name, *who, "--json")).json
+                erased = (await operator("customer", "erase", "--merchant", name, *who, "--yes", "--json")).json
             await load.more(before // 4)
             statuses = await post_all(server.port, hers, at_once=4)  # old notices, which must not bring her back
             result.promise(set(statuses) == {200}, f"repeats were answered {dict(statuses)}")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from e2e.private_postgres import PrivatePostgres, private_postgres
+from e2e.stored_deliveries import Stored
 from running import SECRET_KEY
 from typing_commands import CommandLine
 
@@ -25,6 +26,13 @@ def dunning(database_url: str, settings: pytest.MonkeyPatch, capsys: pytest.Capt
     """Typed in this process, on a migrated database."""
     settings.setenv("DUNNING_DATABASE_URL", database_url)
     return CommandLine(capsys)
+
+
+@pytest.fixture
+def stored(database_url: str, dunning: CommandLine) -> Iterator[Stored]:
+    stored = Stored(database_url, dunning)
+    yield stored
+    stored.database.write_engine.dispose()
 
 
 @pytest.fixture(scope="module")

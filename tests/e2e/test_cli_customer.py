@@ -41,7 +41,7 @@ async def test_a_customer_is_erased_while_notices_come_in(database_url: str, dun
             sending = asyncio.create_task(keep_sending())
             command = ("customer", "erase", "--merchant", merchant_name(), "--customer", "cus_kari")
             would_be = await asyncio.to_thread(dunning.json, *command, "--dry-run")
-            erased = await asyncio.to_thread(dunning.json, *command)
+            erased = await asyncio.to_thread(dunning.json, *command, "--yes")
             is_over.set()
             await sending
             assert (await mine.post(of_kari(account, 3))).status == 200
@@ -68,10 +68,11 @@ def test_it_says_what_was_erased_and_what_to_know(database_url: str, dunning: Co
 
         asyncio.run(send())
         command = ("customer", "erase", "--merchant", merchant_name(), "--email", "KARI@example.com")
-        foretold, told = dunning(*command, "--dry-run"), dunning(*command)
+        assert "add --yes to do it, or --dry-run to see" in dunning(*command).refusal
+        foretold, told = dunning(*command, "--dry-run"), dunning(*command, "--yes")
         found = dunning.json("events", "list")[0]["id"]
         assert "(erased)" in dunning("events", "show", found).out
-        assert dunning(*command).out.startswith("nothing about a customer")
+        assert dunning(*command, "--yes").out.startswith("nothing about a customer")
         assert dunning("events", "replay", found).code == 1
     assert (foretold.code, told.code) == (0, 0)
     assert foretold.out.startswith(f"Would be erased about a customer of {merchant_name()}:\n")

@@ -3,77 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from building import a_failure, a_notice
-from dunning_service.db import Database
-from dunning_service.db import database_url as parsed
+from building import a_failure
 from dunning_service.errors import UnreadableNotice
-from dunning_service.ledger.commit import Committer
 from dunning_service.ledger.models import AttemptRow, DeliveryRow, PaymentRow
-from dunning_service.providers import Delivery
-from typing_commands import CommandLine
-
-NOW = datetime.now(UTC)
-
-
-def maple_failure(**changes: Any) -> bytes:
-    """A notice that Maple's adapter understands."""
-    payment = {
-        "id": "txn_1",
-        "company_id": "cmp_1",
-        "invoice_uuid": "inv_1",
-        "total_amount": {"currency": "EUR", "value_in_cents": 4900},
-        "status": "failed",
-        "created_at": "2026-11-20T12:00:00Z",
-        "updated_at": "2026-11-20T12:00:00Z",
-        **changes,
-    }
-    return json.dumps({"event_type": "payment.failed", "data_type": "payment", "data": payment}).encode()
-
-
-class Stored:
-    """A database with two merchants, a Maple source, and deliveries put into it as the service would."""
-
-    def __init__(self, url: str, dunning: CommandLine) -> None:
-        self.dunning = dunning
-        self.database = Database(parsed(url))
-        self.sweden = dunning.json("merchant", "add", "Sweden", "--currency", "SEK")["id"]
-        self.norway = dunning.json("merchant", "add", "Norway")["id"]
-        self.source = dunning.json("source", "add", "--merchant", "Sweden", "--provider", "maple")["id"]
-
-    def add(self, body: bytes, *, age: timedelta = timedelta(0), merchant_id: int | None = None, **fields: Any) -> str:
-        """A delivery that arrived `age` ago; answers its id."""
-        fields = {"outcome": "failed", "reason": "the mapping was wrong", "origin": self.source, **fields}
-        headers = ((b"content-type", b"application/json"),)
-        notice = a_notice(
-            *fields.pop("events", ()),
-            merchant_id=merchant_id or self.sweden,
-            delivery=Delivery(body, headers, NOW - age),
-            **fields,
-        )
-        Committer(self.database).commit([notice], NOW - age)
-        return notice.digest.hex()
-
-    def count(self, model: Any) -> int:
-        with self.database.write() as connection:
-            return connection.execute(sa.select(sa.func.count()).select_from(model)).scalar_one()
-
-    def change(self, statement: sa.Executable) -> None:
-        with self.database.write() as connection:
-            connection.execute(statement)
-
-
-@pytest.fixture
-def stored(database_url: str, dunning: CommandLine) -> Iterator[Stored]:
-    stored = Stored(database_url, dunning)
-    yield stored
-    stored.database.write_engine.dispose()
+from e2e.stored_deliveries import Stored, maple_failure
 
 
 def test_deliveries_are_listed_the_newest_first(stored: Stored) -> None:
@@ -198,14 +137,13 @@ def test_pruning_drops_raw_bytes_and_no_facts(stored: Stored) -> None:
     old = stored.add(b"old", age=timedelta(days=401), outcome="recorded", reason=None, events=(a_failure(),))
     failed = stored.add(b"never understood", age=timedelta(days=500))
     new = stored.add(b"new", age=timedelta(days=399))
-    assert stored.dunning.json("events", "prune", "--older-than", "400d", "--merchant", "Norway")["pruned"] == 0
-    assert stored.dunning.json("events", "prune", "--older-than", "400d") == {
-        "pruned": 2,
-        "recorded": 1,
-        "ignored": 0,
-        "failed": 1,
-    }
-    assert stored.dunning("events", "prune", "--older-than", "400d").out.startswith("dropped the raw bytes of 0 ")
+    prune = ("events", "prune", "--older-than", "400d", "--yes", "--also-failed")
+    assert stored.dunning.json(*prune, "--merchant", "Norway")["pruned"] == 0
+    counts = {"pruned": 2, "recorded": 1, "ignored": 0, "failed": 1, "kept_failed": 0}
+    assert stored.dunning.json(*prune, "--dry-run") == {"dry_run": True, **counts}
+    assert stored.dunning.json("events", "show", old)["body"] == "old"
+    assert stored.dunning.json(*prune) == {"dry_run": False, **counts}
+    assert stored.dunning(*prune).out.startswith("dropped the raw bytes of 0 ")
     assert "would drop everything" in stored.dunning("events", "prune", "--older-than", "0").err
     assert stored.dunning.json("events", "show", old)["body"] is None
     assert "(pruned)" in stored.dunning("events", "show", old).out
@@ -216,14 +154,46 @@ def test_pruning_drops_raw_bytes_and_no_facts(stored: Stored) -> None:
     typed = stored.dunning("events", "replay", failed)
     assert typed.code == 1
     assert "pruned" in typed.out
+    assert typed.out.endswith("read 1 delivery (1 not replayed) again\n")
     bulk = stored.dunning("events", "replay", "--outcome", "failed", "--json")
     assert json.loads(bulk.out)["pruned"] == 1
 
 
-def test_pruning_says_what_can_never_be_understood_now(stored: Stored) -> None:
-    stored.add(b"never understood", age=timedelta(days=500))
-    typed = stored.dunning("events", "prune", "--older-than", "400d")
-    assert "1 of them had never been understood" in typed.out
+def test_what_was_never_understood_is_pruned_only_when_asked_for(stored: Stored) -> None:
+    failed = stored.add(b"never understood", age=timedelta(days=500))
+    stored.add(b"of another kind", age=timedelta(days=500), outcome="ignored", reason=None)
+    prune = ("events", "prune", "--older-than", "400d", "--yes")
+    assert stored.dunning.json(*prune, "--dry-run")["kept_failed"] == 1
+    typed = stored.dunning(*prune)
+    assert typed.code == 0
+    assert typed.out.startswith("dropped the raw bytes of 1 delivery (1 ignored) that arrived before ")
+    assert "1 more were never understood and keep their bytes: `dunning events replay --outcome failed`" in typed.out
+    assert stored.dunning.json("events", "show", failed)["body"] == "never understood"
+    foretold = stored.dunning(*prune, "--also-failed", "--dry-run")
+    assert "1 of them have never been understood, and cannot be replayed afterwards" in foretold.out
+    assert "1 of them had never been understood" in stored.dunning(*prune, "--also-failed").out
+    assert stored.dunning.json("events", "show", failed)["body"] is None
+
+
+def test_nothing_is_dropped_where_nobody_can_be_asked(stored: Stored) -> None:
+    stored.add(b"old", age=timedelta(days=500), outcome="ignored")
+    refusal = stored.dunning("events", "prune", "--older-than", "400d").refusal
+    assert "add --yes to do it, or --dry-run to see" in refusal
+    assert stored.dunning.json("events", "prune", "--older-than", "400d", "--dry-run")["pruned"] == 1
+
+
+def test_only_what_still_fails_is_printed_when_many_are_read_again(stored: Stored) -> None:
+    for number in range(3):
+        stored.add(maple_failure(id=f"txn_{number}"))
+    still = stored.add(b"cut o")
+    typed = stored.dunning("events", "replay", "--outcome", "failed")
+    assert (typed.code, typed.err) == (1, "")
+    heading, failure, summary = typed.out.splitlines()
+    assert heading.split() == ["ID", "MERCHANT", "OUTCOME", "REASON"]
+    assert failure.startswith(f"{still[:12]}  Sweden    failed   ")
+    assert summary == "read 4 deliveries (3 recorded, 1 failed) again"
+    assert stored.dunning("events", "replay", still, "--json").code == 1
+    assert stored.dunning("events", "replay", "--outcome", "ignored").out == "nothing to replay\n"
 
 
 def test_more_than_one_portion_is_pruned_and_read_again(stored: Stored, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -233,7 +203,7 @@ def test_more_than_one_portion_is_pruned_and_read_again(stored: Stored, monkeypa
         stored.add(maple_failure(id=f"txn_{number}", invoice_uuid=f"inv_{number}"), age=timedelta(days=2))
     assert len(stored.dunning.json("events", "replay", "--outcome", "failed")["replayed"]) == 5
     assert stored.count(PaymentRow) == 5
-    assert stored.dunning.json("events", "prune", "--older-than", "1d")["pruned"] == 5
+    assert stored.dunning.json("events", "prune", "--older-than", "1d", "--yes")["pruned"] == 5
 
 
 def test_a_ledger_that_adds_up_says_so(stored: Stored) -> None:

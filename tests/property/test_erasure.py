@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import Any
 
 import hypothesis.strategies as st
@@ -12,6 +13,7 @@ from building import NOON, a_failure, a_notice, a_receipt
 from dunning_service.erasure.person import Person
 from dunning_service.erasure.service import erase_person
 from dunning_service.ledger.models import AttemptRow, DeliveryRow, PaymentRow, ReceiptRow
+from dunning_service.ledger.work import Notice
 from dunning_service.merchants.directory import MerchantView
 from dunning_service.providers import Event
 from ledgers import MONEY, Ledger
@@ -40,6 +42,9 @@ def test_money_stays_and_a_repeat_brings_nothing_back(
     assert money(ledger, merchant) == before
     assert_nobody(ledger, merchant)
     record(ledger, notices, sizes)
+    assert money(ledger, merchant) == before
+    assert_nobody(ledger, merchant)
+    record(ledger, [in_other_bytes(notice) for notice in notices], sizes)
     assert money(ledger, merchant) == before
     assert_nobody(ledger, merchant)
     assert ledger.complaints(merchant.id) == []
@@ -84,6 +89,10 @@ def test_further_attempts_come_to_the_same_as_if_nobody_had_been_erased(
         record(ledger, [a_notice(event, merchant_id=merchant.id) for event in told], [1, 2])
         assert ledger.complaints(merchant.id) == []
     assert money(ledger, kept) == money(ledger, erased)
+
+
+def in_other_bytes(notice: Notice) -> Notice:
+    return replace(notice, delivery=replace(notice.delivery, body=notice.delivery.body + b" "))
 
 
 def money(ledger: Ledger, merchant: MerchantView) -> list[Any]:

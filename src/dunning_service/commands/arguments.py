@@ -51,6 +51,7 @@ def given_options(pairs: list[str]) -> dict[str, str]:
 
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+IsAgreed = Annotated[bool, typer.Option("--yes", help="Do it without being asked, as scripts have to.")]
 OnlyMerchant = Annotated[
     str | None, typer.Option("--merchant", metavar="NAME", help="Only this merchant's; all of them without it.")
 ]

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
 from dunning_service.clock import utc_now
-from dunning_service.commands.arguments import AsJson
+from dunning_service.commands.arguments import AsJson, IsAgreed
 from dunning_service.commands.opening import opened_database
 from dunning_service.commands.printing import print_fields, print_json, say
+from dunning_service.commands.progress import confirm, progress_of, require_terminal_or_yes
 from dunning_service.ledger.work import DeliveryOutcome
 from dunning_service.merchants.service import merchant_named
+
+if TYPE_CHECKING:
+    from dunning_service.erasure.person import Person
+    from dunning_service.erasure.service import Erased
+
+_COMMAND = "dunning customer erase"
 
 app = typer.Typer(help="Customers: the people whose payments failed.", no_args_is_help=True)
 
@@ -32,6 +39,7 @@ def erase(
         typer.Option("--email", metavar="ADDRESS", help="An e-mail address of the customer, in any case; repeatable."),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be erased, and erase nothing.")] = False,
+    is_agreed: IsAgreed = False,
     as_json: AsJson = False,
 ) -> None:
     """Erase what is kept about a customer; what was owed, tried, paid and decided stays. It cannot be undone."""
@@ -42,7 +50,27 @@ def erase(
     with opened_database() as (_, database):
         with database.read_blocking() as connection:
             one = merchant_named(connection, merchant)
-        erased = survey(database, one, person) if dry_run else erase_person(database, one, person, utc_now)
+        require_terminal_or_yes(is_agreed or dry_run)
+        erased = None
+        if not is_agreed:
+            with progress_of(_COMMAND, "nothing was erased: run the command again") as progress:
+                erased = survey(database, one, person, progress)
+        if not dry_run and (erased is None or not erased.is_nothing):
+            if erased is not None:
+                if not as_json:
+                    _print_erased(erased, one.name, person, is_dry_run=True)
+                confirm(f"Erase what is kept about this customer of {one.name}, for good?", "nothing was erased")
+            with progress_of(_COMMAND, "run the same command again: it finds the rest") as progress:
+                erased = erase_person(database, one, person, utc_now, progress)
+    assert erased is not None
+    if as_json:
+        beside = {"named_beside": sorted(erased.others), "too_short": person.short_ids}
+        print_json({"dry_run": dry_run, **_counts(erased, dry_run), **beside})
+    else:
+        _print_erased(erased, one.name, person, is_dry_run=dry_run)
+
+
+def _counts(erased: Erased, is_dry_run: bool) -> dict[str, Any]:
     counts: dict[str, Any] = {
         "payments": erased.payments,
         "open_payments": erased.open_payments,
@@ -53,16 +81,17 @@ def erase(
         "answers": erased.answers,
         "deliveries": {outcome: erased.deliveries[outcome] for outcome in get_args(DeliveryOutcome)},
     }
-    if dry_run:  # known only once they are erased
+    if is_dry_run:  # known only once they are erased
         counts = {name: count for name, count in counts.items() if name not in ("attempts", "actions", "answers")}
-    if as_json:
-        print_json({"dry_run": dry_run, **counts, "named_beside": sorted(erased.others), "too_short": person.short_ids})
-        return
+    return counts
+
+
+def _print_erased(erased: Erased, merchant: str, person: Person, *, is_dry_run: bool) -> None:
     if erased.is_nothing:
-        say(f"nothing about a customer of {one.name} was found under these names: spell them as the sender does")
+        say(f"nothing about a customer of {merchant} was found under these names: spell them as the sender does")
     else:
-        _print_counts(counts, one.name, dry_run)
-    _print_advice(erased.others, erased.open_payments, erased.deliveries["failed"], person.short_ids, dry_run)
+        _print_counts(_counts(erased, is_dry_run), merchant, is_dry_run)
+    _print_advice(erased.others, erased.open_payments, erased.deliveries["failed"], person.short_ids, is_dry_run)
 
 
 def _print_counts(counts: dict[str, Any], merchant: str, is_dry_run: bool) -> None:

@@ -116,10 +116,30 @@ def stored_delivery(connection: Connection, key: Key) -> DeliveryRow | None:
     return None if row is None else DeliveryRow(**row._mapping)
 
 
+def prunable(connection: Connection, merchant: MerchantView, before: datetime) -> dict[str, int]:
+    """How many of a merchant's deliveries that arrived before a moment have their raw bytes, by outcome."""
+    if connection.dialect.name == "postgresql":  # those of years take longer than a request may
+        connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
+        connection.execute(sa.text("SET LOCAL enable_seqscan = on"))
+    counted = (
+        sa.select(DeliveryRow.outcome, sa.func.count().label("deliveries"))
+        .where(DeliveryRow.merchant_id == merchant.id, DeliveryRow.received_at < before, DeliveryRow.body.is_not(None))
+        .group_by(DeliveryRow.outcome)
+    )
+    return {row.outcome: row.deliveries for row in connection.execute(counted)}
+
+
 def prune_once(
-    connection: Connection, merchant: MerchantView, since: datetime | None, before: datetime, limit: int
+    connection: Connection,
+    merchant: MerchantView,
+    since: datetime | None,
+    before: datetime,
+    limit: int,
+    *,
+    also_failed: bool = False,
 ) -> Sequence[Any]:
-    """Drops the raw bytes of up to `limit` of a merchant's deliveries that arrived before a moment, the oldest first.
+    """Drops the raw bytes of up to `limit` of a merchant's deliveries that arrived before a moment, the oldest first;
+    those that were never understood keep theirs unless `also_failed`.
 
     Answers their outcomes and arrivals; nothing once none is left. The last arrival is the next portion's `since`, so
     that what has been pruned is not looked through again. Digest, headers and bookkeeping stay, so a repeat is still
@@ -130,6 +150,8 @@ def prune_once(
         DeliveryRow.received_at < before,
         DeliveryRow.body.is_not(None),
     ]
+    if not also_failed:
+        conditions.append(DeliveryRow.outcome != "failed")
     if since is not None:
         conditions.append(DeliveryRow.received_at >= since)
     oldest = connection.execute(

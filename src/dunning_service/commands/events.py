@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,7 +11,7 @@ from typing import Annotated, Any, get_args
 import typer
 
 from dunning_service.clock import utc_now
-from dunning_service.commands.arguments import AsJson, OnlyMerchant, duration
+from dunning_service.commands.arguments import AsJson, IsAgreed, OnlyMerchant, duration
 from dunning_service.commands.deliveries import (
     Key,
     body_for_people,
@@ -18,11 +19,13 @@ from dunning_service.commands.deliveries import (
     delivery_keys,
     found_delivery,
     newest_deliveries,
+    prunable,
     prune_once,
     stored_delivery,
 )
 from dunning_service.commands.opening import opened_database, reading
 from dunning_service.commands.printing import print_fields, print_json, print_table, say
+from dunning_service.commands.progress import confirm, progress_of, require_terminal_or_yes
 from dunning_service.db import Database
 from dunning_service.errors import ConfigurationError, DunningError
 from dunning_service.ledger.commit import Committer
@@ -30,12 +33,14 @@ from dunning_service.ledger.work import ERASED_AT, DeliveryOutcome, Notice, Noti
 from dunning_service.merchants.directory import MerchantView
 from dunning_service.merchants.service import list_merchants, merchant_named, source_options
 from dunning_service.portions import in_portions
+from dunning_service.progress import Progress
 
 app = typer.Typer(help="Deliveries: every notice as it arrived, understood or not.", no_args_is_help=True)
 
 _SHORT_ID = 12
 _PORTION = 100
 _PRUNED_AT_ONCE = 1_000
+_NOT_REPLAYED = "not replayed"
 
 _Outcome = Annotated[DeliveryOutcome | None, typer.Option("--outcome", help="Only those of this outcome.")]
 
@@ -117,7 +122,8 @@ def replay(
     merchant: OnlyMerchant = None,
     as_json: AsJson = False,
 ) -> None:
-    """Read stored deliveries again, with what the service has learnt since; exit code 1 when one still fails."""
+    """Read stored deliveries again, with what the service has learnt since, and print those that still fail; exit code
+    1 when one does. With --json, print all of them."""
     if bool(delivery_ids) == (outcome is not None):
         raise typer.BadParameter("give the ids of deliveries, or --outcome failed for all that failed")
     with opened_database() as (_, database):
@@ -130,9 +136,13 @@ def replay(
             else:
                 rows = [found_delivery(connection, given, only) for given in delivery_ids or []]
                 keys = list(dict.fromkeys((row.merchant_id, row.digest) for row in rows))
-        replayed = [
-            one for portion in in_portions(keys, _PORTION) for one in _replayed_portion(database, portion, merchants)
-        ]
+        replayed: list[_Replayed] = []
+        again = "run the same command again: what was read already changes nothing"
+        with progress_of("dunning events replay", again, on_interrupt=lambda: _print_failures(replayed)) as progress:
+            progress.begin("deliveries read again", len(keys))
+            for portion in in_portions(keys, _PORTION):
+                replayed += _replayed_portion(database, portion, merchants)
+                progress.advance(len(portion))
     _print_replayed(replayed, pruned, as_json)
 
 
@@ -140,37 +150,91 @@ def replay(
 def prune(
     older_than: Annotated[timedelta, typer.Option(parser=duration, metavar="TIME", help="Age to keep: 400d.")],
     merchant: OnlyMerchant = None,
+    also_failed: Annotated[
+        bool, typer.Option("--also-failed", help="Drop also what was never understood, and may be after an upgrade.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be dropped, and drop nothing.")] = False,
+    is_agreed: IsAgreed = False,
     as_json: AsJson = False,
 ) -> None:
-    """Drop the raw bytes of old deliveries. What they said stays in the ledger; they cannot be replayed any more."""
+    """Drop the raw bytes of old deliveries that were understood. What they said stays in the ledger; they cannot be
+    replayed any more."""
     if not older_than:
         raise typer.BadParameter("it has to be a span of time, such as 400d; 0 would drop everything")
     before = utc_now() - older_than
-    counts: dict[str, int] = dict.fromkeys(get_args(DeliveryOutcome), 0)
+    pruned: Counter[str] = Counter()
     with opened_database() as (_, database):
         with database.read_blocking() as connection:
             wanted = list_merchants(connection) if merchant is None else [merchant_named(connection, merchant)]
-        for one in wanted:
-            since = None
-            while pruned := _pruned_portion(database, one, since, before):
-                since = pruned[-1].received_at
-                for row in pruned:
-                    counts[row.outcome] += 1
-    total = sum(counts.values())
-    if as_json:
-        print_json({"pruned": total, **counts})
-        return
-    say(f"dropped the raw bytes of {total} deliveries that arrived before {before:%Y-%m-%d %H:%M}Z")
-    if counts["failed"]:
-        say(f"{counts['failed']} of them had never been understood, and cannot be replayed now")
+        require_terminal_or_yes(is_agreed or dry_run)
+        there = _prunable(database, wanted, before)
+        kept = 0 if also_failed else there.pop("failed", 0)
+        total = sum(there.values())
+        if total and not dry_run:
+            if not is_agreed:
+                what = f"{_deliveries(there)} that arrived before {before:%Y-%m-%d %H:%M}Z"
+                confirm(f"Drop the raw bytes of {what}, for good?", "nothing was dropped")
+            with progress_of("dunning events prune", "run the same command again for the rest") as progress:
+                progress.begin("deliveries pruned", total)
+                for one in wanted:
+                    _prune(database, one, before, also_failed, pruned, progress)
+    _print_pruned(there if dry_run else pruned, kept, before, dry_run, as_json)
 
 
-def _pruned_portion(
-    database: Database, merchant: MerchantView, since: datetime | None, before: datetime
-) -> Sequence[Any]:
+def _prunable(database: Database, merchants: Sequence[MerchantView], before: datetime) -> Counter[str]:
+    """How many deliveries of these merchants could be pruned, by outcome."""
+    there: Counter[str] = Counter()
+    with database.read_blocking() as connection:
+        for merchant in merchants:
+            there.update(prunable(connection, merchant, before))
+    return there
+
+
+def _prune(
+    database: Database,
+    merchant: MerchantView,
+    before: datetime,
+    also_failed: bool,
+    pruned: Counter[str],
+    progress: Progress,
+) -> None:
     """A portion at a time, so that the service is never kept waiting for long."""
-    with database.write() as connection:
-        return prune_once(connection, merchant, since, before, _PRUNED_AT_ONCE)
+    since = None
+    while True:
+        with database.write() as connection:
+            rows = prune_once(connection, merchant, since, before, _PRUNED_AT_ONCE, also_failed=also_failed)
+        if not rows:
+            return
+        since = rows[-1].received_at
+        pruned.update(row.outcome for row in rows)
+        progress.advance(len(rows))
+
+
+def _print_pruned(counts: Counter[str], kept: int, before: datetime, is_dry_run: bool, as_json: bool) -> None:
+    if as_json:
+        by_outcome = {outcome: counts[outcome] for outcome in get_args(DeliveryOutcome)}
+        print_json({"dry_run": is_dry_run, "pruned": counts.total(), **by_outcome, "kept_failed": kept})
+        return
+    dropped = "would drop" if is_dry_run else "dropped"
+    say(f"{dropped} the raw bytes of {_deliveries(counts)} that arrived before {before:%Y-%m-%d %H:%M}Z")
+    if counts["failed"]:
+        say(
+            f"{counts['failed']} of them {'have' if is_dry_run else 'had'} never been understood, and cannot be "
+            f"replayed {'afterwards' if is_dry_run else 'now'}"
+        )
+    if kept:
+        say(
+            f"{kept} more were never understood and keep their bytes: `dunning events replay --outcome failed` reads "
+            "them again, and --also-failed drops them too"
+        )
+
+
+def _deliveries(counts: Counter[str]) -> str:
+    """`12,345 deliveries (12,000 recorded, 345 ignored)`."""
+    total = counts.total()
+    outcomes = (*get_args(DeliveryOutcome), _NOT_REPLAYED)
+    listed = ", ".join(f"{counts[outcome]:,} {outcome}" for outcome in outcomes if counts[outcome])
+    return f"{total:,} {'delivery' if total == 1 else 'deliveries'}{f' ({listed})' if listed else ''}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +245,10 @@ class _Replayed:
     merchant: str
     outcome: str | None
     reason: str | None
+
+    @property
+    def is_failure(self) -> bool:
+        return self.outcome in (None, "failed")
 
 
 def _replayed_portion(
@@ -225,23 +293,31 @@ def _read_again(database: Database, key: Key, merchant: MerchantView) -> Notice 
         return error
 
 
-def _print_replayed(replayed: list[_Replayed], pruned: int, as_json: bool) -> None:
-    unrecorded = [one for one in replayed if one.outcome in (None, "failed")]
+def _print_replayed(replayed: Sequence[_Replayed], pruned: int, as_json: bool) -> None:
     if as_json:
         fields = ("id", "merchant", "outcome", "reason")
         print_json(
             {"replayed": [{field: getattr(one, field) for field in fields} for one in replayed], "pruned": pruned}
         )
     else:
-        print_table(
-            ("ID", "MERCHANT", "OUTCOME", "REASON"),
-            [(one.id[:_SHORT_ID], one.merchant, one.outcome or "not replayed", one.reason) for one in replayed],
-            "nothing to replay",
-        )
+        _print_failures(replayed)
+        outcomes = Counter(one.outcome or _NOT_REPLAYED for one in replayed)
+        say(f"read {_deliveries(outcomes)} again" if replayed else "nothing to replay")
         if pruned:
             say(f"({pruned} more cannot be replayed: their raw bytes have been pruned or erased)")
-    if unrecorded:
+    if any(one.is_failure for one in replayed):
         raise typer.Exit(1)
+
+
+def _print_failures(replayed: Sequence[_Replayed]) -> None:
+    """Those that could not be read; nothing when all could."""
+    failures = [one for one in replayed if one.is_failure]
+    if failures:
+        print_table(
+            ("ID", "MERCHANT", "OUTCOME", "REASON"),
+            [(one.id[:_SHORT_ID], one.merchant, one.outcome or _NOT_REPLAYED, one.reason) for one in failures],
+            "",
+        )
 
 
 def _summary(row: Any) -> dict[str, Any]:

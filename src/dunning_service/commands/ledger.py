@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sa
 import typer
@@ -11,9 +12,11 @@ from sqlalchemy.engine import Connection
 from dunning_service.commands.arguments import AsJson, OnlyMerchant
 from dunning_service.commands.opening import opened_database
 from dunning_service.commands.printing import print_json, say
+from dunning_service.commands.progress import progress_of
 from dunning_service.db import Database
 from dunning_service.merchants.directory import MerchantView
 from dunning_service.merchants.service import list_merchants, merchant_named
+from dunning_service.progress import Progress
 
 app = typer.Typer(help="The ledger as a whole.", no_args_is_help=True)
 
@@ -26,20 +29,29 @@ def ledger() -> None:
 @app.command("check")
 def check(merchant: OnlyMerchant = None, as_json: AsJson = False) -> None:
     """Fold and count everything again, and report what differs; exit code 1 when anything does."""
-    with opened_database() as (_, database):
-        found = asyncio.run(_checked(database, merchant))
+    found: dict[str, list[str]] = {}
+    again = "nothing was changed: run `dunning ledger check` again, with --merchant for one merchant at a time"
+    with (
+        opened_database() as (_, database),
+        progress_of("dunning ledger check", again, on_interrupt=lambda: _print_differences(found)) as progress,
+    ):
+        asyncio.run(_checked(database, merchant, found, progress))
     total = sum(len(lines) for lines in found.values())
     if as_json:
         print_json({"differences": [{"merchant": name, "difference": line} for name in found for line in found[name]]})
     else:
-        for lines in found.values():
-            for line in lines:
-                say(line)
+        _print_differences(found)
         merchants = "1 merchant" if len(found) == 1 else f"{len(found)} merchants"
         differing = "1 difference" if total == 1 else f"{total} differences"
         say(f"{differing} in the ledger of {merchants}" if total else f"the ledger of {merchants} adds up")
     if total:
         raise typer.Exit(1)
+
+
+def _print_differences(found: Mapping[str, Sequence[str]]) -> None:
+    for lines in found.values():
+        for line in lines:
+            say(line)
 
 
 @app.command("recount")
@@ -90,20 +102,29 @@ def fold_texts(database: Database, merchant: MerchantView) -> int:
         after = ids[-1]
 
 
-async def _checked(database: Database, merchant: str | None) -> dict[str, list[str]]:
-    """In one view of the database, as it was at one moment, and without keeping the service from writing."""
+async def _checked(database: Database, merchant: str | None, found: dict[str, list[str]], progress: Progress) -> None:
+    """Puts into `found` what differs for each merchant: in one view of the database, as it was at one moment, and
+    without keeping the service from writing."""
     try:
         async with database.read() as connection:
-            return await connection.run_sync(_differences, merchant)
+            await connection.run_sync(_check, merchant, found, progress)
     finally:
         await database.close()
 
 
-def _differences(connection: Connection, merchant: str | None) -> dict[str, list[str]]:
-    from dunning_service.ledger.check import differences  # here, for no other command needs it
+def _check(connection: Connection, merchant: str | None, found: dict[str, list[str]], progress: Progress) -> None:
+    from dunning_service.erasure.check import returned  # here, for no other command needs them
+    from dunning_service.ledger.check import differences
+    from dunning_service.ledger.models import PaymentRow
 
     if connection.dialect.name == "postgresql":  # folding a large ledger again takes longer than a request may
         connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
         connection.execute(sa.text("SET LOCAL idle_in_transaction_session_timeout = 0"))
     wanted = list_merchants(connection) if merchant is None else [merchant_named(connection, merchant)]
-    return {one.name: list(differences(connection, one.id)) for one in wanted}
+    payments = sa.select(sa.func.count()).where(PaymentRow.merchant_id.in_([one.id for one in wanted]))
+    progress.begin("payments checked", connection.scalar(payments))
+    for one in wanted:
+        lines = found.setdefault(one.name, [])
+        for line in differences(connection, one.id, progress):
+            lines.append(line)
+        lines.extend(returned(connection, one.id))

@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from dunning_service.commands.arguments import AsJson
 from dunning_service.commands.printing import print_json, say, warn
+from dunning_service.commands.progress import progress_of
 from dunning_service.db import database_url
 from dunning_service.errors import ConfigurationError, DunningError
 from dunning_service.migrating import current_revision, head_revision, upgrade, upgrade_sql
@@ -38,7 +39,9 @@ def migrate(
         typer.echo(upgrade_sql(url, to if ":" in to else f"{_where_it_is(url)}:{to}"), nl=False)
         return
     before = current_revision(url)
-    upgrade(url, to)
+    unchanged = f"the schema is {'still missing' if before is None else f'at revision {before} still'}"
+    with progress_of("dunning migrate", f"all was undone and {unchanged}: run `dunning migrate` again") as progress:
+        upgrade(url, to, progress)
     after = current_revision(url)
     if as_json:
         print_json({"from": before, "to": after, "head": head_revision()})

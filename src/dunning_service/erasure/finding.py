@@ -13,11 +13,11 @@ from sqlalchemy.engine import Connection
 
 from dunning_service import payment_records, subscriptions
 from dunning_service.db import Database
-from dunning_service.erasure.person import Person, Words
+from dunning_service.erasure.person import Person, Words, caseless
 from dunning_service.errors import DunningError
-from dunning_service.ledger.fields import folded
 from dunning_service.ledger.models import AttemptRow, DeliveryRow, PaymentRow, ReceiptRow, RefundRow
 from dunning_service.portions import in_portions
+from dunning_service.progress import Progress
 from dunning_service.providers import AttemptReported, Delivery, all_providers
 from dunning_service.subscriptions.models import ScheduledPaymentRow, SubscriptionRow
 
@@ -100,7 +100,7 @@ class _Finder:
 
     def find_subscriptions(self) -> None:
         of_person = sa.or_(
-            sa.func.lower(_SUBSCRIPTIONS.customer_id).in_([text.lower() for text in self._person.customer_ids]),
+            _SUBSCRIPTIONS.customer_id.in_([caseless(text) for text in self._person.customer_ids]),  # UUIDs as we write
             self._is_email(_SUBSCRIPTIONS.customer_email),
         )
         statement = sa.select(
@@ -122,12 +122,7 @@ class _Finder:
             _ATTEMPTS.payer_key.in_(ids),
             self._is_email(_ATTEMPTS.customer_email),
         )
-        # what SQL folds is ASCII only; what the ledger has folded is not
-        known = (_PAYMENTS.merchant_id == self._merchant_id, _PAYMENTS.customer_email_folded.in_(self._person.emails))
-        new = {
-            *self._numbers(_ATTEMPTS.payment_id, named),
-            *self._connection.scalars(sa.select(_PAYMENTS.id).where(*known)),
-        }
+        new = self._numbers(_ATTEMPTS.payment_id, named)
         for some in in_portions(list(self._found.subscriptions), _AT_ONCE):
             scheduled = sa.select(_PAYMENTS.id).where(
                 _PAYMENTS.merchant_id == self._merchant_id,
@@ -144,7 +139,18 @@ class _Finder:
         return set(self._connection.scalars(statement))
 
     def _is_email(self, column: Any) -> sa.ColumnElement[bool]:
-        return sa.or_(column.in_(self._person.emails), sa.func.lower(column).in_(self._person.emails))
+        """The rows with one of the addresses in any case: SQL compares those of ASCII, Python the distinct others."""
+        if not self._person.emails:
+            return sa.false()
+        if self._connection.dialect.name == "postgresql":  # lower() goes by the locale; in "C" it is ASCII's
+            lower, size = sa.func.lower(sa.collate(column, "C")), sa.func.octet_length(column)
+        else:
+            lower, size = sa.func.lower(column), sa.func.length(sa.cast(column, sa.LargeBinary))
+        others = sa.select(column).where(
+            column.table.c.merchant_id == self._merchant_id, size != sa.func.length(column)
+        )
+        spelled = [text for text in self._connection.scalars(others.distinct()) if self._person.has_email(text)]
+        return sa.or_(lower.in_(self._person.emails), column.in_(spelled))
 
     def _find_receipts_of(self, customer_ids: Collection[str]) -> None:
         """Payers that only receipts name: a payer's key ends with the customer's id."""
@@ -158,7 +164,9 @@ class _Finder:
         for row in self._connection.execute(
             statement.where(_RECEIPTS.merchant_id == self._merchant_id, sa.or_(*either))
         ):
-            self._found.payers.setdefault((row.provider, row.payer_key), set())
+            # on SQLite, LIKE takes ids that differ in case for the same
+            if any(row.payer_key == text or row.payer_key.endswith(f":{text}") for text in customer_ids):
+                self._found.payers.setdefault((row.provider, row.payer_key), set())
 
     def _take(self, new: Collection[int]) -> set[int]:
         """Takes these payments in; answers other payments of the payers whom they name."""
@@ -232,7 +240,7 @@ class _Finder:
     def _note_others(self, customer_id: str | None, email: str | None, phone: str | None) -> None:
         if customer_id and customer_id not in self._person.customer_ids:
             self._found.others.add(customer_id)
-        if email and folded(email) not in self._person.emails:
+        if email and not self._person.has_email(email):
             self._found.others.add(email)
         if phone:
             self._found.others.add(phone)
@@ -259,8 +267,21 @@ class StoredNotice:
     outcome: str
 
 
+def count_deliveries(database: Database, merchant_id: int) -> int:
+    """How many deliveries of the merchant have their bytes."""
+    counted = sa.select(sa.func.count()).where(_DELIVERIES.merchant_id == merchant_id, _DELIVERIES.body.is_not(None))
+    with _patiently(database) as connection:
+        return connection.execute(counted).scalar_one()
+
+
 def find_deliveries(
-    database: Database, merchant_id: int, person: Person, found: PersonalData, *, since: datetime | None = None
+    database: Database,
+    merchant_id: int,
+    person: Person,
+    found: PersonalData,
+    progress: Progress,
+    *,
+    since: datetime | None = None,
 ) -> Iterator[StoredNotice]:
     """Every delivery about the person that still has its bytes, or those that came since a moment.
 
@@ -273,6 +294,7 @@ def find_deliveries(
         for row in rows:
             if search.is_about(row):
                 yield StoredNotice(row.digest, row.outcome)
+        progress.advance(len(rows))
 
 
 _WITH_BYTES = sa.select(
@@ -358,7 +380,7 @@ class _Search:
                     return True
                 if event.provider_customer_id in self._person.customer_ids:
                     return True
-                if folded(event.customer_email) in self._person.emails:
+                if self._person.has_email(event.customer_email):
                     return True
             elif (provider.name, event.provider_receipt_id) in self._found.receipts:
                 return True

@@ -1,22 +1,28 @@
-"""Whom it is about: the names a sender has for a customer, and how they are recognised in bytes nobody has read."""
+"""The names a sender has for a customer, how they compare, and how they are recognised in bytes nobody has read."""
 
 from __future__ import annotations
 
 import html
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from urllib.parse import unquote_plus
 
 from dunning_service.errors import ConfigurationError
-from dunning_service.ledger.fields import folded
 from dunning_service.providers import MAX_IDENTIFIER
 
 LEAST_WORD = 6
 """A shorter id is not looked for in raw bytes, where it would be found in other people's amounts and dates."""
 
 _ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")
+
+
+def caseless(text: str) -> str:
+    """A text for comparing without regard to case, in any alphabet, composed or not: Unicode's canonical caseless
+    matching. `lower()` of a database would not do: what it changes depends on the database and its locale."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", text).casefold())
 
 
 @dataclass(frozen=True)
@@ -26,15 +32,15 @@ class Person:
     customer_ids: frozenset[str] = frozenset()
     """The sender's own id of the customer, or the whole key by which it names a payer."""
     emails: frozenset[str] = frozenset()
-    """Without regard to case."""
+    """As `caseless` writes them."""
 
     @classmethod
     def named(cls, customer_ids: Iterable[str], emails: Iterable[str]) -> Person:
         """Raises ConfigurationError for what can be nobody's name, and when there is none at all."""
         ids, addresses = [_checked(text, "--customer") for text in customer_ids], []
         for text in emails:
-            address = folded(_checked(text, "--email"))
-            if address is None or "@" not in address:
+            address = caseless(_checked(text, "--email"))
+            if "@" not in address:
                 raise ConfigurationError(f"--email {text!r} is not an e-mail address; an id goes to --customer")
             addresses.append(address)
         if not ids and not addresses:
@@ -49,14 +55,18 @@ class Person:
     @cached_property
     def words(self) -> frozenset[str]:
         """What raw bytes about this person hold."""
-        return frozenset(text.casefold() for text in self.customer_ids if len(text) >= LEAST_WORD) | self.emails
+        return frozenset(caseless(text) for text in self.customer_ids if len(text) >= LEAST_WORD) | self.emails
+
+    def has_email(self, text: str | None) -> bool:
+        """True for one of the addresses, in any case."""
+        return text is not None and caseless(text) in self.emails
 
 
 class Words:
     """Looks for words in bytes, whatever the bytes are: JSON, a form, XML, or none of them."""
 
     def __init__(self, words: Iterable[str]) -> None:
-        given = sorted({word.casefold() for word in words}, key=len, reverse=True)
+        given = sorted({caseless(word) for word in words}, key=len, reverse=True)
         either = "|".join(map(re.escape, given))
         self._pattern = re.compile(rf"(?<![\w.+-])(?:{either})(?![\w-]|\.\w)") if given else None
 
@@ -64,19 +74,29 @@ class Words:
         """True when one of them stands in it as a whole word, in any case and however it is escaped."""
         if self._pattern is None:
             return False
-        text = body.decode("utf-8", "replace").casefold()
-        return any(self._pattern.search(reading) for reading in _readings(text))
+        return any(self._pattern.search(reading) for text in _texts(body) for reading in _readings(text))
+
+
+def _texts(body: bytes) -> Iterable[str]:
+    """The bytes as text: in UTF-8, and in what else may have been meant where they are not."""
+    text = body.decode("utf-8", "replace")
+    yield text
+    if "\ufffd" in text:
+        yield body.decode("latin-1")
+    if b"\x00" in body:
+        yield body.decode("utf-16-le", "replace")
+        yield body.decode("utf-16-be", "replace")
 
 
 def _readings(text: str) -> Iterable[str]:
     """The text as it is, and as each format would read it that may have been meant."""
-    yield text
+    yield caseless(text)
     if "\\" in text:
-        yield _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text).replace("\\/", "/").casefold()
+        yield caseless(_ESCAPED.sub(lambda found: chr(int(found[1], 16)), text).replace("\\/", "/"))
     if "%" in text or "+" in text:
-        yield unquote_plus(text, errors="replace").casefold()
+        yield caseless(unquote_plus(text, errors="replace"))
     if "&" in text:
-        yield html.unescape(text).casefold()
+        yield caseless(html.unescape(text))
 
 
 def _checked(text: str, option: str) -> str:

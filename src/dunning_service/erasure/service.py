@@ -11,7 +11,7 @@ from typing import Any
 from dunning_service import payment_records, subscriptions
 from dunning_service.clock import Clock
 from dunning_service.db import Database
-from dunning_service.erasure.finding import Payer, PersonalData, find, find_deliveries, under_way
+from dunning_service.erasure.finding import Payer, PersonalData, count_deliveries, find, find_deliveries, under_way
 from dunning_service.erasure.person import Person
 from dunning_service.errors import DunningError, RuleBroken, Unavailable
 from dunning_service.failed_payments.names import forget_deleted_names
@@ -21,6 +21,7 @@ from dunning_service.ledger.work import Command, CommandDone, Erasure, ErasureDo
 from dunning_service.merchants.directory import MerchantView
 from dunning_service.payment_records.records import IMPERSONAL, without_the_person
 from dunning_service.portions import in_portions
+from dunning_service.progress import Progress, Unreported
 from dunning_service.providers import all_providers
 from dunning_service.subscriptions.commands import forget_customer
 from dunning_service.subscriptions.states import SubscriptionState
@@ -28,6 +29,7 @@ from dunning_service.subscriptions.states import SubscriptionState
 _PAYMENTS_AT_ONCE = 50
 _DELIVERIES_AT_ONCE = 200
 _ROUNDS = 5
+_SEARCHED = "raw notices looked through"
 _ENDED = (SubscriptionState.COMPLETED, SubscriptionState.FAILED, SubscriptionState.TERMINATED)
 _A_MOMENT = timedelta(minutes=5)
 """A notice is stored with the time at which it came, and is committed a little later."""
@@ -55,8 +57,9 @@ class Erased:
         return replace(self, others=set()) == Erased()
 
 
-def survey(database: Database, merchant: MerchantView, person: Person) -> Erased:
+def survey(database: Database, merchant: MerchantView, person: Person, progress: Progress | None = None) -> Erased:
     """What would be erased. Raises RuleBroken when nothing may be, as things stand."""
+    progress = progress or Unreported()
     found = _found(database, merchant, person)
     surveyed = Erased(
         payments=len(found.payments),
@@ -65,25 +68,31 @@ def survey(database: Database, merchant: MerchantView, person: Person) -> Erased
         subscriptions=len(found.subscriptions),
         others=found.others,
     )
-    surveyed.deliveries.update(one.outcome for one in find_deliveries(database, merchant.id, person, found))
+    progress.begin(_SEARCHED, count_deliveries(database, merchant.id))
+    surveyed.deliveries.update(one.outcome for one in find_deliveries(database, merchant.id, person, found, progress))
     return surveyed
 
 
-def erase_person(database: Database, merchant: MerchantView, person: Person, clock: Clock) -> Erased:
+def erase_person(
+    database: Database, merchant: MerchantView, person: Person, clock: Clock, progress: Progress | None = None
+) -> Erased:
     """Erases, while the service goes on working; what comes in meanwhile is erased as well.
 
     Raw bytes go first and facts last, so that whoever is interrupted can begin again and finds the rest. Raises
     RuleBroken when nothing may be erased, as things stand, and Unavailable when the database does not take it, or when
     so much comes in meanwhile that some may be left.
     """
+    progress = progress or Unreported()
     began = clock()
-    eraser = _Eraser(database, merchant, clock)
+    eraser = _Eraser(database, merchant, clock, progress)
+    progress.begin(_SEARCHED, count_deliveries(database, merchant.id))
     everything = PersonalData()
     since: datetime | None = None
     for _ in range(_ROUNDS):
         found = _found(database, merchant, person)
         everything.add(found)
-        notices = list(find_deliveries(database, merchant.id, person, everything, since=since))
+        progress.begin(_SEARCHED)
+        notices = list(find_deliveries(database, merchant.id, person, everything, progress, since=since))
         if since is not None and found.is_empty and not notices:
             break
         eraser.erase_deliveries([one.digest for one in notices])
@@ -99,7 +108,8 @@ def erase_person(database: Database, merchant: MerchantView, person: Person, clo
 
 
 class _Eraser:
-    def __init__(self, database: Database, merchant: MerchantView, clock: Clock) -> None:
+    def __init__(self, database: Database, merchant: MerchantView, clock: Clock, progress: Progress) -> None:
+        self._progress = progress
         self._committer = Committer(database)
         self._merchant = merchant
         self._clock = clock
@@ -107,7 +117,9 @@ class _Eraser:
 
     def erase_deliveries(self, digests: Sequence[bytes]) -> None:
         for some in in_portions(digests, _DELIVERIES_AT_ONCE):
+            self._progress.begin("raw notices erased")
             self._commit(self._erasure(deliveries=some))
+            self._progress.advance(len(some))
 
     def erase_subscriptions(self, found: PersonalData) -> None:
         for subscription_id in found.subscriptions:
@@ -120,10 +132,12 @@ class _Eraser:
     def erase_facts(self, found: PersonalData) -> None:
         """What has changed since it was found is left for the next round."""
         for payment_ids, payers in _together(found):
+            self._progress.begin("payments erased")
             done = self._commit(self._erasure(payment_ids=payment_ids, payers=payers))
             assert isinstance(done, ErasureDone)
             if done.is_stale:
                 continue
+            self._progress.advance(done.payments)
             self.erased.payments += done.payments
             self.erased.open_payments += sum(found.payments[number].status in OPEN for number in payment_ids)
             self.erased.attempts += done.attempts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +16,7 @@ from dunning_service.ledger.book import DeliveryRecord, Payment, Row, payment_co
 from dunning_service.ledger.bulk import bulk_for
 from dunning_service.ledger.counting import count_changes
 from dunning_service.ledger.deciding import as_json, as_recorded, require_effect
-from dunning_service.ledger.erasing import erase
+from dunning_service.ledger.erasing import erase, repeats_erased
 from dunning_service.ledger.fold import Action, Attempt, current_attempts
 from dunning_service.ledger.models import (
     ActionRow,
@@ -47,6 +48,7 @@ from dunning_service.ledger.work import (
     RefoldDone,
     Standing,
     Work,
+    erased_headers,
 )
 from dunning_service.providers import ReceiptReported
 
@@ -119,6 +121,8 @@ class Batch:
         was_recorded = record.outcome == "recorded"
         # what could not be read when it first came may be readable now; what was erased is not to come back
         is_news = notice.is_replay or (notice.outcome == "recorded" and not was_recorded)
+        if not is_news and any(repeats_erased(self._book, notice, event) for event in notice.events):
+            record.erase()
         if is_news and not record.is_erased:
             record.reading += 1
             if was_recorded and notice.outcome == "failed":
@@ -134,6 +138,10 @@ class Batch:
         of two that differ only by a setting since changed, one has to be read again first.
         """
         is_recorded = record.outcome == "recorded" and record.first is not notice
+        news = [event for event in notice.events if not repeats_erased(self._book, notice, event)]
+        if len(news) < len(notice.events):
+            record.erase()
+            notice = replace(notice, events=news)
         contradiction = None if is_recorded else self._statements.contradiction(notice)
         if contradiction is not None:
             record.outcome, record.reason = "failed", contradiction.message
@@ -209,7 +217,7 @@ class Batch:
         earlier = self._answers.earlier(command)
         if earlier is not None:
             if earlier.refusal is None:
-                self._take_delivery(command)
+                self._count_repeat(command)
             return CommandDone(earlier.response, earlier.refusal, earlier.request_id)
         held = Held(
             {payment: self._attempts_at(command, payment) for payment in command.provider_payment_ids},
@@ -226,7 +234,10 @@ class Batch:
             self._take_delivery(command)
         received_at = self._now if command.delivery is None else command.delivery.received_at
         for event in effect.events:
-            self._statements.record_of_command(command, event, received_at)
+            if not repeats_erased(self._book, command, event):
+                self._statements.record_of_command(command, event, received_at)
+            elif record := self._book.deliveries.get((command.merchant_id, command.digest)):
+                record.erase()
         for action in effect.actions:
             self._do(command, action)
         for model, row in effect.inserts:
@@ -275,19 +286,31 @@ class Batch:
         else:
             record.count(received_at)
 
+    def _count_repeat(self, command: Command) -> None:
+        """Counts the delivery of a command that was answered before. The same request in other bytes states nothing
+        new, and what it says of a person may have been erased, so those are not kept."""
+        record = self._book.deliveries.get((command.merchant_id, command.digest))
+        if record is not None and command.delivery is not None:
+            record.count(command.delivery.received_at)
+
     # Writing
 
     def _write(self) -> None:
         deliveries = self._book.deliveries.items()
         changed = list(self._book.changed())
         self._insert(
-            DeliveryRow, [_new_delivery(key, record.first, record) for key, record in deliveries if record.first]
+            DeliveryRow,
+            [_new_delivery(key, record.first, record, self._now) for key, record in deliveries if record.first],
         )
         self._update(
             DeliveryRow,
             [_bookkeeping(key, record) for key, record in deliveries if record.is_changed and not record.first],
         )
         self._update(DeliveryRow, [_subjects(key, record) for key, record in deliveries if record.is_reread])
+        self._update(
+            DeliveryRow,
+            [_without_bytes(key, self._now) for key, record in deliveries if record.loses_bytes and not record.first],
+        )
         self._insert(PaymentRow, [payment_columns(payment, self._now) for payment in changed if payment.held is None])
         self._update(PaymentRow, [payment_columns(payment, self._now) for payment in changed if payment.held])
         self._insert(AttemptRow, self._statements.new_attempts)
@@ -340,10 +363,10 @@ def _next_action(payment: Payment) -> int:
     return 1 + max((action.number for action in payment.actions), default=0)
 
 
-def _new_delivery(key: tuple[int, bytes], notice: Notice | Command, record: DeliveryRecord) -> Row:
+def _new_delivery(key: tuple[int, bytes], notice: Notice | Command, record: DeliveryRecord, now: datetime) -> Row:
     delivery = notice.delivery
     assert delivery is not None
-    return _bookkeeping(key, record) | {
+    row = _bookkeeping(key, record) | {
         "provider": notice.provider,
         "origin": notice.origin,
         "headers": {name.decode("latin-1"): value.decode("latin-1") for name, value in delivery.headers},
@@ -351,6 +374,12 @@ def _new_delivery(key: tuple[int, bytes], notice: Notice | Command, record: Deli
         "received_at": delivery.received_at,
         "subjects": record.subjects,
     }
+    return row | _without_bytes(key, now) if record.loses_bytes else row
+
+
+def _without_bytes(key: tuple[int, bytes], now: datetime) -> Row:
+    """The change to a delivery that repeats an erased statement."""
+    return {"merchant_id": key[0], "digest": key[1], "body": None, "headers": erased_headers(now)}
 
 
 def _subjects(key: tuple[int, bytes], record: DeliveryRecord) -> Row:

@@ -167,6 +167,8 @@ class DeliveryRecord:
     is_changed: bool = False
     is_erased: bool = False
     """True: it is counted when it comes again, and not read."""
+    loses_bytes: bool = False
+    """True when this batch found it to repeat an erased statement, so that its bytes are not to be kept."""
 
     is_reread: bool = False
     """True: `subjects` have to be written again."""
@@ -176,6 +178,11 @@ class DeliveryRecord:
         self.times_received += 1
         self.last_received_at = max(self.last_received_at, received_at)
         self.is_changed = True
+
+    def erase(self) -> None:
+        """It repeats an erased statement: neither its bytes nor its headers are kept, and it is not read again."""
+        self.loses_bytes = not self.is_erased
+        self.is_erased = True
 
 
 class Book:

@@ -34,20 +34,24 @@ from dunning_service.ledger.reading import (
 )
 from dunning_service.merchants.models import Merchant
 from dunning_service.portions import in_portions
+from dunning_service.progress import Progress, Unreported
 
 _PAGE = 500
 
 
-def differences(connection: Connection, merchant_id: int | None = None) -> Iterator[str]:
+def differences(
+    connection: Connection, merchant_id: int | None = None, progress: Progress | None = None
+) -> Iterator[str]:
     """One sentence for each payment or count that is not what its facts say; none when all is well.
 
     Reads page by page, in the transaction of `connection`, so that it sees one moment.
     """
+    progress = progress or Unreported()
     merchants = sa.select(Merchant.id, Merchant.name, Merchant.time_zone).order_by(Merchant.id)
     if merchant_id is not None:
         merchants = merchants.where(Merchant.id == merchant_id)
     for merchant in connection.execute(merchants).all():
-        for payment in _payments(connection, merchant.id, merchant.time_zone):
+        for payment in _payments(connection, merchant.id, merchant.time_zone, progress):
             yield f"merchant {merchant.name}: {payment}"
         for receipt in _contradictions(connection, merchant.id):
             yield f"merchant {merchant.name}: {receipt}"
@@ -65,7 +69,8 @@ def differences(connection: Connection, merchant_id: int | None = None) -> Itera
             yield f"merchant {merchant.name}: {count}"
 
 
-def _payments(connection: Connection, merchant_id: int, time_zone: str) -> Iterator[str]:
+def _payments(connection: Connection, merchant_id: int, time_zone: str, progress: Progress) -> Iterator[str]:
+    progress.begin("payments checked")
     last = 0
     while True:
         ids = connection.scalars(
@@ -88,6 +93,7 @@ def _payments(connection: Connection, merchant_id: int, time_zone: str) -> Itera
                 if row[name] != expected:
                     yield f"ODR{row['id']} has {name} {row[name]!s}, but its facts say {expected!s}"
         yield from _brought_by_nothing(connection, merchant_id, [book.by_id[merchant_id, row["id"]] for row in rows])
+        progress.advance(len(ids))
 
 
 def book_of(connection: Connection, rows: list[Row], zones: dict[int, str]) -> Book:

@@ -3,7 +3,7 @@
 What is erased is what says who somebody is, and every text that somebody wrote freely. What stays is what names the
 debt rather than the debtor, and all that the fold goes by: so a payment folds to the same status, amounts, days and
 counts as before, and that is made sure of before anything is written. The digests stay too. So a repeat is recognised,
-and brings nothing back.
+in other bytes as well, and brings nothing back: see `repeats_erased`.
 
 A payer's key says whose receipts pay which failures, so it is not dropped but changed for a name that says nothing, the
 same one everywhere. A payment keeps that name: whoever a later statement says has to pay it, see `fold`. Hence all that
@@ -20,7 +20,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from dunning_service.ledger.book import Book, PayerKey, Payment
+from dunning_service.ledger.book import Book, PayerKey, Payment, statement_digest
 from dunning_service.ledger.bulk import Row, bulk_for
 from dunning_service.ledger.fold import ERASED_PAYER, Attempt, FoldedPayment
 from dunning_service.ledger.models import (
@@ -33,10 +33,11 @@ from dunning_service.ledger.models import (
     RefundRow,
 )
 from dunning_service.ledger.reading import payer_of, select_by
-from dunning_service.ledger.work import ERASED, ERASED_AT, Erasure, ErasureDone
+from dunning_service.ledger.work import ERASED, Command, Erasure, ErasureDone, Notice, erased_headers
 from dunning_service.portions import in_portions
+from dunning_service.providers import AttemptReported, Event
 
-_PERSONAL = (
+PERSONAL = (
     "message",
     "provider_customer_id",
     "customer_name",
@@ -46,7 +47,7 @@ _PERSONAL = (
 )
 """What an attempt says of a person, beside its details and the payer."""
 
-_MAY_CHANGE = {*_PERSONAL, "payer_key", "details"}
+_MAY_CHANGE = {*PERSONAL, "payer_key", "details"}
 
 
 def erase(connection: Connection, book: Book, erasure: Erasure, now: datetime) -> ErasureDone:
@@ -82,13 +83,26 @@ def _payers_of(payments: Iterable[Payment]) -> set[PayerKey]:
     }
 
 
+def repeats_erased(book: Book, work: Notice | Command, event: Event) -> bool:
+    """True for a statement whose personal data were erased: recorded from other bytes, it would bring them back."""
+    if isinstance(event, AttemptReported):
+        payment = book.payments.get((work.merchant_id, work.provider, event.provider_payment_id))
+        attempts = () if payment is None else payment.attempts.values()
+        erased = {attempt.digest for attempt in attempts if attempt.erased_at is not None}
+    else:
+        receipts = book.revisions((work.merchant_id, work.provider, event.provider_receipt_id))
+        erased = {receipt.digest for receipt in receipts if receipt.payer_key.startswith(ERASED_PAYER)}
+    return bool(erased) and statement_digest(event) in erased
+
+
 class _Eraser:
     def __init__(self, connection: Connection, book: Book, erasure: Erasure, now: datetime) -> None:
         self._connection = connection
         self._bulk = bulk_for(connection)
         self._book = book
         self._erasure = erasure
-        self._mark = {ERASED_AT: now.isoformat()}
+        self._now = now
+        self._mark = erased_headers(now)
 
     def run(self, payments: Sequence[Payment], payers: set[PayerKey]) -> ErasureDone:
         before = {payment.id: payment.folded for payment in payments}
@@ -130,16 +144,17 @@ class _Eraser:
                 erased = self._erased(payment.key[1], attempt, payer)
                 payment.put_attempt(erased)
                 key = {"merchant_id": payment.key[0], "payment_id": payment.id}
-                columns = ("number", *_PERSONAL, "payer_key", "details")
+                columns = ("number", *PERSONAL, "payer_key", "details", "erased_at")
                 rows.append(key | {name: getattr(erased, name) for name in columns})
         self._update(AttemptRow, rows)
         return len(rows)
 
     def _erased(self, provider: str, attempt: Attempt, payer: str | None) -> Attempt:
-        nothing: dict[str, Any] = dict.fromkeys(_PERSONAL)
+        nothing: dict[str, Any] = dict.fromkeys(PERSONAL)
         return attempt._replace(
             payer_key=None if attempt.payer_key is None else payer,
             details=self._erasure.impersonal(provider, attempt.details),
+            erased_at=attempt.erased_at or self._now,
             **nothing,
         )
 

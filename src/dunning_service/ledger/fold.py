@@ -54,6 +54,7 @@ class Attempt(NamedTuple):
     description: str | None
     payer_key: str | None
     details: dict[str, Any]
+    erased_at: datetime | None = None
 
 
 class Action(NamedTuple):

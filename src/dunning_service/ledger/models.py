@@ -190,6 +190,8 @@ class AttemptRow(Base):
     description: Mapped[str | None] = mapped_column(sa.Text)
     payer_key: Mapped[str | None] = mapped_column(sa.Text)
     details: Mapped[dict[str, Any]] = mapped_column(sa.JSON)
+    erased_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When what it said of a person was erased; the same statement again keeps no bytes from then on."""
 
 
 class ActionRow(Base):

@@ -234,6 +234,12 @@ class Recorder(Protocol):
 ERASED_AT = "x-dunning-erased-at"
 """Stands among a delivery's headers, alone, once it was erased: it is never read again, whoever sends it."""
 
+
+def erased_headers(now: datetime) -> dict[str, str]:
+    """The headers of a delivery that was erased at `now`."""
+    return {ERASED_AT: now.isoformat()}
+
+
 ERASED = "what it said of a person was erased"
 """The reason of a delivery that was never recorded, and was erased."""
 

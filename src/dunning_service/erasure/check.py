@@ -1,0 +1,159 @@
+"""Personal data that are present again where they were erased: what `dunning ledger check` says of erasures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from dunning_service.erasure.service import impersonal
+from dunning_service.errors import DunningError
+from dunning_service.ledger.book import statement_digest
+from dunning_service.ledger.erasing import PERSONAL
+from dunning_service.ledger.fold import ERASED_PAYER
+from dunning_service.ledger.models import AttemptRow, DeliveryRow, PaymentRow, ReceiptRow
+from dunning_service.ledger.work import ERASED_AT
+from dunning_service.merchants.directory import MerchantView
+from dunning_service.merchants.service import list_merchants, source_options
+from dunning_service.providers import Delivery, Options, all_providers
+
+_ATTEMPTS = AttemptRow.__table__.c
+_DELIVERIES = DeliveryRow.__table__.c
+_PAYMENTS = PaymentRow.__table__.c
+_RECEIPTS = ReceiptRow.__table__.c
+
+_PAGE = 500
+_NEXT_STEP = "run `dunning customer erase` for the customer again"
+
+
+def returned(connection: Connection, merchant_id: int | None = None) -> Iterator[str]:
+    """One sentence for each delivery, attempt or receipt that was erased and says something of a person again."""
+    for merchant in list_merchants(connection):
+        if merchant_id in (None, merchant.id):
+            for found in (_deliveries, _attempts, _receipts):
+                for what in found(connection, merchant.id):
+                    yield f"merchant {merchant.name}: {what}; {_NEXT_STEP}"
+            for what in _repeats(connection, merchant):
+                yield f"merchant {merchant.name}: {what}"
+
+
+def _deliveries(connection: Connection, merchant_id: int) -> Iterator[str]:
+    marked = sa.cast(_DELIVERIES.headers, sa.Text).contains(f'"{ERASED_AT}"', autoescape=True)
+    statement = sa.select(_DELIVERIES.digest, _DELIVERIES.headers, _DELIVERIES.body.is_not(None).label("has_body"))
+    for row in connection.execute(statement.where(_DELIVERIES.merchant_id == merchant_id, marked)):
+        if row.has_body or row.headers.keys() != {ERASED_AT}:
+            yield f"delivery {row.digest.hex()[:12]} was erased, but its {_bytes_or_headers(row.has_body)} are there"
+
+
+def _bytes_or_headers(has_body: bool) -> str:
+    return "bytes" if has_body else "headers"
+
+
+def _attempts(connection: Connection, merchant_id: int) -> Iterator[str]:
+    statement = (
+        sa.select(*_ATTEMPTS, _PAYMENTS.provider, _DELIVERIES.body.is_not(None).label("has_body"))
+        .join(
+            PaymentRow,
+            (_PAYMENTS.merchant_id == _ATTEMPTS.merchant_id) & (_PAYMENTS.id == _ATTEMPTS.payment_id),
+        )
+        .outerjoin(
+            DeliveryRow,
+            (_DELIVERIES.merchant_id == _ATTEMPTS.merchant_id) & (_DELIVERIES.digest == _ATTEMPTS.delivery_digest),
+        )
+        .where(_ATTEMPTS.merchant_id == merchant_id, _ATTEMPTS.erased_at.is_not(None))
+    )
+    for row in connection.execute(statement):
+        there = [name for name in PERSONAL if getattr(row, name) is not None]
+        if row.payer_key is not None and not row.payer_key.startswith(ERASED_PAYER):
+            there.append("payer_key")
+        there += _details(row.provider, row.details)
+        if row.has_body:
+            there.append("the bytes of its delivery")
+        if there:
+            yield f"attempt {row.provider_attempt_id} of ODR{row.payment_id} was erased, but has {', '.join(there)}"
+
+
+def _receipts(connection: Connection, merchant_id: int) -> Iterator[str]:
+    statement = (
+        sa.select(
+            _RECEIPTS.provider,
+            _RECEIPTS.provider_receipt_id,
+            _RECEIPTS.details,
+            _DELIVERIES.body.is_not(None).label("has_body"),
+        )
+        .outerjoin(
+            DeliveryRow,
+            (_DELIVERIES.merchant_id == _RECEIPTS.merchant_id) & (_DELIVERIES.digest == _RECEIPTS.delivery_digest),
+        )
+        .where(_RECEIPTS.merchant_id == merchant_id, _RECEIPTS.payer_key.startswith(ERASED_PAYER))
+    )
+    for row in connection.execute(statement):
+        there = _details(row.provider, row.details)
+        if row.has_body:
+            there.append("the bytes of its delivery")
+        if there:
+            yield f"receipt {row.provider_receipt_id} was erased, but has {', '.join(there)}"
+
+
+def _repeats(connection: Connection, merchant: MerchantView) -> Iterator[str]:
+    """Deliveries that state in other bytes what was erased before they came, and kept those: versions before did."""
+    of_attempts = (_ATTEMPTS.merchant_id == merchant.id, _ATTEMPTS.erased_at.is_not(None))
+    since = connection.scalar(sa.select(sa.func.min(_ATTEMPTS.erased_at)).where(*of_attempts))
+    if since is None:
+        return
+    of_receipts = (_RECEIPTS.merchant_id == merchant.id, _RECEIPTS.payer_key.startswith(ERASED_PAYER))
+    erased = {
+        *connection.scalars(sa.select(_ATTEMPTS.digest).where(*of_attempts)),
+        *connection.scalars(sa.select(_RECEIPTS.digest).where(*of_receipts)),
+    }
+    options: dict[str, Options | None] = {}
+    last = b""
+    while True:
+        page = (
+            sa.select(*_DELIVERIES)
+            .where(
+                _DELIVERIES.merchant_id == merchant.id,
+                _DELIVERIES.digest > last,
+                _DELIVERIES.received_at >= since,
+                _DELIVERIES.body.is_not(None),
+                _DELIVERIES.provider.in_(sorted(all_providers())),
+            )
+            .order_by(_DELIVERIES.digest)
+            .limit(_PAGE)
+        )
+        rows = connection.execute(page).all()
+        for row in rows:
+            if row.origin not in options:
+                with suppress(DunningError):  # a provider, or options, that this version does not know
+                    options[row.origin] = source_options(connection, merchant, row.origin)
+            if not erased.isdisjoint(_statements(row, options.get(row.origin), merchant)):
+                name = row.digest.hex()[:12]
+                yield (
+                    f"delivery {name} repeats an erased statement, but its bytes are there; "
+                    f"`dunning events replay {name}` drops them"
+                )
+        if len(rows) < _PAGE:
+            return
+        last = rows[-1].digest
+
+
+def _statements(row: Any, options: Options | None, merchant: MerchantView) -> set[bytes]:
+    """The digests of what a delivery states; none where it cannot be understood."""
+    provider = all_providers()[row.provider]
+    if options is None:
+        options = provider.options_model(default_currency=merchant.default_currency)
+    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in row.headers.items()]
+    try:
+        return {
+            statement_digest(event) for event in provider.parse(Delivery(row.body, headers, row.received_at), options)
+        }
+    except DunningError:
+        return set()
+
+
+def _details(provider: str, details: dict[str, Any]) -> list[str]:
+    """The details that an erasure does not leave."""
+    return [f"{name} in its details" for name in sorted(details.keys() - impersonal(provider, details).keys())]

@@ -1,0 +1,27 @@
+"""How far long work has come: what it reports while it goes on, whoever shows it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """Takes the counts of the steps that long work consists of."""
+
+    def begin(self, step: str, total: int | None = None) -> None:
+        """A step begins, or goes on; `total` is how much there is to do in it, where that is known."""
+        ...
+
+    def advance(self, count: int = 1) -> None:
+        """So much more of the step is done, and stays done if the work is interrupted."""
+        ...
+
+
+class Unreported:
+    """Progress that is shown nowhere."""
+
+    def begin(self, step: str, total: int | None = None) -> None:
+        pass
+
+    def advance(self, count: int = 1) -> None:
+        pass
