@@ -77,7 +77,7 @@ INTERRUPTED = [
     ),
     (
         ("ledger", "check"),
-        "dunning_service.ledger.check._book_of",
+        "dunning_service.ledger.check.book_of",
         "dunning: interrupted after 2 of 5 payments checked; nothing was changed: run `dunning ledger check` again",
     ),
 ]
