@@ -125,11 +125,11 @@ class Batch:
     def _record(self, notice: Notice, record: DeliveryRecord) -> InvalidInput | None:
         """Records what a delivery says now in place of what it said before, or answers why it is not recorded.
 
-        A receipt that contradicts a known one is refused. A delivery that was recorded is not, when it is read again:
-        of two that differ only by a setting since changed, one has to be read again first.
+        A receipt that contradicts a known one is refused. A delivery that was recorded or ignored is not, when it is
+        replayed: of two that differ only by a setting since changed, one has to be read again first.
         """
-        is_recorded = record.outcome == "recorded" and record.first is not notice
-        contradiction = None if is_recorded else self._statements.contradiction(notice)
+        is_refusable = not notice.is_replay or record.outcome == "failed"
+        contradiction = self._statements.contradiction(notice) if is_refusable else None
         if contradiction is not None:
             record.outcome, record.reason = "failed", contradiction.message
             return contradiction
