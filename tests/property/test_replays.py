@@ -10,8 +10,8 @@ from typing import Any
 import hypothesis.strategies as st
 from hypothesis import given
 
-from building import NOON, a_notice
-from dunning_service.ledger.models import PaymentRow
+from building import NOON, a_notice, a_receipt
+from dunning_service.ledger.models import PaymentRow, ReceiptRow
 from dunning_service.ledger.work import Notice
 from dunning_service.providers import AttemptReported, Delivery, Event, ReceiptReported
 from ledgers import Ledger
@@ -56,6 +56,20 @@ def test_replays_in_any_order_end_at_what_deliveries_say_now(
     assert ledger.counts(one) == ledger.counts(other)
     assert ledger.complaints(one) == []
     assert ledger.complaints(other) == []
+
+
+def test_a_receipt_that_was_ignored_for_a_while_is_not_refused_when_it_is_read_again(ledger: Ledger) -> None:
+    """Its second delivery still says the old currency then, and is read again afterwards."""
+    merchant_id = ledger.add_merchant().id
+    said: list[Event] = [a_receipt()]
+    record(ledger, [_read(merchant_id, number, said, AS_IT_CAME) for number in (0, 1)], [1])
+    again = [(0, IGNORED), (0, IN_EUROS), (1, IN_EUROS)]
+    results = record(
+        ledger, [_read(merchant_id, number, said, version, is_replay=True) for number, version in again], [1]
+    )
+    assert [result.outcome for result in results] == ["ignored", "recorded", "recorded"]
+    held = [row for row in ledger.rows(ReceiptRow, merchant_id) if not row["is_superseded"]]
+    assert [row["currency"] for row in held] == ["EUR", "EUR"]
 
 
 def _has_receipt(said: list[Event]) -> bool:

@@ -134,15 +134,15 @@ class Batch:
     def _record(self, notice: Notice, record: DeliveryRecord) -> InvalidInput | None:
         """Records what a delivery says now in place of what it said before, or answers why it is not recorded.
 
-        A receipt that contradicts a known one is refused. A delivery that was recorded is not, when it is read again:
-        of two that differ only by a setting since changed, one has to be read again first.
+        A receipt that contradicts a known one is refused. A delivery that was recorded or ignored is not, when it is
+        replayed: of two that differ only by a setting since changed, one has to be read again first.
         """
-        is_recorded = record.outcome == "recorded" and record.first is not notice
         news = [event for event in notice.events if not repeats_erased(self._book, notice, event)]
         if len(news) < len(notice.events):
             record.erase()
             notice = replace(notice, events=news)
-        contradiction = None if is_recorded else self._statements.contradiction(notice)
+        is_refusable = not notice.is_replay or record.outcome == "failed"
+        contradiction = self._statements.contradiction(notice) if is_refusable else None
         if contradiction is not None:
             record.outcome, record.reason = "failed", contradiction.message
             return contradiction
