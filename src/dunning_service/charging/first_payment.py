@@ -17,6 +17,7 @@ from dunning_service.errors import ConfigurationError, DunningError, NoUsableGat
 from dunning_service.gateways.registry import Chosen
 from dunning_service.ledger.answers import find_answer
 from dunning_service.merchants.directory import MerchantView, Principal
+from dunning_service.outages import why
 from dunning_service.rates import rate_from_units
 from dunning_service.services import Services
 from dunning_service.subscriptions import commands, queries
@@ -96,14 +97,18 @@ async def _paid_now(services: Services, merchant: MerchantView, subscription_id:
     try:
         await services.charging.attempt_first(merchant.id, subscription_id)
     except (DunningError, SQLAlchemyError) as error:
-        log.warning("attempt.unrecorded", payment_id=payment_id(subscription_id, 1), attempt=1, error=str(error))
+        log.warning("attempt.unrecorded", payment_id=payment_id(subscription_id, 1), attempt=1, error=_in_words(error))
     try:
         async with services.database.read() as connection:
             first = await queries.first_attempt(connection, merchant.id, subscription_id)
     except SQLAlchemyError as error:
-        log.warning("attempt.unrecorded", payment_id=payment_id(subscription_id, 1), attempt=1, error=str(error))
+        log.warning("attempt.unrecorded", payment_id=payment_id(subscription_id, 1), attempt=1, error=_in_words(error))
         return None
     return None if first is None else first.view
+
+
+def _in_words(error: Exception) -> str:
+    return error.message if isinstance(error, DunningError) else str(why(error)["reason"])
 
 
 async def _told_again(services: Services, merchant: MerchantView, subscription_id: str) -> Created:

@@ -15,6 +15,7 @@ from dunning_service.charging.claims import Claim, Share, claim_due
 from dunning_service.clock import Clock
 from dunning_service.db import Database, is_outage
 from dunning_service.errors import DunningError, Unavailable
+from dunning_service.outages import why
 
 log = structlog.get_logger("dunning_service.charging")
 
@@ -126,7 +127,7 @@ class Worker:
         try:
             return await asyncio.to_thread(self._claim, self._room(), self._share())
         except Unavailable as error:
-            log.warning("claim.unavailable", error=error.message)
+            log.warning("claim.unavailable", **why(error.__cause__))
             await self._pause(_AFTER_AN_OUTAGE_S)
             return []
 
