@@ -6,6 +6,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -133,6 +134,34 @@ def test_rows_of_the_version_before_are_counted_within_the_day_and_by_currency(d
         (block,) = connection.execute(sa.select(BlockCountRow.status, BlockCountRow.payments)).all()
         assert tuple(block) == ("invoiced", 1)
     assert ledger.complaints() == []
+    ledger.database.write_engine.dispose()
+
+
+def test_sources_of_the_version_before_are_numbered_in_their_order_and_its_new_ones_too(database_url: str) -> None:
+    url = database_url
+    ledger = Ledger(url)
+    keyring = Keyring.from_text(SECRET_KEY)
+    added = []
+    with ledger.database.write() as connection:
+        for minutes in (3, 1, 2):
+            name, at = f"of minute {minutes}", NOON + timedelta(minutes=minutes)
+            merchant = merchants.add_merchant(connection, name=name, default_currency=None, time_zone="UTC", now=NOON)
+            options = {"merchant": merchant, "provider": "maple", "secret": None, "options": {}}
+            added.append(merchants.add_source(connection, keyring, **options, now=at).number)
+    assert added == [1, 2, 3]
+
+    migrate_down(url, "0005")
+    migrate(url)
+
+    as_before = (
+        "INSERT INTO sources (merchant_id, id, provider, options, created_at) "
+        "SELECT merchant_id, 'later', provider, options, created_at FROM sources WHERE number = 1"
+    )
+    with ledger.database.write() as connection:
+        connection.exec_driver_sql(as_before)
+        listed = {one.id: (one.number, one.merchant) for one in merchants.list_sources(connection, now=NOON)}
+    assert sorted(listed.values()) == [(1, "of minute 1"), (2, "of minute 2"), (3, "of minute 3"), (4, "of minute 1")]
+    assert listed["later"][0] == 4
     ledger.database.write_engine.dispose()
 
 
