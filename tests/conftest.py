@@ -10,7 +10,12 @@ import pytest
 from databases import Databases, PostgresDatabases, SqliteDatabases
 from databases import postgres_databases as databases_on_postgres
 from ledgers import Ledger
+from machine import use_memory
 from running import RunningService, run_service
+
+
+def pytest_configure() -> None:
+    use_memory()
 
 
 @pytest.fixture(scope="session")

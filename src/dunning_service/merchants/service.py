@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 from zoneinfo import available_timezones
 
@@ -95,8 +96,14 @@ def source_path(source_id: str) -> str:
     return f"/webhooks/{source_id}"
 
 
+@cache
+def _time_zones() -> frozenset[str]:
+    """Every name of a time zone; to look for them reads the folders of the whole database of zones."""
+    return frozenset(available_timezones())
+
+
 def _checked_time_zone(text: str) -> str:
-    zones = available_timezones()
+    zones = _time_zones()
     if text in zones:
         return text
     wanted = text.strip().casefold().replace(" ", "_")
