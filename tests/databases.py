@@ -66,9 +66,11 @@ class SqliteDatabases:
 class PostgresDatabases:
     """Copies of one migrated database on one server."""
 
-    def __init__(self, server: str) -> None:
+    def __init__(self, server: str, *, stays_connected: bool = False) -> None:
         self._server = make_url(server).set(drivername="postgresql+psycopg")
-        self._admin = sa.create_engine(self._server, isolation_level="AUTOCOMMIT", pool_size=1, pool_pre_ping=True)
+        # kept open, if somebody closes it at the end: to connect anew takes as long as to copy a database
+        pool: dict[str, Any] = {"pool_pre_ping": True} if stays_connected else {"poolclass": sa.pool.NullPool}
+        self._admin = sa.create_engine(self._server, isolation_level="AUTOCOMMIT", **pool)
         # copying files takes half the time, but two checkpoints, which a disk is slow at
         self._copy = "STRATEGY file_copy" if is_in_memory(Path(tempfile.gettempdir())) else ""
         self._template = f"dunning_template_{uuid.uuid4().hex}"
@@ -140,7 +142,7 @@ def server_of_the_wheel() -> Iterator[Any]:
 def postgres_databases() -> Iterator[PostgresDatabases]:
     """Databases on a running PostgreSQL, gone at the end."""
     with postgres_server() as server:
-        databases = PostgresDatabases(server)
+        databases = PostgresDatabases(server, stays_connected=True)
         try:
             yield databases
         finally:
