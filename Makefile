@@ -49,6 +49,8 @@ $(STAMP): pyproject.toml constraints.txt $(GENERATOR_PINS)
 serve: $(STAMP)
 	@exec $(BIN)/dunning serve --with-worker $(ARGS)
 
+# compiled once and not again by each of the processes that the tests start, whatever the environment says
+test: export PYTHONDONTWRITEBYTECODE :=
 test: $(STAMP)
 	$(BIN)/pytest $(PYTEST_FLAGS)
 

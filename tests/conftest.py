@@ -11,11 +11,16 @@ from hypothesis import HealthCheck, settings
 from databases import Databases, PostgresDatabases, SqliteDatabases
 from databases import postgres_databases as databases_on_postgres
 from ledgers import Ledger
+from machine import use_memory
 from running import RunningService, run_service
 
 # how long it takes to make up an example says something of the machine's load, and nothing of what is tested
 settings.register_profile("dunning", suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("dunning")
+
+
+def pytest_configure() -> None:
+    use_memory()
 
 
 @pytest.fixture(scope="session")

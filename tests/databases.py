@@ -21,6 +21,8 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy.engine import URL, make_url
 
+from machine import is_in_memory
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -64,9 +66,13 @@ class SqliteDatabases:
 class PostgresDatabases:
     """Copies of one migrated database on one server."""
 
-    def __init__(self, server: str) -> None:
+    def __init__(self, server: str, *, stays_connected: bool = False) -> None:
         self._server = make_url(server).set(drivername="postgresql+psycopg")
-        self._admin = sa.create_engine(self._server, isolation_level="AUTOCOMMIT", poolclass=sa.pool.NullPool)
+        # kept open, if somebody closes it at the end: to connect anew takes as long as to copy a database
+        pool: dict[str, Any] = {"pool_pre_ping": True} if stays_connected else {"poolclass": sa.pool.NullPool}
+        self._admin = sa.create_engine(self._server, isolation_level="AUTOCOMMIT", **pool)
+        # copying files takes half the time, but two checkpoints, which a disk is slow at
+        self._copy = "STRATEGY file_copy" if is_in_memory(Path(tempfile.gettempdir())) else ""
         self._template = f"dunning_template_{uuid.uuid4().hex}"
         self._run(f'CREATE DATABASE "{self._template}"')
         migrate(self._url(self._template))
@@ -81,7 +87,7 @@ class PostgresDatabases:
 
     def create(self) -> str:
         name = f"dunning_{uuid.uuid4().hex}"
-        self._run(f'CREATE DATABASE "{name}" TEMPLATE "{self._template}"')
+        self._run(f'CREATE DATABASE "{name}" TEMPLATE "{self._template}" {self._copy}')
         return self._url(name)
 
     def create_empty(self) -> str:
@@ -99,6 +105,7 @@ class PostgresDatabases:
 
     def close(self) -> None:
         self.drop(self._url(self._template))
+        self._admin.dispose()
 
 
 Databases = SqliteDatabases | PostgresDatabases
@@ -135,7 +142,7 @@ def server_of_the_wheel() -> Iterator[Any]:
 def postgres_databases() -> Iterator[PostgresDatabases]:
     """Databases on a running PostgreSQL, gone at the end."""
     with postgres_server() as server:
-        databases = PostgresDatabases(server)
+        databases = PostgresDatabases(server, stays_connected=True)
         try:
             yield databases
         finally:

@@ -4,71 +4,139 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Sequence
-from importlib.metadata import version
-from typing import Annotated
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
+from importlib import import_module
+from typing import Annotated, Any
 
-import sqlalchemy as sa
-import structlog
 import typer
+from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import Abort, TyperException
 
-from dunning_service.commands import customer, events, ledger, merchant, payments, source, token
-from dunning_service.commands.migrate import migrate
-from dunning_service.commands.opening import explained
-from dunning_service.commands.printing import say, warn
-from dunning_service.commands.progress import INTERRUPTED
-from dunning_service.commands.secret_key import secret_key
-from dunning_service.commands.serve import serve
-from dunning_service.commands.status import status
-from dunning_service.commands.worker import worker
+from dunning_service.commands.printing import INTERRUPTED, say, warn
 from dunning_service.errors import DunningError
 
 FAILED = 1
 
+COMMANDS = {
+    "serve": (
+        "serve:serve",
+        "Run the service. An SQLite database is migrated on the way, and made where none is configured; PostgreSQL is left as it is.",
+    ),
+    "worker": ("worker:worker", "Charge what is due: scheduled payments and retries."),
+    "migrate": (
+        "migrate:migrate",
+        "Bring the database's schema to the newest revision; an SQLite database is made when it is missing.",
+    ),
+    "status": (
+        "status:status",
+        "Show the database, its revision, the settings that differ from their defaults, what is due and what failed.",
+    ),
+    "secret-key": ("secret_key:secret_key", "Print a new key for DUNNING_SECRET_KEY."),
+    "merchant": ("merchant:app", "Merchants: every payment, token and source belongs to one."),
+    "token": ("token:app", "Bearer tokens: who may post notices, read and decide."),
+    "source": ("source:app", "Sources: the webhook addresses of payment providers."),
+    "payments": ("payments:app", "Failed payments: one merchant's list, and what has happened to one."),
+    "events": ("events:app", "Deliveries: every notice as it arrived, understood or not."),
+    "customer": ("customer:app", "Customers: the people whose payments failed."),
+    "ledger": ("ledger:app", "The ledger as a whole."),
+}
+"""Where each command is, below `commands`, and what it is for: so that `--help` imports none of them."""
+
+
+class _Commands(MutableMapping[str, Any]):
+    """The commands by name, each imported when it is asked for."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._found:
+            module, _, attribute = COMMANDS[name][0].partition(":")
+            self[name] = _command(name, getattr(import_module(f"dunning_service.commands.{module}"), attribute))
+        return self._found[name]
+
+    def __setitem__(self, name: str, command: Any) -> None:
+        self._found[name] = command
+
+    def __delitem__(self, name: str) -> None:
+        del self._found[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(COMMANDS)
+
+    def __len__(self) -> int:
+        return len(COMMANDS)
+
+
+def _command(name: str, found: Any) -> Any:
+    """A function, or a noun with commands of its own, as the parser of arguments wants it."""
+    wrapped = typer.Typer(**_PLAIN)
+    if isinstance(found, typer.Typer):
+        wrapped.add_typer(found, name=name)
+        return typer.main.get_group(wrapped).commands[name]
+    wrapped.command(name)(found)
+    return typer.main.get_command(wrapped)
+
+
+class _LazyGroup(TyperGroup):
+    """The commands, of which `--help` imports none and every other call the one it runs."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.commands = _Commands()
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        width = formatter.width - 6 - max(map(len, COMMANDS))
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [
+                    (name, TyperCommand(name, help=purpose).get_short_help_str(width))
+                    for name, (_, purpose) in COMMANDS.items()
+                ]
+            )
+
+
+_PLAIN: dict[str, Any] = {"add_completion": False, "rich_markup_mode": None, "pretty_exceptions_enable": False}
+
 app = typer.Typer(
     name="dunning",
+    cls=_LazyGroup,
     help="A self-hosted ledger of failed payments. Settings come from DUNNING_... variables or a .env file.",
     no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
+    **_PLAIN,
 )
-app.command("serve")(serve)
-app.command("worker")(worker)
-app.command("migrate")(migrate)
-app.command("status")(status)
-app.add_typer(merchant.app, name="merchant")
-app.add_typer(token.app, name="token")
-app.add_typer(source.app, name="source")
-app.add_typer(payments.app, name="payments")
-app.add_typer(events.app, name="events")
-app.add_typer(customer.app, name="customer")
-app.add_typer(ledger.app, name="ledger")
-app.command("secret-key")(secret_key)
 
 
 def _print_version(is_wanted: bool) -> None:
     if is_wanted:
+        from importlib.metadata import version
+
         say(f"dunning-service {version('dunning-service')}")
         raise typer.Exit
 
 
 @app.callback()
 def dunning(
+    context: typer.Context,
     is_version_wanted: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """Every command starts here."""
+    prepare: Callable[[], None] | None = context.obj
+    if prepare is not None:
+        prepare()
 
 
-def run(arguments: Sequence[str]) -> int:
+def run(arguments: Sequence[str], prepare: Callable[[], None] | None = None) -> int:
     """Runs one command and answers its exit code: 0, 1 when it was refused or failed, 2 when it was typed wrongly, 130
-    after Ctrl-C."""
+    after Ctrl-C.
+
+    `prepare` is called before a command is, and not for `--version` and `--help`.
+    """
     command = typer.main.get_command(app)
     try:
-        code = command.main(args=list(arguments), prog_name="dunning", standalone_mode=False)
+        code = command.main(args=list(arguments), prog_name="dunning", standalone_mode=False, obj=prepare)
     except TyperException as error:
         warn(_about_usage(error))
         return error.exit_code
@@ -77,10 +145,24 @@ def run(arguments: Sequence[str]) -> int:
     except DunningError as error:
         warn(f"dunning: {_on_one_line(error.message)}")
         return FAILED
-    except sa.exc.DBAPIError as error:
-        warn(f"dunning: {_on_one_line(explained(error))}")
+    except Exception as error:
+        message = _about_the_database(error)
+        if message is None:
+            raise
+        warn(f"dunning: {_on_one_line(message)}")
         return FAILED
     return code if isinstance(code, int) else 0
+
+
+def _about_the_database(error: Exception) -> str | None:
+    """What to say of an error of the database; None for any other."""
+    from sqlalchemy.exc import DBAPIError  # here, and not for `--version`: they take long to import
+
+    if not isinstance(error, DBAPIError):
+        return None
+    from dunning_service.commands.opening import explained
+
+    return explained(error)
 
 
 def _about_usage(error: TyperException) -> str:
@@ -90,18 +172,23 @@ def _about_usage(error: TyperException) -> str:
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "dunning"
     complaint = _on_one_line(message.replace("Value error, ", "")).rstrip(".")
-    return f"{path}: {complaint}. See `{path} --help`."
+    return f"{path}: {complaint}{'' if complaint.endswith('?') else '.'} See `{path} --help`."
 
 
 def _on_one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def main() -> None:
-    """The installed command."""
-    # what parts of the service log meanwhile must not stand in the output; `serve` sets up logs of its own
+def _keep_logs_out() -> None:
+    """What parts of the service log meanwhile must not get into the output; `serve` sets up logs of its own."""
+    import structlog  # here, and not for `--version`: it takes long to import
+
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
-    sys.exit(run(sys.argv[1:]))
+
+
+def main() -> None:
+    """The installed command."""
+    sys.exit(run(sys.argv[1:], _keep_logs_out))

@@ -223,6 +223,11 @@ class Database:
         self.write_engine = create_write_engine(url, pool_size=write_connections)
         self.read_engine = create_read_engine(url, pool_size=read_connections)
 
+    def kind_and_version(self) -> tuple[str, str]:
+        """Which database it is, and its version as its first connection learned it; empty before that."""
+        known = self.read_engine.dialect.server_version_info or self.write_engine.dialect.server_version_info
+        return self.read_engine.dialect.name, ".".join(map(str, known or ()))
+
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """One transaction: commit on return, roll back on raise. Blocks: the service does it in its own threads."""

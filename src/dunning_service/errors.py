@@ -27,6 +27,8 @@ class DunningError(Exception):
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.message = message
+        self.reason = message
+        """For the operator's log: the same, or more than the caller may know."""
 
 
 class InvalidInput(DunningError):
@@ -91,9 +93,13 @@ class UnsupportedMediaType(DunningError):
 
 
 class InvalidToken(DunningError):
-    """No bearer token, or one that is unknown, revoked or expired."""
+    """No bearer token, or one that is unknown, revoked or expired; only `reason` says which."""
 
     code = "invalid_token"
+
+    def __init__(self, message: str, reason: str | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason or message
 
 
 class MissingScope(DunningError):

@@ -21,6 +21,7 @@ from dunning_service.gateways.service import network_rules_of
 from dunning_service.ledger.writer import LedgerWriter
 from dunning_service.merchants.directory import Directory
 from dunning_service.merchants.keyring import keyring_of
+from dunning_service.outages import why
 from dunning_service.recovery.ladder import parse_ladder
 from dunning_service.services import Services
 from dunning_service.settings import Settings
@@ -115,7 +116,7 @@ def _require_durable(database: Database, settings: Settings) -> None:
         if not is_outage(error):
             raise
         # a process that starts during an outage comes back with the database, like those that run already
-        log.warning("durability.unknown", error=type(error).__name__)
+        log.warning("durability.unknown", **why(error))
         return
     if unsafe:
         log.warning("durability.waived", unsafe=unsafe)

@@ -307,6 +307,34 @@ def erased_at(ledger: Ledger, merchant_id: int) -> dict[str, Any]:
     return {names[row["payment_id"]]: row["erased_at"] for row in ledger.rows(AttemptRow, merchant_id)}
 
 
+def test_sources_of_the_version_before_are_numbered_in_their_order_and_its_new_ones_too(database_url: str) -> None:
+    url = database_url
+    ledger = Ledger(url)
+    keyring = Keyring.from_text(SECRET_KEY)
+    added = []
+    with ledger.database.write() as connection:
+        for minutes in (3, 1, 2):
+            name, at = f"of minute {minutes}", NOON + timedelta(minutes=minutes)
+            merchant = merchants.add_merchant(connection, name=name, default_currency=None, time_zone="UTC", now=NOON)
+            options = {"merchant": merchant, "provider": "maple", "secret": None, "options": {}}
+            added.append(merchants.add_source(connection, keyring, **options, now=at).number)
+    assert added == [1, 2, 3]
+
+    migrate_down(url, "0005")
+    migrate(url)
+
+    as_before = (
+        "INSERT INTO sources (merchant_id, id, provider, options, created_at) "
+        "SELECT merchant_id, 'later', provider, options, created_at FROM sources WHERE number = 1"
+    )
+    with ledger.database.write() as connection:
+        connection.exec_driver_sql(as_before)
+        listed = {one.id: (one.number, one.merchant) for one in merchants.list_sources(connection, now=NOON)}
+    assert sorted(listed.values()) == [(1, "of minute 1"), (2, "of minute 2"), (3, "of minute 3"), (4, "of minute 1")]
+    assert listed["later"][0] == 4
+    ledger.database.write_engine.dispose()
+
+
 def test_the_same_upgrade_again_changes_nothing(database_url: str) -> None:
     before = schema(database_url)
     alembic(database_url, "upgrade", "head")

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import platform
 from collections.abc import Iterator
+from datetime import timedelta
+from importlib.metadata import version
 from typing import Any
 
 import httpx
@@ -13,10 +16,12 @@ import pytest
 import sqlalchemy as sa
 import structlog
 from fastapi import Request
+from psycopg.errors import AdminShutdown
 from starlette.responses import StreamingResponse
 
 from contract._webhooks import an_event, post, signature, signed
 from dunning_service.app import create_app
+from dunning_service.merchants import service as merchants
 from dunning_service.settings import Settings
 from dunning_service.web.logs import configure_logs
 from running import SECRET_KEY, RunningService, run_service
@@ -72,6 +77,47 @@ async def test_service_without_a_schema_is_not_ready(empty_database_url: str) ->
         assert (await client.get("/healthz")).status_code == 200
 
 
+async def test_metrics_time_requests_by_route_and_status(service: RunningService) -> None:
+    source = await service.add_source(service.merchant)
+    await post(service, source, an_event())
+    await service.client.post(source.path, content=b"{}")
+    await service.client.get("/api/v1/failed-payments/ODR123/", headers=service.auth)
+    await service.client.get("/api/v1/failed-payments/ODR124", headers=service.auth)
+    await service.client.head("/healthz")
+    await service.client.delete("/healthz")
+    for number in range(20):
+        await service.client.get(f"/nowhere/{number}")
+        await service.client.request(f"METHOD{number}", "/nowhere")
+    text = (await service.client.get("/metrics")).text
+    counted = {line for line in text.splitlines() if line.startswith("dunning_request_seconds_count")}
+    assert counted == {
+        'dunning_request_seconds_count{method="POST",route="/webhooks/{source_id}",status="200"} 1.0',
+        'dunning_request_seconds_count{method="POST",route="/webhooks/{source_id}",status="401"} 1.0',
+        'dunning_request_seconds_count{method="GET",route="/api/v1/failed-payments/{id}",status="404"} 2.0',
+        'dunning_request_seconds_count{method="HEAD",route="/healthz",status="200"} 1.0',
+        'dunning_request_seconds_count{method="DELETE",route="/healthz",status="405"} 1.0',
+        'dunning_request_seconds_count{method="GET",route="unknown",status="404"} 20.0',
+        'dunning_request_seconds_count{method="other",route="unknown",status="404"} 20.0',
+    }
+    assert source.id not in text
+
+
+async def test_metrics_say_which_version_runs_on_what(service: RunningService) -> None:
+    (line,) = (
+        line
+        for line in (await service.client.get("/metrics")).text.splitlines()
+        if line.startswith("dunning_build_info{")
+    )
+    with service.database.read_blocking() as connection:
+        kind = connection.dialect.name
+        shown = "SELECT sqlite_version()" if kind == "sqlite" else "SHOW server_version"
+        running = connection.exec_driver_sql(shown).scalar_one().split()[0]
+    assert line == (
+        f'dunning_build_info{{database="{kind}",database_version="{running}",python="{platform.python_version()}",'
+        f'version="{version("dunning-service")}"}} 1.0'
+    )
+
+
 async def test_metrics_count_notices_by_provider_and_outcome(service: RunningService) -> None:
     source = await service.add_source(service.merchant)
     await post(service, source, an_event())
@@ -121,13 +167,87 @@ async def test_request_is_one_line_with_the_routes_template(service: RunningServ
     source = await service.add_source(service.merchant)
     logged()
     await service.client.post(source.path + "?token=hidden", content=b"{}", headers={"X-Request-Id": "abc"})
-    lines = [line for line in logged() if line["event"] == "request"]
-    assert len(lines) == 1
-    (line,) = lines
+    await service.client.get("/healthz")
+    line, of_no_source = (line for line in logged() if line["event"] == "request")
     assert (line["method"], line["route"], line["status"]) == ("POST", "/webhooks/{source_id}", 401)
     assert line["request_id"] == "abc"
     assert line["duration_ms"] >= 0
-    assert set(line) == {"at", "level", "event", "request_id", "method", "route", "notice", "status", "duration_ms"}
+    always = {"at", "level", "event", "request_id", "method", "route", "status", "duration_ms"}
+    assert set(line) == always | {"notice", "code", "reason", "source"}
+    assert set(of_no_source) == always
+
+
+async def test_line_of_a_refused_signature_gives_its_reason_and_the_number_of_its_source(
+    service: RunningService, logged: Any
+) -> None:
+    sources = [await service.add_source(merchant) for merchant in (service.merchant, await service.add_merchant("B"))]
+    with service.database.read_blocking() as connection:
+        numbers = {source.id: source.number for source in merchants.list_sources(connection, now=service.clock())}
+    assert sorted(numbers.values()) == [1, 2]
+    late = int(service.clock.now.timestamp()) - 3600
+    for source in sources:
+        body = an_event()
+        reasons = {
+            "": "is missing",
+            f"t={late},v1={signature(source.secret, body, late)}": "too old: 3600 s",
+            f"v1={signature('whsec_of_somebody_else', body, None)}": "is not one of this body",
+        }
+        for header, reason in reasons.items():
+            logged()
+            headers = {"X-Maple-Signature": header} if header else {}
+            assert (await service.client.post(source.path, content=body, headers=headers)).status_code == 401
+            (line,) = (line for line in logged() if line["event"] == "request")
+            assert reason in line["reason"]
+            assert (line["code"], line["source"]) == ("bad_signature", numbers[source.id])
+            assert source.id not in json.dumps(line)
+
+
+async def test_line_of_a_refused_token_says_which_and_why_and_the_caller_is_not_told(
+    service: RunningService, logged: Any
+) -> None:
+    revoked, expired, reader = (
+        await service.add_token(service.merchant, name="revoked"),
+        await service.add_token(service.merchant, expires_at=service.clock.now + timedelta(minutes=1)),
+        await service.add_token(service.merchant, scopes=("read",)),
+    )
+    with service.database.write() as connection:
+        of_revoked, of_expired = (
+            next(one.id for one in merchants.list_tokens(connection) if wanted(one))
+            for wanted in (lambda one: one.name == "revoked", lambda one: one.expires_at is not None)
+        )
+        merchants.revoke_token(connection, of_revoked, now=service.clock())
+    service.clock.advance(timedelta(minutes=2))
+    answers = set()
+    for token, reason in (
+        (revoked, f"the token {of_revoked} was revoked at 2026-11-21T12:00:00+00:00"),
+        (expired, f"the token {of_expired} expired at 2026-11-21T12:01:00+00:00"),
+        ("dun_unknown", "the token is not known"),
+        (None, "a token is needed"),
+    ):
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        for method, path in (
+            ("GET", "/api/v1/failed-payments"),
+            ("GET", "/api/v1/connect/subscriptions/failed/list"),
+            ("POST", "/api/ActionService/LogInvoicePaymentFailed"),
+            ("GET", "/v1/payment_records"),
+            ("GET", "/sub-api/v1/subscriptions"),
+        ):
+            logged()
+            response = await service.client.request(method, path, headers=headers)
+            assert response.status_code == 401, path
+            (line,) = (line for line in logged() if line["event"] == "request")
+            assert line["reason"].startswith(reason) or token is None, path
+            assert line["reason"], path
+            assert "source" not in line
+            if token is not None:
+                assert token not in json.dumps(line)
+                answers.add((path, response.text.replace(response.headers["x-request-id"], "")))
+    assert len(answers) == 5
+    logged()
+    ingest = "/api/ActionService/LogInvoicePaymentFailed"
+    assert (await service.client.post(ingest, headers={"Authorization": f"Bearer {reader}"})).status_code == 403
+    (line,) = (line for line in logged() if line["event"] == "request")
+    assert (line["code"], line["reason"]) == ("missing_scope", "this token does not have the scope 'ingest'")
 
 
 async def test_line_of_a_notice_says_what_became_of_it(service: RunningService, logged: Any) -> None:
@@ -240,10 +360,10 @@ async def test_each_api_speaks_its_own_dialect(service: RunningService) -> None:
 
 
 async def test_database_that_is_gone_is_unavailable_in_each_dialect(
-    service: RunningService, monkeypatch: pytest.MonkeyPatch
+    service: RunningService, logged: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: Any) -> Any:
-        raise sa.exc.OperationalError("SELECT", {"email": "kari@example.com"}, Exception("connection refused"))
+        raise sa.exc.OperationalError("SELECT", {"email": "kari@example.com"}, AdminShutdown("kari@example.com"))
 
     monkeypatch.setattr("dunning_service.db.Database.read", refuse)
     source = "/webhooks/0123456789abcdef"
@@ -261,6 +381,10 @@ async def test_database_that_is_gone_is_unavailable_in_each_dialect(
     metrics = await service.client.get("/metrics")
     assert (metrics.status_code, "dunning_notices_total{" in metrics.text) == (200, True)
     assert "\ndunning_due_attempts" not in metrics.text
+    lines = [line for line in logged() if line["event"] == "database.unavailable"]
+    assert {(line["reason"], line["sqlstate"]) for line in lines} == {("admin shutdown", "57P01")}
+    assert len(lines) == 6
+    assert "kari" not in json.dumps(lines)
 
 
 async def test_openapi_describes_the_webhook(service: RunningService) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
@@ -184,19 +185,29 @@ async def test_a_provider_that_posts_with_a_token_is_told_so(house: House) -> No
         house.add_for("goodparty", None, None, {})
 
 
-async def test_a_key_that_is_missing_asks_the_sender_to_come_again(house: House) -> None:
+async def test_a_key_that_is_missing_asks_the_sender_to_come_again(
+    house: House, capfd: pytest.CaptureFixture[str]
+) -> None:
     made = house.add()
     elsewhere = Directory(house.database, Keyring.from_text(new_key()), house.clock)
     with pytest.raises(Unavailable):
         await elsewhere.source(made.id)
+    logged = capfd.readouterr().out
+    assert re.search(r"source\.secret_unreadable\b.*\bsource\W{1,2}1\b", logged), logged
+    assert made.id not in logged
 
 
-async def test_options_this_version_does_not_know_ask_the_sender_to_come_again(house: House) -> None:
+async def test_options_this_version_does_not_know_ask_the_sender_to_come_again(
+    house: House, capfd: pytest.CaptureFixture[str]
+) -> None:
     made = house.add()
     with house.database.write() as connection:
         connection.execute(sa.update(Source).values(options={"from_the_future": 1}))
     with pytest.raises(Unavailable):
         await house.directory.source(made.id)
+    logged = capfd.readouterr().out
+    assert re.search(r"source\.unusable\b.*\bsource\W{1,2}1\b", logged), logged
+    assert made.id not in logged
 
 
 async def test_listed_sources_count_their_secrets_and_do_not_show_them(house: House) -> None:

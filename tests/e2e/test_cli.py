@@ -165,6 +165,10 @@ def test_a_source_is_added_with_its_address_and_a_secret(dunning: CommandLine) -
     assert added["secret"] not in listed.out
     assert listed.json[0]["options"] == {"default_currency": "USD", "tolerance_seconds": 600}
     assert listed.json[0]["path"] == added["path"]
+    assert (added["number"], listed.json[0]["number"]) == (1, 1)
+    assert dunning.table("source", "list")[1].split()[:3] == [added["id"], "1", "Sweden"]
+    assert dunning.json("source", "rotate", added["id"])["number"] == 1
+    assert "number    2" in dunning("source", "add", "--merchant", "Sweden", "--provider", "maple").out
 
 
 def test_a_source_takes_the_secret_it_is_given(dunning: CommandLine) -> None:

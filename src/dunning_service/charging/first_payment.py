@@ -21,6 +21,7 @@ from dunning_service.gateways.registry import Chosen, MerchantGateways
 from dunning_service.ledger.answers import find_answer
 from dunning_service.ledger.work import Recorder
 from dunning_service.merchants.directory import MerchantView, Principal
+from dunning_service.outages import why
 from dunning_service.rates import rate_from_units
 from dunning_service.subscriptions import commands, queries
 from dunning_service.subscriptions.schedule import Begun, payment_id
@@ -114,14 +115,18 @@ async def _paid_now(billing: Billing, merchant: MerchantView, subscription_id: s
     try:
         await billing.charging.attempt_first(merchant.id, subscription_id)
     except (DunningError, SQLAlchemyError) as error:
-        log.warning("attempt.unrecorded", payment_id=payment_id(subscription_id, 1), attempt=1, error=str(error))
+        log.warning("attempt.unrecorded", payment_id=payment_id(subscription_id, 1), attempt=1, error=_in_words(error))
     try:
         async with billing.database.read() as connection:
             first = await queries.first_attempt(connection, merchant.id, subscription_id)
     except SQLAlchemyError as error:
-        log.warning("attempt.unrecorded", payment_id=payment_id(subscription_id, 1), attempt=1, error=str(error))
+        log.warning("attempt.unrecorded", payment_id=payment_id(subscription_id, 1), attempt=1, error=_in_words(error))
         return None
     return None if first is None else first.view
+
+
+def _in_words(error: Exception) -> str:
+    return error.message if isinstance(error, DunningError) else str(why(error)["reason"])
 
 
 async def _told_again(billing: Billing, merchant: MerchantView, subscription_id: str) -> Created:

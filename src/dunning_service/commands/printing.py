@@ -9,6 +9,9 @@ from typing import Any
 
 import typer
 
+INTERRUPTED = 130
+"""The exit code after Ctrl-C: 128 and the number of SIGINT, as shells have it."""
+
 Cell = str | int | datetime | None
 
 

@@ -12,15 +12,12 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import typer
 
-from dunning_service.commands.printing import warn
+from dunning_service.commands.printing import INTERRUPTED, warn
 from dunning_service.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
-
-INTERRUPTED = 130
-"""The exit code after Ctrl-C: 128 and the number of SIGINT, as shells have it."""
 
 _LOGGED_EVERY_S = 10.0
 

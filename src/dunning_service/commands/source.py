@@ -72,17 +72,18 @@ def add(
 
 @app.command("list")
 def list_(merchant: OnlyMerchant = None, as_json: AsJson = False) -> None:
-    """List sources, without their secrets."""
+    """List sources, without their secrets. The log names a source by its number."""
     with reading() as opened:
         sources = list_sources(opened.connection, opened.merchant(merchant), now=opened.now)
     if as_json:
         print_json([{**asdict(source), "path": source.path} for source in sources])
         return
     print_table(
-        ("ID", "MERCHANT", "PROVIDER", "OPTIONS", "SECRETS", "CREATED", "DISABLED"),
+        ("ID", "NUMBER", "MERCHANT", "PROVIDER", "OPTIONS", "SECRETS", "CREATED", "DISABLED"),
         [
             (
                 source.id,
+                source.number,
                 source.merchant,
                 source.provider,
                 " ".join(f"{key}={value}" for key, value in source.options.items()),
@@ -142,6 +143,7 @@ def disable(source_id: _SourceId, as_json: AsJson = False) -> None:
 def _print_secret(made: NewSecret, settings: Settings, as_json: bool) -> None:
     fields: dict[str, Any] = {
         "id": made.id,
+        "number": made.number,
         "merchant": made.merchant,
         "provider": made.provider,
         "path": made.path,

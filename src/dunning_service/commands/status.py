@@ -64,8 +64,8 @@ class _Status:
 
 
 def status(as_json: AsJson = False) -> None:
-    """Show the database, its revision, the settings that differ from their defaults, what is due and what failed; exit
-    code 1 when the database cannot be used."""
+    """Show the database, its revision, the settings that differ from their defaults, what is due and what failed.
+    The exit code is 1 when the database cannot be used."""
     settings = load_settings(warn)
     found = _looked_up(settings, database_url(settings.database_url))
     if as_json:

@@ -15,6 +15,7 @@ from dunning_service.clock import Clock
 from dunning_service.db import Database, is_outage
 from dunning_service.due.leases import DueWork, Lease, Share, lease_due
 from dunning_service.errors import Unavailable
+from dunning_service.outages import why
 
 log = structlog.get_logger("dunning_service.due")
 
@@ -158,7 +159,7 @@ class _Lane:
         try:
             return await asyncio.to_thread(self._lease_due, self._room(), self._share())
         except Unavailable as error:
-            log.warning("claim.unavailable", error=error.message)
+            log.warning("claim.unavailable", **why(error.__cause__))
             await _pause(self._stopping, _AFTER_AN_OUTAGE_S)
             return []
 

@@ -13,6 +13,7 @@ from dunning_service.intake.service import receive
 from dunning_service.providers import all_providers, provider_named
 from dunning_service.services import services
 from dunning_service.web.body import read_body
+from dunning_service.web.middleware import log_with
 from dunning_service.web.notices import Acknowledgement, CountedNotice, NoticeRoute
 from dunning_service.web.problems import DOCUMENTED, documented_problem
 
@@ -110,6 +111,7 @@ async def take_webhook(request: Request) -> Response:
         # first, so that nobody has a body kept in memory for a source that does not exist
         source = await found.directory.source(scope["path_params"]["source_id"])
         counted.provider = source.provider.name
+        log_with(request, source=source.number)
         body = await read_body(request, found.bodies)
         counted.recorded = await receive(found, source, body, scope["headers"], found.clock())
     return _acknowledgement(source.provider.name)

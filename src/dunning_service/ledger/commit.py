@@ -16,6 +16,7 @@ from dunning_service.ledger.batch import Batch, Result
 from dunning_service.ledger.numbers import PaymentNumbers
 from dunning_service.ledger.reading import LocksMissing
 from dunning_service.ledger.work import Command, Notice, Work
+from dunning_service.outages import why
 from dunning_service.providers import AttemptReported
 
 log = structlog.get_logger("dunning_service.ledger")
@@ -99,7 +100,7 @@ class Committer:
                 if was_idle or (tries < _TRIES and _may_succeed_again(error)):
                     log.info("batch.retried", works=len(works), sqlstate=sqlstate(error))
                 elif is_outage(error) and not _is_about_values(error):
-                    log.warning("batch.refused", works=len(works), sqlstate=sqlstate(error), error=type(error).__name__)
+                    log.warning("batch.refused", works=len(works), **why(error))
                     # what the database refuses in COMMIT it has not done; only when it is gone nobody knows
                     may_be_committed = is_prepared and error.connection_invalidated
                     message = "the database gives no confirmation of a commit; send it again"

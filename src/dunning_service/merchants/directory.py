@@ -23,6 +23,8 @@ __all__ = ["Directory", "MerchantView", "Principal", "Scope", "SourceView"]
 
 _SOURCE_ID = re.compile(r"[0-9A-Za-z_-]{1,32}", re.ASCII)
 
+_NOT_VALID = "the token is not known, has been revoked or has expired"
+
 log = structlog.get_logger()
 
 
@@ -55,6 +57,8 @@ class SourceView:
     """A source that takes notices."""
 
     id: str
+    number: int | None
+    """What the log calls it: the id is part of its address, which is a secret of a kind."""
     merchant: MerchantView
     provider: Provider
     options: Options
@@ -106,8 +110,12 @@ class Directory:
     async def _find_principal(self, digest: bytes) -> Found[Principal]:
         async with self._database.read() as connection:
             row = (await connection.execute(_TOKEN, {"digest": digest})).one_or_none()
-        if row is None or (row.expires_at is not None and row.expires_at <= self._clock()):
-            raise InvalidToken("the token is not known, has been revoked or has expired")
+        if row is None:
+            raise InvalidToken(_NOT_VALID, "the token is not known")
+        if row.revoked_at is not None:
+            raise InvalidToken(_NOT_VALID, f"the token {row.token_id} was revoked at {row.revoked_at.isoformat()}")
+        if row.expires_at is not None and row.expires_at <= self._clock():
+            raise InvalidToken(_NOT_VALID, f"the token {row.token_id} expired at {row.expires_at.isoformat()}")
         principal = Principal(_merchant(row), row.token_id, row.token_name, scopes_of(row.scopes))
         return Found(principal, valid_until=row.expires_at)
 
@@ -125,21 +133,24 @@ class Directory:
             provider = provider_named(first.provider)
             options = effective_options(provider, first.options, first.default_currency)
         except ConfigurationError as error:
-            log.error("source.unusable", source_id=source_id, reason=str(error))
+            log.error("source.unusable", source=first.source_number, reason=str(error))
             raise Unavailable("this source cannot take notices at the moment; see the service's log", 60) from None
-        view = SourceView(first.source_id, _merchant(first), provider, options, self._decrypted(source_id, valid))
+        secrets = _decrypted(self._keyring, valid)
+        view = SourceView(first.source_id, first.source_number, _merchant(first), provider, options, secrets)
         return Found(view, valid_until=min((row.expires_at for row in valid if row.expires_at), default=None))
 
-    def _decrypted(self, source_id: str, rows: list[Any]) -> tuple[bytes, ...]:
-        secrets = []
-        for row in rows:
-            try:
-                secrets.append(self._keyring.decrypt(row.ciphertext))
-            except ConfigurationError as error:
-                log.error("source.secret_unreadable", source_id=source_id, number=row.number, reason=str(error))
-        if not secrets:
-            raise Unavailable("this source cannot verify notices at the moment; see the service's log", 60)
-        return tuple(secrets)
+
+def _decrypted(keyring: Keyring, rows: list[Any]) -> tuple[bytes, ...]:
+    """The secrets of a source that can be read; raises Unavailable when none can."""
+    secrets = []
+    for row in rows:
+        try:
+            secrets.append(keyring.decrypt(row.ciphertext))
+        except ConfigurationError as error:
+            log.error("source.secret_unreadable", source=row.source_number, secret=row.secret_number, reason=str(error))
+    if not secrets:
+        raise Unavailable("this source cannot verify notices at the moment; see the service's log", 60)
+    return tuple(secrets)
 
 
 _MERCHANT_COLUMNS = (
@@ -153,19 +164,25 @@ _MERCHANT_COLUMNS = (
 
 _TOKEN = (
     sa.select(
-        *_MERCHANT_COLUMNS, Token.id.label("token_id"), Token.name.label("token_name"), Token.scopes, Token.expires_at
+        *_MERCHANT_COLUMNS,
+        Token.id.label("token_id"),
+        Token.name.label("token_name"),
+        Token.scopes,
+        Token.expires_at,
+        Token.revoked_at,
     )
     .join(Merchant, Merchant.id == Token.merchant_id)
-    .where(Token.digest == sa.bindparam("digest"), Token.revoked_at.is_(None))
+    .where(Token.digest == sa.bindparam("digest"))
 )
 
 _SOURCE = (
     sa.select(
         *_MERCHANT_COLUMNS,
         Source.id.label("source_id"),
+        Source.number.label("source_number"),
         Source.provider,
         Source.options,
-        SourceSecret.number,
+        SourceSecret.number.label("secret_number"),
         SourceSecret.ciphertext,
         SourceSecret.expires_at,
     )

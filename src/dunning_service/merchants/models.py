@@ -49,7 +49,7 @@ class Token(Base):
 
 
 class Source(Base):
-    """A merchant's webhook endpoint for one provider; the id is unguessable and stands in the URL."""
+    """A merchant's webhook endpoint for one provider; the id is unguessable and part of the URL."""
 
     __tablename__ = "sources"
     __table_args__ = (sa.UniqueConstraint("id"),)
@@ -60,6 +60,8 @@ class Source(Base):
     options: Mapped[dict[str, Any]] = mapped_column(sa.JSON)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     disabled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    number: Mapped[int | None] = mapped_column(sa.BigInteger)
+    """What the log and `dunning source list` call it. The database gives it: a sequence, on SQLite a trigger."""
 
 
 class SourceSecret(Base):

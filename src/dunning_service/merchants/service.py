@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 from zoneinfo import available_timezones
 
@@ -59,6 +60,7 @@ class NewSecret:
     """A source and the secret it was just given. This is the only time the secret is shown."""
 
     id: str
+    number: int | None
     merchant: str
     provider: str
     secret: str
@@ -75,6 +77,8 @@ class RegisteredSource:
     """What is known of a source afterwards."""
 
     id: str
+    number: int | None
+    """What the log calls it."""
     merchant: str
     provider: str
     options: dict[str, Any]
@@ -92,9 +96,15 @@ def source_path(source_id: str) -> str:
     return f"/webhooks/{source_id}"
 
 
+@cache
+def _time_zones() -> frozenset[str]:
+    """Every name of a time zone; to look for them reads the folders of the whole database of zones."""
+    return frozenset(available_timezones())
+
+
 def checked_time_zone(text: str) -> str:
     """A time zone of the zone database; raises ConfigurationError naming those that resemble another text."""
-    zones = available_timezones()
+    zones = _time_zones()
     if text in zones:
         return text
     wanted = text.strip().casefold().replace(" ", "_")
@@ -266,14 +276,17 @@ def add_source(
         )
     kept = checked_options(adapter, options)
     secret = _checked_secret(secret)
-    number = secrets.token_hex(16)
+    source_id = secrets.token_hex(16)
     connection.execute(
         sa.insert(Source).values(
-            merchant_id=merchant.id, id=number, provider=adapter.name, options=kept, created_at=now
+            merchant_id=merchant.id, id=source_id, provider=adapter.name, options=kept, created_at=now
         )
     )
-    _insert_secret(connection, keyring, merchant.id, number, 1, secret, now)
-    return NewSecret(number, merchant.name, adapter.name, secret)
+    _insert_secret(connection, keyring, merchant.id, source_id, 1, secret, now)
+    # not from the INSERT: on SQLite its trigger gives the number afterwards
+    mine = (Source.merchant_id == merchant.id, Source.id == source_id)
+    number = connection.execute(sa.select(Source.number).where(*mine)).scalar_one()
+    return NewSecret(source_id, number, merchant.name, adapter.name, secret)
 
 
 def list_sources(
@@ -295,6 +308,7 @@ def _sources(
     rows = connection.execute(
         sa.select(
             Source.id,
+            Source.number,
             Merchant.name.label("merchant"),
             Source.provider,
             Source.options,
@@ -328,7 +342,7 @@ def rotate_source(
     A sender that is told the new secret later, and what it signed before and sends again, still gets through.
     """
     row = connection.execute(
-        sa.select(Source.merchant_id, Merchant.name, Source.provider)
+        sa.select(Source.merchant_id, Source.number, Merchant.name, Source.provider)
         .join(Merchant, Merchant.id == Source.merchant_id)
         .where(Source.id == source_id)
         .with_for_update(of=Source)
@@ -352,7 +366,7 @@ def rotate_source(
         .order_by(SourceSecret.expires_at.desc())
         .limit(1)
     ).scalar_one_or_none()
-    return NewSecret(source_id, row.name, row.provider, secret, old)
+    return NewSecret(source_id, row.number, row.name, row.provider, secret, old)
 
 
 def disable_source(connection: Connection, source_id: str, *, now: datetime) -> RegisteredSource:

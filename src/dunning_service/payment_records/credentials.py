@@ -52,7 +52,7 @@ def caller(scope: Scope) -> Callable[..., Awaitable[Principal]]:
             found = await services(request).directory.principal(token)
         except InvalidToken as error:
             hint = "; of Basic, the token is the user name" if basic else ""
-            raise InvalidToken(f"{error.message}{hint}") from None
+            raise InvalidToken(f"{error.message}{hint}", error.reason) from None
         require_scope(found, scope)
         return found
 

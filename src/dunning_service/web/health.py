@@ -15,8 +15,9 @@ from dunning_service.charging.due_payments import DuePayments, stuck_attempts
 from dunning_service.due.leases import Backlog, backlog
 from dunning_service.errors import ConfigurationError, Unavailable
 from dunning_service.migrating import require_current_revision, revision_on
+from dunning_service.outages import why
 from dunning_service.services import Services, services
-from dunning_service.web.metrics import MEDIA_TYPE, Due
+from dunning_service.web.metrics import MEDIA_TYPE, DatabaseInUse, Due
 from dunning_service.web.problems import documented_problem
 
 log = structlog.get_logger(__name__)
@@ -67,10 +68,12 @@ async def readyz(request: Request) -> dict[str, str]:
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
 async def metrics(request: Request) -> Response:
-    """Notices by provider and outcome, latencies, batch sizes and the queue, charges by outcome; of all processes
-    together. And what is due, if the database can be asked."""
+    """Requests by route and status, notices by provider and outcome, latencies, batch sizes and the queue, charges by
+    outcome; of all processes together. Which version runs on what, and what is due, if the database can be asked."""
     found = services(request)
-    return Response(found.metrics.render(await _due(found)), headers={"content-type": MEDIA_TYPE})
+    due = await _due(found)
+    kind, release = found.database.kind_and_version()
+    return Response(found.metrics.render(due, DatabaseInUse(kind, release)), headers={"content-type": MEDIA_TYPE})
 
 
 async def _due(found: Services) -> Due | None:
@@ -87,7 +90,7 @@ async def _asked_what_is_due(found: Services) -> Due | None:
         async with found.database.read() as connection:
             waiting, stuck = await connection.run_sync(_backlog, now)
     except sa.exc.SQLAlchemyError as error:
-        log.warning("database.unavailable", error=type(error).__name__)
+        log.warning("database.unavailable", **why(error))
         return None
     since = 0.0 if waiting.oldest is None else (now - waiting.oldest).total_seconds()
     return Due(waiting.items, since, stuck)

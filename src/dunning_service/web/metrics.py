@@ -1,12 +1,14 @@
-"""What Prometheus can ask: notices, commits and the queue in front of them, charges and what is due. No id of anybody
-is a label."""
+"""What Prometheus can ask: requests, notices, commits and the queue in front of them, charges and what is due. No id of
+anybody is a label."""
 
 from __future__ import annotations
 
 import os
+import platform
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 from prometheus_client import (
@@ -34,6 +36,8 @@ CHARGE_OUTCOMES = ("succeeded", "declined", "error", "pending", "unknown")
 """What can become of an attempt to charge. The last two are not its end: it is looked up again."""
 
 _UNKNOWN = "unknown"
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_OTHER = "other"
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
@@ -47,6 +51,15 @@ class Due:
     """How long the oldest of them has been waiting; 0 when there are none."""
     stuck: int
     """Attempts that came to nothing when they were last tried."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseInUse:
+    """What the process works on."""
+
+    kind: str
+    version: str
+    """Empty while the database could not be reached."""
 
 
 class Metrics:
@@ -74,6 +87,14 @@ class Metrics:
             buckets=_SECONDS,
             registry=self._registry,
         )
+        self._requests = Histogram(
+            "dunning_request_seconds",
+            "Requests from their head to the end of their answer, by the template of their route and their status.",
+            ["method", "route", "status"],
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self._observe_request: dict[tuple[str, str | None, int], Callable[[float], None]] = {}
         commits = Histogram(
             "dunning_commit_seconds",
             "One transaction of the ledger, its commit included.",
@@ -121,6 +142,17 @@ class Metrics:
         self._notices[name, outcome]()
         self._latency[name](seconds)
 
+    def request(self, method: str, route: str | None, status: int, seconds: float) -> None:
+        """A request has been answered. `route` is a template, so that there are only so many; None: there is none."""
+        if method not in _METHODS:
+            method = _OTHER
+        key = (method, route, status)
+        observe = self._observe_request.get(key)
+        if observe is None:
+            observe = self._requests.labels(method, route or _UNKNOWN, status).observe
+            self._observe_request[key] = observe
+        observe(seconds)
+
     def batch_committed(self, size: int, seconds: float) -> None:
         """A batch of `size` has been committed. May be called from any thread."""
         self._observe_batch(size)
@@ -136,9 +168,9 @@ class Metrics:
         if category is not None:
             self._declines[category]()
 
-    def render(self, due: Due | None = None) -> bytes:
+    def render(self, due: Due | None = None, database: DatabaseInUse | None = None) -> bytes:
         """Everything in the Prometheus text format; of what is due, that it is not known, without `due`."""
-        return self._counted() + generate_latest(_Asked(due))
+        return self._counted() + generate_latest(_Asked(due, database))
 
     def _counted(self) -> bytes:
         if not self._shared:
@@ -155,12 +187,22 @@ class Metrics:
 
 
 class _Asked(Collector):
-    """What is not counted in a process but asked of the database, whoever answers."""
+    """What is not counted in a process but asked of it, or of the database, at the moment."""
 
-    def __init__(self, due: Due | None) -> None:
+    def __init__(self, due: Due | None, database: DatabaseInUse | None) -> None:
         self._due = due
+        self._database = database or DatabaseInUse(_UNKNOWN, "")
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
+        build = GaugeMetricFamily(
+            "dunning_build_info",
+            "Always 1: which version of the service runs, on which Python and on which database.",
+            labels=["version", "python", "database", "database_version"],
+        )
+        build.add_metric(
+            [version("dunning-service"), platform.python_version(), self._database.kind, self._database.version], 1
+        )
+        yield build
         attempts = GaugeMetricFamily(
             "dunning_due_attempts", "Attempts to charge, or to find out what became of one, that are due."
         )

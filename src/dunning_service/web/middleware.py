@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 import time
+from typing import Any
 
 import structlog
 from starlette.requests import HTTPConnection
@@ -16,7 +17,7 @@ _HEADER = b"x-request-id"
 _ACCEPTABLE = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _SCOPE_KEY = "dunning.request_id"
 _SLASH_KEY = "dunning.trailing_slash"
-_NOTICE_KEY = "dunning.notice"
+_LOG_KEY = "dunning.log"
 _HUNG_UP = 499
 """What the log says when the caller was gone before there was an answer."""
 
@@ -31,12 +32,21 @@ def request_id(request: HTTPConnection) -> str:
 
 def note_notice(scope: Scope, outcome: str) -> None:
     """Puts what became of the notice in this request, such as `repeated`, into the request's line in the log."""
-    scope[_NOTICE_KEY] = outcome
+    line: dict[str, Any] | None = scope.get(_LOG_KEY)
+    if line is not None:
+        line["notice"] = outcome
 
 
 def had_trailing_slash(request: HTTPConnection) -> bool:
     """Whether a slash was taken off the end of the path."""
     return _SLASH_KEY in request.scope
+
+
+def log_with(request: HTTPConnection, **fields: Any) -> None:
+    """Adds fields to the request's line in the log: no secret, and nothing of a person."""
+    line: dict[str, Any] | None = request.scope.get(_LOG_KEY)
+    if line is not None:
+        line.update(fields)
 
 
 class AroundRequests:
@@ -45,7 +55,7 @@ class AroundRequests:
     * A trailing slash is not part of a path, so a POST with one is answered and not redirected.
     * HEAD is answered as GET is; the server leaves out the body.
     * `X-Request-Id` comes in, or is made, and goes out with the answer.
-    * The log gets the route's template, never the path, which may hold an id, nor the query.
+    * The log gets the route's template, never the path, which may hold an id, nor the query; and the metrics the same.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -72,6 +82,8 @@ class AroundRequests:
         text = identifier.decode("ascii") if identifier else f"{random.getrandbits(96):024x}"
         header = (_HEADER, identifier or text.encode("ascii"))
         scope[_SCOPE_KEY] = text
+        line: dict[str, Any] = {}
+        scope[_LOG_KEY] = line
         token = current_request_id.set(text)
         status = _HUNG_UP
 
@@ -92,14 +104,12 @@ class AroundRequests:
             if not has_begun:
                 raise
         finally:
+            seconds = time.perf_counter() - started
+            route = getattr(scope.get("route"), "path_format", None)
+            # without the lifespan there are no services, and nobody to ask for the metrics
+            found = getattr(scope["app"].state, "services", None) if "app" in scope else None
+            if found is not None:
+                found.metrics.request(method, route, status, seconds)
             write = log.info if status < 500 else log.warning
-            notice = {"notice": scope[_NOTICE_KEY]} if _NOTICE_KEY in scope else {}
-            write(
-                "request",
-                method=method,
-                route=getattr(scope.get("route"), "path_format", None),
-                **notice,
-                status=status,
-                duration_ms=round((time.perf_counter() - started) * 1000, 3),
-            )
+            write("request", method=method, route=route, status=status, duration_ms=round(seconds * 1000, 3), **line)
             current_request_id.reset(token)

@@ -40,7 +40,8 @@ from dunning_service.errors import (
     UnreadableNotice,
     UnsupportedMediaType,
 )
-from dunning_service.web.middleware import request_id
+from dunning_service.outages import why
+from dunning_service.web.middleware import log_with, request_id
 
 log = structlog.get_logger(__name__)
 
@@ -104,6 +105,8 @@ _CODES = {
 }
 
 _HUNG_UP = 499
+_ABOUT_CREDENTIALS = (401, 403)
+"""Refusals whose reasons are in our own words throughout, so that the log may have them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +199,8 @@ class Problems:
         return next(self._answers[kind] for kind in type(error).__mro__ if kind in self._answers)(request, error)
 
     def render(self, request: Request, refusal: Refusal) -> Response:
-        """`refusal` in the dialect of the path."""
+        """`refusal` in the dialect of the path. Its code goes into the request's line in the log."""
+        log_with(request, code=refusal.code)
         path = request.scope["path"].removeprefix(request.scope.get("root_path", "")).lower()
         for prefix, dialect in self._dialects.items():
             if path == prefix or path.startswith(prefix + "/"):
@@ -207,6 +211,8 @@ class Problems:
         status = status_of(error)
         if status == 500:
             return self.crashed(request, error)
+        if status in _ABOUT_CREDENTIALS:
+            log_with(request, reason=error.reason)
         return self.render(
             request,
             Refusal(status, error.code, error.message, getattr(error, "fields", ()), _headers_for(error)),
@@ -230,7 +236,7 @@ class Problems:
     def _on_database_error(self, request: Request, error: sa.exc.SQLAlchemyError) -> Response:
         if not is_outage(error):
             return self.crashed(request, error)
-        log.warning("database.unavailable", error=type(error).__name__)
+        log.warning("database.unavailable", **why(error))
         return self._on_dunning_error(request, Unavailable("the database cannot be reached at the moment; try again"))
 
     def crashed(self, request: Request, error: Exception) -> Response:

@@ -15,6 +15,7 @@ import os, sys
 from dunning_service.web.metrics import Metrics
 metrics = Metrics()
 metrics.notice("maple", "recorded", 0.01)
+metrics.request("POST", "/webhooks/{source_id}", 200, 0.004)
 metrics.batch_committed(3, 0.002)
 metrics.queue_depth(5)
 if sys.argv[1] == "stop":
@@ -53,6 +54,10 @@ def test_several_processes_answer_as_one(tmp_path: Path) -> None:
     assert 'dunning_notices_total{outcome="recorded",provider="maple"} 3.0' in text
     assert "dunning_batch_notices_sum 9.0" in text
     assert "dunning_commit_seconds_count 3.0" in text
+    labels = 'method="POST",route="/webhooks/{source_id}",status="200"'
+    assert f"dunning_request_seconds_count{{{labels}}} 3.0" in text
+    assert f'dunning_request_seconds_bucket{{le="0.005",{labels}}} 3.0' in text
+    assert text.count("\ndunning_build_info{") == 1
 
 
 def test_process_that_was_killed_has_nothing_waiting(tmp_path: Path) -> None:
