@@ -20,7 +20,8 @@ FAILED = 1
 COMMANDS = {
     "serve": (
         "serve:serve",
-        "Run the service. An SQLite database is migrated on the way, and made where none is configured; PostgreSQL is left as it is.",
+        "Run the service. An SQLite database is migrated on the way, and made where none is configured; PostgreSQL is "
+        "left as it is.",
     ),
     "worker": ("worker:worker", "Charge what is due: scheduled payments and retries."),
     "migrate": (

@@ -44,12 +44,13 @@ def counted(metrics: Metrics) -> dict[tuple[str, str], float]:
 )
 def test_an_acknowledged_notice_counts_as_what_the_ledger_said(recorded: NoticeRecorded, outcome: str) -> None:
     metrics = Metrics()
-    scope: dict[str, Any] = {}
+    line: dict[str, Any] = {}
+    scope = {"dunning.log": line}
     with CountedNotice(metrics, scope=scope) as notice:
         notice.provider = "maple"
         notice.recorded = recorded
     assert counted(metrics) == {("maple", outcome): 1}
-    assert scope == {"dunning.notice": outcome}  # for the log line of the request
+    assert line == {"notice": outcome}  # for the log line of the request
 
 
 @pytest.mark.parametrize(
