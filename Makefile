@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+TOOL := PYTHONPATH=tools:tests $(BIN)/python -m
 # openapi-python-client for the tests, apart from the rest because it wants an older typer
 GENERATOR := $(VENV)/client-generator
 GENERATOR_PINS := tests/e2e/client-generator.txt
@@ -70,22 +71,22 @@ format: $(STAMP)
 	$(BIN)/ruff check --fix .
 
 bench: $(STAMP)
-	$(BIN)/python tests/benchmarks $(ARGS)
+	$(TOOL) bench $(ARGS)
 
 bench-list: $(STAMP)
-	$(BIN)/python tests/benchmarks/listing.py $(if $(ROWS),--rows $(ROWS)) $(ARGS)
+	$(TOOL) bench.listing $(if $(ROWS),--rows $(ROWS)) $(ARGS)
 
 overload: $(STAMP)
-	$(BIN)/python tests/overload $(ARGS)
+	$(TOOL) overload $(ARGS)
 
 fuzz: $(STAMP)
 	$(BIN)/python tests/fuzz $(ARGS)
 
 soak: $(STAMP)
-	$(BIN)/python tests/soak $(ARGS)
+	$(TOOL) soak $(ARGS)
 
 drill: $(STAMP)
-	$(BIN)/python tests/drill $(ARGS)
+	$(TOOL) drill $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

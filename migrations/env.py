@@ -10,12 +10,8 @@ from alembic import context
 from sqlalchemy import event
 from sqlalchemy.engine import Connection
 
-import dunning_service.gateways.models
-import dunning_service.ledger.models
-import dunning_service.merchants.models
-import dunning_service.subscriptions.models  # noqa: F401  (they fill Base.metadata)
-from dunning_service.db import Base, create_write_engine, database_url, is_sqlite
-from dunning_service.migrating import ON_VERSION_APPLY
+from dunning_service.database.engines import Base, create_write_engine, database_url, is_sqlite
+from dunning_service.database.migrating import ON_VERSION_APPLY
 from dunning_service.settings import load_settings
 
 _LOCK = 0x64756E6E  # "dunn": one migration at a time on one PostgreSQL

@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from dunning_service.db import Database
+from dunning_service.database.engines import Database
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from building import NOON
-from dunning_service.db import Database, database_url
+from dunning_service.database.engines import Database, database_url
 from dunning_service.erasure.check import returned
 from dunning_service.ledger.check import differences
 from dunning_service.ledger.commit import Committer

@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from starlette.routing import BaseRoute
 
 from dunning_service.app import create_app
-from dunning_service.db import Database
+from dunning_service.database.engines import Database
 from dunning_service.ledger.writer import LedgerWriter
 from dunning_service.merchants import service as merchants
 from dunning_service.merchants.directory import MerchantView, Scope

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from dunning_service.db import UtcDateTime
+from dunning_service.database.engines import UtcDateTime
 
 revision = "0001"
 down_revision = None

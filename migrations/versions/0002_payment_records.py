@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from dunning_service.db import UtcDateTime
+from dunning_service.database.engines import UtcDateTime
 
 revision = "0002"
 down_revision = "0001"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from alembic import op
 
-from dunning_service.db import UtcDateTime
+from dunning_service.database.engines import UtcDateTime
 
 revision = "0003"
 down_revision = "0002"

@@ -17,7 +17,7 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-from dunning_service.db import UtcDateTime
+from dunning_service.database.engines import UtcDateTime
 
 revision = "0006"
 down_revision = "0005"

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from alembic import op
 
-from dunning_service.db import UtcDateTime
+from dunning_service.database.engines import UtcDateTime
 
 revision = "0007"
 down_revision = "0006"

@@ -12,27 +12,28 @@ from fastapi.middleware.cors import CORSMiddleware
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp
 
-from dunning_service.action_service import errors as action_service_errors
-from dunning_service.action_service import routes as action_service
-from dunning_service.clock import Clock, utc_now
-from dunning_service.failed_payments import frontpayment, frontpayment_errors
-from dunning_service.failed_payments import routes as failed_payments
+from dunning_service.apis.arise import errors as subscription_errors
+from dunning_service.apis.arise import routes as subscriptions
+from dunning_service.apis.frontpayment import errors as frontpayment_errors
+from dunning_service.apis.frontpayment import routes as frontpayment
+from dunning_service.apis.goodparty import errors as action_service_errors
+from dunning_service.apis.goodparty import routes as action_service
+from dunning_service.apis.own import routes as failed_payments
+from dunning_service.apis.stripe import errors as payment_records_errors
+from dunning_service.apis.stripe import routes as payment_records
+from dunning_service.http.idempotency import ORIGINAL_REQUEST, REPLAYED
+from dunning_service.http.middleware import AroundRequests
+from dunning_service.http.notices import NoticeRoute, NoticesFirst
+from dunning_service.http.openapi import complete
+from dunning_service.http.problems import DOCUMENTED, Problems
 from dunning_service.intake import routes as webhooks
-from dunning_service.payment_records import errors as payment_records_errors
-from dunning_service.payment_records import routes as payment_records
+from dunning_service.operation import health
+from dunning_service.operation.logs import configure_logs
 from dunning_service.running import opened_services, worker_of, working
 from dunning_service.server.connection_limit import RejectOverLimit
 from dunning_service.services import Services
 from dunning_service.settings import Settings, load_settings
-from dunning_service.subscriptions import errors as subscription_errors
-from dunning_service.subscriptions import routes as subscriptions
-from dunning_service.web import health
-from dunning_service.web.idempotency import ORIGINAL_REQUEST, REPLAYED
-from dunning_service.web.logs import configure_logs
-from dunning_service.web.middleware import AroundRequests
-from dunning_service.web.notices import NoticeRoute, NoticesFirst
-from dunning_service.web.openapi import complete
-from dunning_service.web.problems import DOCUMENTED, Problems
+from dunning_service.values.clock import Clock, utc_now
 
 DIALECTS = {
     action_service.router.prefix: action_service_errors.render,

@@ -10,23 +10,23 @@ from datetime import timedelta
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from dunning_service.charging.attempts import Charging
-from dunning_service.charging.due_payments import DuePayments
-from dunning_service.clock import Clock
-from dunning_service.db import Database, database_url, is_outage
+from dunning_service.billing.charging import Charging
+from dunning_service.billing.due_payments import DuePayments
+from dunning_service.database.durability import require_durable
+from dunning_service.database.engines import Database, database_url, is_outage
+from dunning_service.database.outages import why
 from dunning_service.due.worker import Worker
-from dunning_service.durability import require_durable
 from dunning_service.gateways.registry import MerchantGateways
 from dunning_service.gateways.service import network_rules_of
+from dunning_service.http.body import Bodies
 from dunning_service.ledger.writer import LedgerWriter
 from dunning_service.merchants.directory import Directory
 from dunning_service.merchants.keyring import keyring_of
-from dunning_service.outages import why
+from dunning_service.operation.metrics import Metrics
 from dunning_service.recovery.ladder import parse_ladder
 from dunning_service.services import Services
 from dunning_service.settings import Settings
-from dunning_service.web.body import Bodies
-from dunning_service.web.metrics import Metrics
+from dunning_service.values.clock import Clock
 
 log = structlog.get_logger(__name__)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from dunning_service import payment_records, subscriptions
+from dunning_service import billing as subscriptions
+from dunning_service.apis import stripe as payment_records
 from dunning_service.providers import all_providers
 
 _OWN: Final = {

@@ -8,16 +8,16 @@ from typing import cast
 
 from starlette.requests import HTTPConnection
 
-from dunning_service.charging.attempts import Charging
-from dunning_service.charging.first_payment import Billing
-from dunning_service.clock import Clock
-from dunning_service.db import Database
+from dunning_service.billing.charging import Charging
+from dunning_service.billing.first_payment import Billing
+from dunning_service.database.engines import Database
 from dunning_service.gateways.registry import MerchantGateways
+from dunning_service.http.body import Bodies
 from dunning_service.ledger.writer import LedgerWriter
 from dunning_service.merchants.directory import Directory
+from dunning_service.operation.metrics import Metrics
 from dunning_service.settings import Settings
-from dunning_service.web.body import Bodies
-from dunning_service.web.metrics import Metrics
+from dunning_service.values.clock import Clock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

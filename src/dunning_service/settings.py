@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from dunning_service.db import database_url
+from dunning_service.database.engines import database_url
 from dunning_service.environment import PREFIX, read_given
 from dunning_service.errors import ConfigurationError
 from dunning_service.recovery.ladder import DEFAULT_LADDER, parse_ladder

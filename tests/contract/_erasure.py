@@ -13,9 +13,9 @@ from contract._payment_records import FAILED, Records, a_payment, answer
 from contract._subscriptions import a_request, created, send
 from contract._webhooks import an_event
 from contract._webhooks import post as post_webhook
+from dunning_service.database.name_index import NAMES
 from dunning_service.erasure.person import Person
 from dunning_service.erasure.service import Erased, erase_person
-from dunning_service.failed_payments.names import NAMES
 from dunning_service.gateways.sandbox import PAYS
 from dunning_service.ledger.models import PaymentRow
 from dunning_service.merchants.directory import MerchantView

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dunning_service.failed_payments.frontpayment_shapes import ErrorEnvelope
+from dunning_service.apis.frontpayment.wire import ErrorEnvelope
 from running import RunningService
 
 PATH = "/api/v1/connect/subscriptions/failed"

@@ -11,8 +11,8 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from contract._subscriptions import METHOD
-from dunning_service.charging.attempts import Charging
-from dunning_service.charging.due_payments import DuePayment, DuePayments
+from dunning_service.billing.charging import Charging
+from dunning_service.billing.due_payments import DuePayment, DuePayments
 from dunning_service.due.leases import Share, lease_due
 from dunning_service.gateways import Charged, ChargeOutcome, ChargeRequest, Gateway, NotSent
 from dunning_service.gateways.models import SandboxChargeRow

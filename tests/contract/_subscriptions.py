@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 import sqlalchemy as sa
 
-from dunning_service.exact_json import read_json
 from dunning_service.merchants.models import Merchant
 from dunning_service.running import worker_of
+from dunning_service.values.exact_json import read_json
 from running import NOON, RunningService
 
 PATH = "/sub-api/v1/subscriptions"

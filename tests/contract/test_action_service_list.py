@@ -18,7 +18,7 @@ from contract._goodparty import (
     listed,
     post,
 )
-from dunning_service.action_service import queries
+from dunning_service.apis.goodparty import queries
 from running import RunningService
 
 ROOT = "ResponseBaseOfArrayOfPaymentIntentFailedYVxenrm_S"

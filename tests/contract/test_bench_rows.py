@@ -7,17 +7,14 @@ from collections.abc import Iterator
 import pytest
 import sqlalchemy as sa
 
-from databases import ROOT
+from bench.listing_loading import load
 from dunning_service.ledger.models import BlockCountRow, PaymentRow
 from ledgers import Ledger
 
 
 @pytest.fixture
 def loaded(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ledger]:
-    monkeypatch.syspath_prepend(ROOT / "tests" / "benchmarks")
     monkeypatch.setenv("DUNNING_TEST_DATABASE_URL", "")  # the server is not the benchmark's own
-    from listing_loading import load  # type: ignore[import-not-found]
-
     load(database_url, 600, lambda _: None)
     opened = Ledger(database_url)
     yield opened

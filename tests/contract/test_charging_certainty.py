@@ -10,7 +10,7 @@ import pytest
 
 from contract._gateways import LEASE, PAID, Scripted, declined, leased, use_gateway, use_sandbox
 from contract._subscriptions import created, failed_payments, get, send, told
-from dunning_service.charging.due_payments import DuePayment, DuePayments, first_payment_of
+from dunning_service.billing.due_payments import DuePayment, DuePayments, first_payment_of
 from dunning_service.due.leases import Share
 from dunning_service.due.worker import Worker
 from dunning_service.gateways import NotCharged, NotSent, OutcomeUnknown

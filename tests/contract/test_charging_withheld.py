@@ -10,8 +10,8 @@ import sqlalchemy as sa
 
 from contract._gateways import LEASE, NO_MONEY, charges, leased
 from contract._subscriptions import FIRST_RETRY, TOMORROW, created, get, send, work
-from dunning_service.charging.due_payments import DuePayments
-from dunning_service.db import Database
+from dunning_service.billing.due_payments import DuePayments
+from dunning_service.database.engines import Database
 from dunning_service.due.leases import lease_due
 from dunning_service.gateways.sandbox import TIMES_OUT_DONE, TIMES_OUT_UNDONE
 from ledgers import complaints

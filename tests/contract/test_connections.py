@@ -7,14 +7,14 @@ import asyncio
 import pytest
 import sqlalchemy as sa
 
-from dunning_service.db import Database, create_write_engine
-from dunning_service.db import database_url as parsed
+from dunning_service.database.engines import Database, create_write_engine
+from dunning_service.database.engines import database_url as parsed
 
 
 async def test_there_are_never_more_readers_than_were_asked_for(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dunning_service.db._POOL_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("dunning_service.database.engines._POOL_TIMEOUT_S", 0.05)
     database = Database(parsed(database_url), read_connections=1)
     async with database.read() as connection:
         await connection.execute(sa.text("SELECT 1"))
@@ -75,7 +75,7 @@ def test_what_has_only_read_may_write_afterwards(database_url: str) -> None:
 async def test_a_statement_that_takes_long_is_not_taken_for_a_server_that_hangs(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dunning_service.postgres_watch._SILENT_S", 0.05)
+    monkeypatch.setattr("dunning_service.database.watching._SILENT_S", 0.05)
     database = Database(parsed(postgres_url))
     with database.write() as connection:
         assert connection.exec_driver_sql("SELECT 1, pg_sleep(0.2)").scalar_one() == 1
@@ -87,8 +87,8 @@ async def test_a_statement_that_takes_long_is_not_taken_for_a_server_that_hangs(
 async def test_whoever_reads_is_not_kept_waiting_for_ever_by_a_server_that_answers_others(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dunning_service.postgres_watch._SILENT_S", 0.05)
-    monkeypatch.setattr("dunning_service.postgres_watch._READER_S", 0.2)
+    monkeypatch.setattr("dunning_service.database.watching._SILENT_S", 0.05)
+    monkeypatch.setattr("dunning_service.database.watching._READER_S", 0.2)
     database = Database(parsed(postgres_url))
     async with asyncio.timeout(5):
         with pytest.raises(sa.exc.OperationalError):

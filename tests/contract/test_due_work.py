@@ -12,8 +12,8 @@ import sqlalchemy as sa
 
 from contract._gateways import LEASE, PAID, Scripted, use_gateway
 from contract._subscriptions import TOMORROW, created, get
-from dunning_service.charging.due_payments import DuePayments
-from dunning_service.db import Database, UtcDateTime
+from dunning_service.billing.due_payments import DuePayments
+from dunning_service.database.engines import Database, UtcDateTime
 from dunning_service.due.leases import Row, backlog, lease_due
 from dunning_service.due.worker import Worker
 from running import RunningService

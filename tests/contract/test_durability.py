@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from dunning_service.db import database_url as parsed
-from dunning_service.db import is_sqlite
-from dunning_service.durability import require_durable
+from dunning_service.database.durability import require_durable
+from dunning_service.database.engines import database_url as parsed
+from dunning_service.database.engines import is_sqlite
 from dunning_service.errors import ConfigurationError
 from running import RunningService, run_service
 

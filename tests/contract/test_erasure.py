@@ -32,10 +32,10 @@ from contract._payments import an_attempt, record
 from contract._subscriptions import a_request, created, failed_orders, failed_payments, get, send, told, work
 from contract._subscriptions import post as post_subscription
 from contract._webhooks import post
+from dunning_service.database.name_index import NAMES
 from dunning_service.erasure.person import Person
 from dunning_service.erasure.service import Erased, impersonal, survey
 from dunning_service.errors import InvalidInput, RuleBroken
-from dunning_service.failed_payments.names import NAMES
 from dunning_service.intake.replay import replayed_notice
 from dunning_service.ledger.models import AttemptRow, DeliveryRow, PaymentRow
 from dunning_service.ledger.work import ERASED, Erasure, ErasureDone, NoticeRecorded

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from building import NOON, a_failure, a_notice
-from dunning_service.failed_payments import names
+from dunning_service.database import name_index as names
 from dunning_service.failed_payments.queries import FailedPaymentsQuery
 from dunning_service.ledger.fields import folded_name
 from dunning_service.ledger.models import PaymentRow

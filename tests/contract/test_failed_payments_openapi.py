@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from contract._openapi import resolved
-from dunning_service.failed_payments import documentation
-from dunning_service.failed_payments.frontpayment_documentation import DETAILS, LIST
-from dunning_service.failed_payments.frontpayment_shapes import ErrorEnvelope, FailedOrderAnswer, FailedOrderList
-from dunning_service.failed_payments.schemas import (
+from dunning_service.apis.frontpayment.documentation import DETAILS, LIST
+from dunning_service.apis.frontpayment.wire import ErrorEnvelope, FailedOrderAnswer, FailedOrderList
+from dunning_service.apis.own import documentation
+from dunning_service.apis.own.schemas import (
     ActionAnswer,
     ActionRequest,
     FailedPaymentDetail,
     FailedPaymentPage,
     Summary,
 )
+from dunning_service.http.problems import PROBLEM_SCHEMA
 from dunning_service.ledger.status import Verb
-from dunning_service.web.problems import PROBLEM_SCHEMA
 
 OURS = "/api/v1/failed-payments"
 THEIRS = "/api/v1/connect/subscriptions/failed"

@@ -12,9 +12,9 @@ from contract._failed_payments import a_failure_of_ours, asked, failure_of, list
 from contract._gateways import NO_MONEY, Scripted, declined, use_gateway
 from contract._payments import act
 from contract._subscriptions import FIRST_RETRY, TOMORROW, created, get, work
+from dunning_service.billing.models import SubscriptionRow
 from dunning_service.gateways.sandbox import FAILS_TWICE_THEN_PAYS
 from dunning_service.ledger.models import PaymentRow
-from dunning_service.subscriptions.models import SubscriptionRow
 from ledgers import complaints
 from running import NOON, RunningService
 

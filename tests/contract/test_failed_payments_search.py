@@ -20,12 +20,12 @@ from contract._payments import a_failed_payment
 from contract._subscriptions import PATH as SUBSCRIPTIONS
 from contract._webhooks import an_event
 from contract._webhooks import post as post_webhook
+from dunning_service.billing.models import SubscriptionRow
 from dunning_service.commands.ledger import fold_texts
 from dunning_service.failed_payments.queries import FailedPaymentsQuery
 from dunning_service.ledger.models import AttemptRow, PaymentRow
 from dunning_service.providers import all_providers
 from dunning_service.senders import identifiers_of
-from dunning_service.subscriptions.models import SubscriptionRow
 from ledgers import Ledger
 from running import RunningService
 

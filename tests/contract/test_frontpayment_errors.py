@@ -6,7 +6,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from contract._frontpayment import PATH, refused
-from dunning_service.failed_payments.frontpayment_shapes import ErrorEnvelope
+from dunning_service.apis.frontpayment.wire import ErrorEnvelope
 from running import RunningService
 
 WRONG = (

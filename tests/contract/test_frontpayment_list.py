@@ -10,7 +10,7 @@ import pytest
 
 from contract._frontpayment import PATH, refused
 from contract._payments import a_failed_payment, act, an_attempt, record
-from dunning_service.failed_payments.frontpayment_shapes import FailedOrderList
+from dunning_service.apis.frontpayment.wire import FailedOrderList
 from dunning_service.providers import Outcome
 from running import NOON, RunningService, run_service
 

@@ -27,7 +27,7 @@ from dunning_service.gateways.service import (
 from dunning_service.ledger.models import DeliveryRow, PaymentRow
 from dunning_service.merchants.directory import MerchantView
 from dunning_service.merchants.keyring import Keyring, new_key
-from dunning_service.money import Money
+from dunning_service.values.money import Money
 from running import SECRET_KEY, RunningService, run_service
 
 HOST = {"gateway_hosts": ("127.0.0.1:9",), "gateway_allow_http": True, "gateway_allow_private": True}
@@ -220,6 +220,6 @@ async def test_a_database_out_of_reach_is_unavailable(service: RunningService, m
     def refuse(*_: Any) -> Any:
         raise sa.exc.OperationalError("SELECT", {}, Exception("connection refused"))
 
-    monkeypatch.setattr("dunning_service.db.Database.read", refuse)
+    monkeypatch.setattr("dunning_service.database.engines.Database.read", refuse)
     with pytest.raises(Unavailable):
         await gateways(service).chosen(service.merchant.id)

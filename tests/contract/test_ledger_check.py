@@ -351,7 +351,7 @@ def test_only_such_days_are_counted_again_and_with_all_payments_that_are_on_them
     assert f"payments of {between}" in complaint
 
 
-def test_days_are_counted_again_in_portions_of_so_many_payments_and_so_many_days() -> None:
+def test_days_are_counted_again_in_chunks_of_so_many_payments_and_so_many_days() -> None:
     first = NOON.date()
     after = [first + timedelta(days=number) for number in range(1001)]
     assert portions_of([]) == []

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from building import NOON, a_failure
 from contract._gateways import use_sandbox
 from contract._subscriptions import a_request, post
-from dunning_service.db import Base
+from dunning_service.database.engines import Base
 from dunning_service.errors import IdempotencyKeyReused, NotFound, RuleBroken, Unavailable
 from dunning_service.ledger.models import AttemptRow, DeliveryRow, IdempotencyRow, PaymentRow, RefundRow
 from dunning_service.ledger.status import Verb

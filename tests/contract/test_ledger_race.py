@@ -14,8 +14,8 @@ import structlog
 
 from building import NOON, a_decision, a_failure, a_notice, a_receipt, in_batches
 from databases import PostgresDatabases
+from dunning_service.database.bulk import bulk_for
 from dunning_service.errors import DunningError
-from dunning_service.ledger.bulk import bulk_for
 from dunning_service.ledger.models import FIRST_SHARD, ActionRow, ReceiptRow
 from dunning_service.ledger.status import Verb
 from dunning_service.ledger.work import DecisionRecorded, IdempotencyKey, NoticeRecorded, Work

@@ -11,13 +11,13 @@ import pytest
 import structlog
 
 from building import NOON, a_decision, a_failure, a_notice
-from dunning_service.db import Database, database_url
+from dunning_service.database.engines import Database, database_url
 from dunning_service.errors import NotFound, Unavailable, UnreadableNotice
 from dunning_service.ledger.models import DeliveryRow
 from dunning_service.ledger.status import Verb
 from dunning_service.ledger.work import IdempotencyKey, Notice, NoticeRecorded
 from dunning_service.ledger.writer import LedgerWriter
-from dunning_service.money import MAX_MINOR
+from dunning_service.values.money import MAX_MINOR
 from ledgers import Ledger
 
 MERCHANT = 1

@@ -19,11 +19,13 @@ import dunning_service.ledger.models
 import dunning_service.merchants.models  # noqa: F401  (both fill Base.metadata)
 from building import NOON, a_decision, a_failure, a_notice, a_receipt, a_subscription_row
 from databases import ROOT, migrate, migrate_down
+from dunning_service.billing.models import SubscriptionRow
 from dunning_service.commands.ledger import fold_texts
-from dunning_service.db import Base, create_write_engine, database_url
+from dunning_service.database.engines import Base, create_write_engine, database_url
+from dunning_service.database.migrating import head_revision
+from dunning_service.database.name_index import NAMES
 from dunning_service.erasure.person import Person
 from dunning_service.erasure.service import erase_person
-from dunning_service.failed_payments.names import NAMES
 from dunning_service.ledger.counting import uncounted_days
 from dunning_service.ledger.models import AttemptRow, BlockCountRow, DeliveryRow, IdempotencyRow, PaymentRow
 from dunning_service.ledger.status import Verb
@@ -31,9 +33,7 @@ from dunning_service.ledger.work import Notice
 from dunning_service.merchants import service as merchants
 from dunning_service.merchants.directory import Scope
 from dunning_service.merchants.keyring import Keyring
-from dunning_service.migrating import head_revision
 from dunning_service.providers import Delivery
-from dunning_service.subscriptions.models import SubscriptionRow
 from ledgers import Ledger
 from running import SECRET_KEY
 from serving import environment

@@ -14,10 +14,10 @@ from fastapi import APIRouter, FastAPI
 
 from contract._openapi import COMPONENTS, operations, parts, refusals, resolved, wrong_examples
 from dunning_service.app import create_app
-from dunning_service.money import MAX_MINOR
+from dunning_service.http.openapi import complete
 from dunning_service.providers import all_providers
 from dunning_service.settings import Settings
-from dunning_service.web.openapi import complete
+from dunning_service.values.money import MAX_MINOR
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "providers"
 ACTIONS = "/api/ActionService"

@@ -22,8 +22,8 @@ from starlette.responses import StreamingResponse
 from contract._webhooks import an_event, post, signature, signed
 from dunning_service.app import create_app
 from dunning_service.merchants import service as merchants
+from dunning_service.operation.logs import configure_logs
 from dunning_service.settings import Settings
-from dunning_service.web.logs import configure_logs
 from running import SECRET_KEY, RunningService, run_service
 
 
@@ -309,7 +309,7 @@ async def test_crash_of_any_other_route_is_a_problem_too(
     def explode(*_: Any) -> Any:
         raise RuntimeError("no")
 
-    monkeypatch.setattr("dunning_service.web.metrics.Metrics.render", explode)
+    monkeypatch.setattr("dunning_service.operation.metrics.Metrics.render", explode)
     response = await service.client.get("/metrics")
     assert response.status_code == 500
     assert response.headers["content-type"] == "application/problem+json"
@@ -365,7 +365,7 @@ async def test_database_that_is_gone_is_unavailable_in_each_dialect(
     def refuse(*_: Any) -> Any:
         raise sa.exc.OperationalError("SELECT", {"email": "kari@example.com"}, AdminShutdown("kari@example.com"))
 
-    monkeypatch.setattr("dunning_service.db.Database.read", refuse)
+    monkeypatch.setattr("dunning_service.database.engines.Database.read", refuse)
     source = "/webhooks/0123456789abcdef"
     for response in (
         await service.client.post(source, content=b"{}"),

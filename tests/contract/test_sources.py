@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from dunning_service.db import Database, database_url
+from dunning_service.database.engines import Database, database_url
 from dunning_service.errors import ConfigurationError, NotFound, Unavailable
 from dunning_service.merchants import service as merchants
 from dunning_service.merchants.directory import Directory, MerchantView

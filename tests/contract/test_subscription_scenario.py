@@ -14,8 +14,8 @@ import sqlalchemy as sa
 
 from contract._gateways import NO_MONEY, STOLEN, charges, use_sandbox
 from contract._subscriptions import created, get, send, work
+from dunning_service.billing.models import ScheduledPaymentRow
 from dunning_service.gateways.sandbox import FAILS_TWICE_THEN_PAYS, PAYS
-from dunning_service.subscriptions.models import ScheduledPaymentRow
 from ledgers import complaints
 from running import RunningService
 

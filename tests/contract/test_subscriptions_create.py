@@ -24,6 +24,7 @@ from contract._subscriptions import (
     told,
     work,
 )
+from dunning_service.apis.arise.schemas import SubscriptionCreated
 from dunning_service.gateways.models import GatewayRow
 from dunning_service.gateways.sandbox import (
     PENDING_THEN_PAYS,
@@ -31,7 +32,6 @@ from dunning_service.gateways.sandbox import (
     TIMES_OUT_UNDONE,
 )
 from dunning_service.ledger.models import DeliveryRow
-from dunning_service.subscriptions.schemas import SubscriptionCreated
 from running import NOON, RunningService
 
 

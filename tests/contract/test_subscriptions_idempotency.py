@@ -10,7 +10,7 @@ import pytest
 
 from contract._gateways import NO_MONEY, Reluctant, charges, use_gateway, use_sandbox
 from contract._subscriptions import FIRST_RETRY, METHOD, TOMORROW, a_request, created, get, post, send, told, work
-from dunning_service.charging import first_payment
+from dunning_service.billing import first_payment
 from dunning_service.errors import DunningError, Unavailable, UnreadableNotice
 from dunning_service.ledger.work import Command, CommandDone
 from running import NOON, RunningService

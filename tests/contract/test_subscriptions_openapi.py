@@ -7,8 +7,8 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from contract._openapi import resolved
-from dunning_service.subscriptions import documentation
-from dunning_service.subscriptions.schemas import (
+from dunning_service.apis.arise import documentation
+from dunning_service.apis.arise.schemas import (
     CreateSubscription,
     ProblemDetails,
     Subscription,

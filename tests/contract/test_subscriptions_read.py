@@ -10,9 +10,9 @@ import pytest
 
 from contract._gateways import STOLEN, use_sandbox
 from contract._subscriptions import CUSTOMER, FIRST_RETRY, METHOD, PROCESSOR, TOMORROW, created, get, send, work
+from dunning_service.apis.arise.identifiers import merchant_uuid
+from dunning_service.apis.arise.schemas import Subscription, SubscriptionPage
 from dunning_service.gateways.sandbox import FAILS_TWICE_THEN_PAYS
-from dunning_service.subscriptions.identifiers import merchant_uuid
-from dunning_service.subscriptions.schemas import Subscription, SubscriptionPage
 from running import NOON, RunningService
 
 OTHER_CUSTOMER = "0f8fad5b-d9cb-469f-a165-70867728950e"

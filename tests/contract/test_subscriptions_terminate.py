@@ -23,10 +23,10 @@ from contract._subscriptions import (
     told,
     work,
 )
+from dunning_service.apis.arise.schemas import SubscriptionTerminated
+from dunning_service.billing import queries
 from dunning_service.gateways import ChargeOutcome
 from dunning_service.gateways.sandbox import FAILS_TWICE_THEN_PAYS
-from dunning_service.subscriptions import queries
-from dunning_service.subscriptions.schemas import SubscriptionTerminated
 from running import NOON, RunningService
 
 WORDS = "Subscription is terminated. Future payments will no longer be processed. This action is permanent."

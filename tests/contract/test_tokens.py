@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from asked import statements
-from dunning_service.db import Database, database_url
+from dunning_service.database.engines import Database, database_url
 from dunning_service.errors import ConfigurationError, InvalidToken
 from dunning_service.merchants import memory as memory_module
 from dunning_service.merchants import service as merchants

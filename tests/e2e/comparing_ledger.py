@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
-from dunning_service.db import Database, database_url
+from dunning_service.database.engines import Database, database_url
 from dunning_service.ledger.models import ActionRow, AttemptRow, PaymentRow, ReceiptRow
 from e2e.sender_book import Kept, Life
 from e2e.senders import Account

@@ -9,21 +9,21 @@ from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 
-from dunning_service.db import create_write_engine
-from dunning_service.db import database_url as parsed_url
+from dunning_service.billing import commands
+from dunning_service.billing.models import ScheduledPaymentRow
+from dunning_service.billing.pricing import price
+from dunning_service.billing.schedule import Begun
+from dunning_service.billing.states import FrequencyUnit, TransactionType
+from dunning_service.billing.terms import Customer, NewSubscription
+from dunning_service.database.engines import create_write_engine
+from dunning_service.database.engines import database_url as parsed_url
 from dunning_service.gateways.sandbox import PAYS
 from dunning_service.gateways.service import choose_sandbox
 from dunning_service.ledger.work import CommandDone
 from dunning_service.merchants.directory import MerchantView, Principal, Scope
 from dunning_service.merchants.service import add_merchant
-from dunning_service.money import Money
 from dunning_service.providers import Delivery
-from dunning_service.subscriptions import commands
-from dunning_service.subscriptions.models import ScheduledPaymentRow
-from dunning_service.subscriptions.pricing import price
-from dunning_service.subscriptions.schedule import Begun
-from dunning_service.subscriptions.states import FrequencyUnit, TransactionType
-from dunning_service.subscriptions.terms import Customer, NewSubscription
+from dunning_service.values.money import Money
 from ledgers import Ledger
 
 

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from fastapi import FastAPI
 
 from dialects import wrong_with
-from dunning_service.clock import utc_now
+from dunning_service.values.clock import utc_now
 from e2e.processes import ServerProcess
 from e2e.reporters import ATTEMPTS, FORM, RECORDS, Report, a_payment, a_refund, a_report, an_attempt
 from e2e.senders import LOG_FAILURE, Account, Answer, Line, a_goodparty_notice, a_maple_notice, lines

@@ -19,7 +19,7 @@ from pathlib import Path
 from sqlalchemy.engine import make_url
 
 from databases import PostgresDatabases, SqliteDatabases
-from dunning_service.db import create_write_engine, database_url
+from dunning_service.database.engines import create_write_engine, database_url
 from e2e.comparing_ledger import compared, lost_so_far
 from e2e.private_postgres import PrivatePostgres, private_postgres
 from e2e.processes import ServerProcess

@@ -18,14 +18,14 @@ from uuid import uuid4
 import httpx
 import sqlalchemy as sa
 
-from dunning_service.clock import utc_now
-from dunning_service.db import create_write_engine
-from dunning_service.db import database_url as parsed_url
+from dunning_service.billing.models import ScheduledPaymentRow
+from dunning_service.database.engines import create_write_engine
+from dunning_service.database.engines import database_url as parsed_url
 from dunning_service.gateways.service import choose_endpoint
 from dunning_service.merchants.keyring import Keyring
 from dunning_service.merchants.service import list_merchants
 from dunning_service.outgoing.network import NetworkRules
-from dunning_service.subscriptions.models import ScheduledPaymentRow
+from dunning_service.values.clock import utc_now
 from e2e.charging_book import LADDER, Book, Conduct, Customer
 from e2e.charging_endpoint import ANSWERED, CUT_OFF, LOOKED_UP, ChargingEndpoint, charging
 from e2e.comparing_books import Agreed, differences

@@ -16,13 +16,13 @@ import httpx
 import sqlalchemy as sa
 
 import ledgers
-from dunning_service.clock import utc_now
-from dunning_service.db import Database, database_url
+from dunning_service.database.engines import Database, database_url
 from dunning_service.gateways.service import choose_sandbox
 from dunning_service.ledger.models import PaymentRow
 from dunning_service.merchants import service as merchants
 from dunning_service.merchants.directory import Scope
 from dunning_service.merchants.keyring import Keyring
+from dunning_service.values.clock import utc_now
 from e2e.processes import HOST
 from running import SECRET_KEY
 

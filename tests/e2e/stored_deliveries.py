@@ -9,8 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from building import a_notice
-from dunning_service.db import Database
-from dunning_service.db import database_url as parsed
+from dunning_service.database.engines import Database
+from dunning_service.database.engines import database_url as parsed
 from dunning_service.ledger.commit import Committer
 from dunning_service.providers import Delivery
 from typing_commands import CommandLine

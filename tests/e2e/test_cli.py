@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from dunning_service.db import create_write_engine, database_url
-from dunning_service.migrating import head_revision
+from dunning_service.database.engines import create_write_engine, database_url
+from dunning_service.database.migrating import head_revision
 from typing_commands import CommandLine
 
 UNSET = {"gateway": None, "gateway_url": None, "retry_ladder": None, "cash_discount_percent": None}

@@ -13,8 +13,8 @@ import pytest
 import sqlalchemy as sa
 from alembic.script import ScriptDirectory
 
+from dunning_service.database.migrating import alembic_config
 from dunning_service.ledger.models import DeliveryRow
-from dunning_service.migrating import alembic_config
 from e2e.stored_deliveries import Stored, maple_failure
 from e2e.terminals import process_on_terminal, typed_on_terminal
 from typing_commands import CommandLine

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from building import NOON, a_failure, a_notice
-from dunning_service.db import create_write_engine, database_url
-from dunning_service.migrating import head_revision
+from dunning_service.database.engines import create_write_engine, database_url
+from dunning_service.database.migrating import head_revision
 from ledgers import Ledger
 from running import SECRET_KEY
 from typing_commands import CommandLine

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from dunning_service.db import create_write_engine
-from dunning_service.db import database_url as _parsed
-from dunning_service.durability import require_durable, unsafe_settings
+from dunning_service.database.durability import require_durable, unsafe_settings
+from dunning_service.database.engines import create_write_engine
+from dunning_service.database.engines import database_url as _parsed
 from dunning_service.errors import ConfigurationError
 
 

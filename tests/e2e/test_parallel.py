@@ -9,7 +9,7 @@ from contextlib import ExitStack
 
 import sqlalchemy as sa
 
-from dunning_service.db import Database, database_url
+from dunning_service.database.engines import Database, database_url
 from dunning_service.ledger.models import AttemptRow, DeliveryRow
 from e2e.processes import ServerProcess, serving
 from e2e.senders import (

@@ -23,14 +23,14 @@ from sqlalchemy.engine import make_url
 from contract._payment_records import a_payment, encoded
 from contract._subscriptions import a_request
 from dunning_service.app import create_app
-from dunning_service.clock import utc_now
-from dunning_service.db import Database, database_url
+from dunning_service.database.engines import Database, database_url
 from dunning_service.gateways.service import choose_endpoint, rotate_signing_secret
 from dunning_service.merchants import service as merchants
 from dunning_service.merchants.directory import Scope
 from dunning_service.merchants.keyring import Keyring
 from dunning_service.outgoing.network import NetworkRules
 from dunning_service.settings import Settings
+from dunning_service.values.clock import utc_now
 from e2e.processes import HOST, ServerProcess, serving
 from e2e.senders import a_goodparty_notice, a_maple_notice, open_account
 from ledgers import every_row

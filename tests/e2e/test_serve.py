@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from dunning_service.commands import serve as serving
-from dunning_service.db import create_write_engine, database_url
-from dunning_service.migrating import head_revision, upgrade
+from dunning_service.database.engines import create_write_engine, database_url
+from dunning_service.database.migrating import head_revision, upgrade
 from dunning_service.settings import Settings
 from running import SECRET_KEY
 from serving import refused, served, typed

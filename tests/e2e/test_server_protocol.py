@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 import uvicorn
 
-from dunning_service.commands.listening import bound
 from dunning_service.server.connection_limit import OVER_LIMIT
+from dunning_service.server.listening import bound
 from dunning_service.server.protocol import MAX_HEAD_BYTES, MAX_HEADERS, ServerProtocol
 from e2e.processes import HOST
 from overload.answers import Answer, next_answer
@@ -302,7 +302,7 @@ def test_a_process_allows_itself_the_files_that_its_connections_take(
     program = f"""
 import resource
 resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard}))
-from dunning_service.commands.listening import server_options
+from dunning_service.server.listening import server_options
 from dunning_service.settings import Settings
 served = server_options(Settings(max_connections=500))["http"].keywords["max_connections"]
 print(served, resource.getrlimit(resource.RLIMIT_NOFILE)[0])

@@ -11,10 +11,10 @@ import stripe
 from sqlalchemy.engine import make_url
 
 from databases import PostgresDatabases
-from dunning_service.clock import utc_now
-from dunning_service.db import Database, database_url
+from dunning_service.database.engines import Database, database_url
 from dunning_service.merchants import service as merchants
 from dunning_service.merchants.directory import Scope
+from dunning_service.values.clock import utc_now
 from e2e.processes import serving
 from e2e.senders import complaints, listed, open_account
 from e2e.stripe_clients import (

@@ -12,8 +12,8 @@ import httpx
 import pytest
 import structlog
 
-from dunning_service.db import create_write_engine
-from dunning_service.db import database_url as parsed_url
+from dunning_service.database.engines import create_write_engine
+from dunning_service.database.engines import database_url as parsed_url
 from dunning_service.gateways.sandbox import DECLINED, FAILS_TWICE_THEN_PAYS, PAYS, SLOW
 from dunning_service.providers import Category
 from e2e.due_payments import DuePayments, a_subscription

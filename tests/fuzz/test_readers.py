@@ -19,17 +19,17 @@ from contract import _goodparty as goodparty
 from contract._payment_records import a_payment, a_refund, an_attempt, pairs
 from contract._subscriptions import a_request
 from contract.test_providers import CASES, WEBHOOKS, Case
+from dunning_service.apis.arise.parameters import read_new_subscription
+from dunning_service.apis.arise.requests import _canonical
+from dunning_service.apis.own.schemas import ActionRequest
+from dunning_service.apis.stripe.forms import parse_form
+from dunning_service.billing.terms import MerchantTerms
 from dunning_service.errors import BadSignature, InvalidInput, UnreadableNotice, UnsupportedMediaType
-from dunning_service.exact_json import read_json
-from dunning_service.failed_payments.schemas import ActionRequest
 from dunning_service.gateways import NotCharged, OutcomeUnknown
 from dunning_service.gateways._answers import read_charge, read_lookup
-from dunning_service.payment_records.forms import parse_form
 from dunning_service.providers import AttemptReported, Delivery, Event, all_providers
 from dunning_service.providers.goodparty import DepositMoneyRequest, PaymentIntentFailed, read_request
-from dunning_service.subscriptions.parameters import read_new_subscription
-from dunning_service.subscriptions.requests import _canonical
-from dunning_service.subscriptions.terms import MerchantTerms
+from dunning_service.values.exact_json import read_json
 from fuzz.conftest import BOTH
 from fuzz.hostile import hostile_values
 from fuzz.near_real import content_types, near_forms, near_json, near_xml

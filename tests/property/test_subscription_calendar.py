@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo, available_timezones
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from dunning_service.subscriptions.calendar import MAX_EVERY, due_at
-from dunning_service.subscriptions.states import FrequencyUnit
+from dunning_service.billing.calendar import MAX_EVERY, due_at
+from dunning_service.billing.states import FrequencyUnit
 
 ZONES = st.sampled_from(sorted(available_timezones() - {"localtime", "Factory"})).map(ZoneInfo)
 ANCHORS = st.datetimes(datetime(1970, 1, 2), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001

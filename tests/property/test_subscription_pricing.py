@@ -14,19 +14,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from iso4217 import Currency
 
-import dunning_service.subscriptions
-from dunning_service.errors import InvalidInput
-from dunning_service.exact_json import read_json
-from dunning_service.money import Money, currency_exponent
-from dunning_service.rates import rate_from_units, rate_units
-from dunning_service.subscriptions.answers import payment_amount
-from dunning_service.subscriptions.pricing import (
+import dunning_service.billing
+from dunning_service.apis.arise.answers import payment_amount
+from dunning_service.apis.arise.schemas import PaymentAmount
+from dunning_service.billing.pricing import (
     MAX_AMOUNT_MINOR,
     Price,
     base_amount,
     price,
 )
-from dunning_service.subscriptions.schemas import PaymentAmount
+from dunning_service.errors import InvalidInput
+from dunning_service.values.exact_json import read_json
+from dunning_service.values.money import Money, currency_exponent
+from dunning_service.values.rates import rate_from_units, rate_units
 
 CURRENCIES = st.sampled_from(sorted(one.code for one in Currency if one.exponent is not None))
 MINORS = st.integers(1, MAX_AMOUNT_MINOR) | st.integers(1, 300)
@@ -122,9 +122,7 @@ WITHOUT_MONEY = {"documentation.py", "service.py"}
 @pytest.mark.parametrize(
     "path",
     sorted(
-        path
-        for path in Path(dunning_service.subscriptions.__file__).parent.glob("*.py")
-        if path.name not in WITHOUT_MONEY
+        path for path in Path(dunning_service.billing.__file__).parent.glob("*.py") if path.name not in WITHOUT_MONEY
     ),
     ids=lambda path: path.name,
 )

@@ -12,11 +12,11 @@ from zoneinfo import ZoneInfo
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dunning_service.apis.arise.parameters import read_new_subscription
+from dunning_service.apis.arise.schemas import CreateSubscription
+from dunning_service.billing.calendar import due_at
+from dunning_service.billing.terms import MerchantTerms
 from dunning_service.errors import InvalidInput
-from dunning_service.subscriptions.calendar import due_at
-from dunning_service.subscriptions.parameters import read_new_subscription
-from dunning_service.subscriptions.schemas import CreateSubscription
-from dunning_service.subscriptions.terms import MerchantTerms
 
 NOW = datetime(2027, 3, 28, 0, 30, tzinfo=UTC)
 TERMS = st.builds(

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from dunning_service.db import database_url
+from dunning_service.database.engines import database_url
 from dunning_service.settings import Settings
 
 ROOT = Path(__file__).parents[2]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dunning_service.migrating import (
+from dunning_service.database.migrating import (
     SchemaState,
     alembic_config,
     head_revision,
@@ -60,7 +60,7 @@ def test_a_revision_is_judged_by_what_this_version_knows() -> None:
 
 
 def test_a_percent_sign_in_a_password_survives_alembic() -> None:
-    from dunning_service.db import database_url
+    from dunning_service.database.engines import database_url
 
     url = database_url("postgresql://user:p%25%40ss@localhost/ledger")
     assert alembic_config(url).get_main_option("sqlalchemy.url") == (

@@ -12,23 +12,23 @@ import pytest
 import typer
 from pydantic import BaseModel
 
+from dunning_service.apis.arise import routes as subscriptions
+from dunning_service.apis.arise.filters import SubscriptionFilters
+from dunning_service.apis.arise.numbers import NUMBERS, member_of, word_of
+from dunning_service.apis.arise.schemas import CreateSubscription
+from dunning_service.apis.frontpayment.routes import FailedOrderParameters
+from dunning_service.apis.own.filters import ListParameters
+from dunning_service.billing.states import AttemptState, PaymentState, SubscriptionState
 from dunning_service.cli import app
-from dunning_service.failed_payments.filters import ListParameters
-from dunning_service.failed_payments.frontpayment import FailedOrderParameters
 from dunning_service.failed_payments.sorting import Sort
 from dunning_service.ledger.status import APPLIES_TO, Status, Verb, decided_status
 from dunning_service.merchants.tokens import Scope
+from dunning_service.operation.metrics import CHARGE_OUTCOMES, OUTCOMES, Metrics
 from dunning_service.providers import Category, all_providers
 from dunning_service.recovery.declines import ADVISED_WAITS
 from dunning_service.recovery.ladder import MAX_RETRIES, MAX_SPAN
 from dunning_service.recovery.policy import FEW_TRIES, NETWORK_LIMITS, Rule
 from dunning_service.settings import Settings
-from dunning_service.subscriptions import routes as subscriptions
-from dunning_service.subscriptions.filters import SubscriptionFilters
-from dunning_service.subscriptions.numbers import NUMBERS, member_of, word_of
-from dunning_service.subscriptions.schemas import CreateSubscription
-from dunning_service.subscriptions.states import AttemptState, PaymentState, SubscriptionState
-from dunning_service.web.metrics import CHARGE_OUTCOMES, OUTCOMES, Metrics
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sqlalchemy.engine import URL
 
-from dunning_service.db import database_url, is_sqlite, sqlite_file
+from dunning_service.database.engines import database_url, is_sqlite, sqlite_file
 from dunning_service.settings import Settings
 
 

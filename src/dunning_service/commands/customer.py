@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
-from dunning_service.clock import utc_now
 from dunning_service.commands.arguments import AsJson, IsAgreed
 from dunning_service.commands.opening import opened_database
 from dunning_service.commands.printing import print_fields, print_json, say
 from dunning_service.commands.progress import confirm, progress_of, require_terminal_or_yes
 from dunning_service.ledger.work import DeliveryOutcome
 from dunning_service.merchants.service import merchant_named
+from dunning_service.values.clock import utc_now
 
 if TYPE_CHECKING:
     from dunning_service.erasure.person import Person

@@ -10,7 +10,6 @@ from typing import Annotated, Any, get_args
 
 import typer
 
-from dunning_service.clock import utc_now
 from dunning_service.commands.arguments import AsJson, IsAgreed, OnlyMerchant, duration
 from dunning_service.commands.deliveries import (
     Key,
@@ -26,14 +25,15 @@ from dunning_service.commands.deliveries import (
 from dunning_service.commands.opening import opened_database, reading
 from dunning_service.commands.printing import print_fields, print_json, print_table, say
 from dunning_service.commands.progress import confirm, progress_of, require_terminal_or_yes
-from dunning_service.db import Database
+from dunning_service.database.engines import Database
 from dunning_service.errors import ConfigurationError, DunningError
 from dunning_service.ledger.commit import Committer
 from dunning_service.ledger.work import ERASED_AT, DeliveryOutcome, Notice, NoticeRecorded
 from dunning_service.merchants.directory import MerchantView
 from dunning_service.merchants.service import list_merchants, merchant_named, source_options
-from dunning_service.portions import in_portions
-from dunning_service.progress import Progress
+from dunning_service.values.chunks import in_chunks
+from dunning_service.values.clock import utc_now
+from dunning_service.values.progress import Progress
 
 app = typer.Typer(help="Deliveries: every notice as it arrived, understood or not.", no_args_is_help=True)
 
@@ -140,7 +140,7 @@ def replay(
         again = "run the same command again: what was read already changes nothing"
         with progress_of("dunning events replay", again, on_interrupt=lambda: _print_failures(replayed)) as progress:
             progress.begin("deliveries read again", len(keys))
-            for portion in in_portions(keys, _PORTION):
+            for portion in in_chunks(keys, _PORTION):
                 replayed += _replayed_portion(database, portion, merchants)
                 progress.advance(len(portion))
     _print_replayed(replayed, pruned, as_json)

@@ -13,10 +13,10 @@ from dunning_service.commands.arguments import AsJson, OnlyMerchant
 from dunning_service.commands.opening import opened_database
 from dunning_service.commands.printing import print_json, say
 from dunning_service.commands.progress import progress_of
-from dunning_service.db import Database
+from dunning_service.database.engines import Database
 from dunning_service.merchants.directory import MerchantView
 from dunning_service.merchants.service import list_merchants, merchant_named
-from dunning_service.progress import Progress
+from dunning_service.values.progress import Progress
 
 app = typer.Typer(help="The ledger as a whole.", no_args_is_help=True)
 
@@ -86,8 +86,8 @@ def recount(merchant: OnlyMerchant = None, as_json: AsJson = False) -> None:
 
 def fold_texts(database: Database, merchant: MerchantView) -> int:
     """The texts of payments and subscriptions by which they are searched; answers of how many."""
+    from dunning_service.billing.names import fold_again
     from dunning_service.ledger import refolding
-    from dunning_service.subscriptions.names import fold_again
 
     with database.write() as connection:
         rows = fold_again(connection, merchant.id)

@@ -9,7 +9,6 @@ from typing import Annotated, Any
 import sqlalchemy as sa
 import typer
 
-from dunning_service.clock import utc_now
 from dunning_service.commands.arguments import AsJson
 from dunning_service.commands.opening import Opened, explained, opened_database, reading, transaction
 from dunning_service.commands.printing import Cell, print_fields, print_json, print_table, say, warn
@@ -38,6 +37,7 @@ from dunning_service.merchants.service import (
 )
 from dunning_service.merchants.terms import change_merchant, checked_discount, percent_text
 from dunning_service.recovery.ladder import parse_ladder
+from dunning_service.values.clock import utc_now
 
 app = typer.Typer(help="Merchants: every payment, token and source belongs to one.", no_args_is_help=True)
 

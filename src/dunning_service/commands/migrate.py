@@ -11,9 +11,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from dunning_service.commands.arguments import AsJson
 from dunning_service.commands.printing import print_json, say, warn
 from dunning_service.commands.progress import progress_of
-from dunning_service.db import database_url
+from dunning_service.database.engines import database_url
+from dunning_service.database.migrating import current_revision, head_revision, upgrade, upgrade_sql
 from dunning_service.errors import ConfigurationError, DunningError
-from dunning_service.migrating import current_revision, head_revision, upgrade, upgrade_sql
 from dunning_service.settings import load_settings
 
 _NO_WAY_BACK = (

@@ -11,14 +11,14 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection
 
-from dunning_service.clock import utc_now
 from dunning_service.commands.printing import warn
-from dunning_service.db import Database, database_url, is_sqlite, sqlite_file
+from dunning_service.database.engines import Database, database_url, is_sqlite, sqlite_file
+from dunning_service.database.migrating import require_current
 from dunning_service.errors import DunningError
 from dunning_service.merchants.directory import MerchantView
 from dunning_service.merchants.service import merchant_named
-from dunning_service.migrating import require_current
 from dunning_service.settings import Settings, load_settings
+from dunning_service.values.clock import utc_now
 
 _NO_SUCH_TABLE = ("42P01", "42703")
 _NOT_PERMITTED = "42501"

@@ -16,17 +16,12 @@ from sqlalchemy.engine import URL
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
-from dunning_service.clock import utc_now
 from dunning_service.commands.addresses import known_address
 from dunning_service.commands.first_run import STARTER_CURRENCY, later, made_on_empty, welcome
-from dunning_service.commands.listening import bound, server_options, take_calls
 from dunning_service.commands.printing import say, warn
 from dunning_service.commands.starting import looked_at
-from dunning_service.db import database_url, is_sqlite, sqlite_file
-from dunning_service.errors import ConfigurationError
-from dunning_service.merchants.options import checked_currency
-from dunning_service.merchants.service import list_merchants, unreadable_sources
-from dunning_service.migrating import (
+from dunning_service.database.engines import database_url, is_sqlite, sqlite_file
+from dunning_service.database.migrating import (
     SchemaState,
     current_revision,
     head_revision,
@@ -35,8 +30,13 @@ from dunning_service.migrating import (
     schema_state,
     upgrade,
 )
+from dunning_service.errors import ConfigurationError
+from dunning_service.merchants.options import checked_currency
+from dunning_service.merchants.service import list_merchants, unreadable_sources
+from dunning_service.operation.logs import configure_logs
+from dunning_service.server.listening import bound, server_options, take_calls
 from dunning_service.settings import Settings, load_settings
-from dunning_service.web.logs import configure_logs
+from dunning_service.values.clock import utc_now
 
 _APP = "dunning_service.app:app_from_environment"
 _ADDRESS = "--host and --port"

@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from sqlalchemy.engine import URL, Connection
 
 from dunning_service.commands.printing import warn
-from dunning_service.db import create_write_engine
-from dunning_service.durability import require_durable
+from dunning_service.database.durability import require_durable
+from dunning_service.database.engines import create_write_engine
+from dunning_service.database.migrating import SchemaState, current_revision, schema_state
 from dunning_service.gateways.service import network_rules_of, unreadable_gateways
 from dunning_service.merchants.keyring import Keyring, keyring_of
-from dunning_service.migrating import SchemaState, current_revision, schema_state
 from dunning_service.settings import Settings
 
 

@@ -12,20 +12,26 @@ import sqlalchemy as sa
 import typer
 from sqlalchemy.engine import URL, Connection
 
-from dunning_service.charging.due_payments import DuePayments, stuck_attempts
-from dunning_service.clock import utc_now
+from dunning_service.billing.due_payments import DuePayments, stuck_attempts
 from dunning_service.commands.addresses import address_of
 from dunning_service.commands.arguments import AsJson
 from dunning_service.commands.opening import HIDDEN, explained, shown_url
 from dunning_service.commands.printing import Cell, print_fields, print_json, say, warn
-from dunning_service.db import Database, database_url
+from dunning_service.database.engines import Database, database_url
+from dunning_service.database.migrating import (
+    SchemaState,
+    current_revision,
+    head_revision,
+    require_current,
+    schema_state,
+)
 from dunning_service.due.leases import backlog
 from dunning_service.environment import PREFIX
 from dunning_service.errors import ConfigurationError
 from dunning_service.ledger.models import DailyCountRow, DeliveryRow
 from dunning_service.merchants.service import list_merchants
-from dunning_service.migrating import SchemaState, current_revision, head_revision, require_current, schema_state
 from dunning_service.settings import Settings, load_settings
+from dunning_service.values.clock import utc_now
 
 _CREDENTIALS = re.compile(r"(?<=//)[^/@]*@")
 

@@ -14,18 +14,18 @@ from typing import Annotated
 import typer
 import uvicorn
 
-from dunning_service.clock import utc_now
 from dunning_service.commands.arguments import AsJson
-from dunning_service.commands.listening import bound, server_options, take_calls
 from dunning_service.commands.printing import print_json, say, warn
 from dunning_service.commands.starting import looked_at
-from dunning_service.db import database_url
+from dunning_service.database.engines import database_url
+from dunning_service.database.migrating import require_current
 from dunning_service.due.worker import Worker
-from dunning_service.migrating import require_current
+from dunning_service.operation.logs import configure_logs
 from dunning_service.running import opened_services, worker_of
+from dunning_service.server.listening import bound, server_options, take_calls
 from dunning_service.services import Services
 from dunning_service.settings import Settings, load_settings
-from dunning_service.web.logs import configure_logs
+from dunning_service.values.clock import utc_now
 
 _ADDRESS = "--metrics-port"
 

@@ -11,7 +11,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from dunning_service.ledger.bulk import bulk_for
+from dunning_service.database.bulk import bulk_for
 
 ItemT = TypeVar("ItemT")
 

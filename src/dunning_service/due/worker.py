@@ -11,11 +11,11 @@ from typing import Any
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from dunning_service.clock import Clock
-from dunning_service.db import Database, is_outage
+from dunning_service.database.engines import Database, is_outage
+from dunning_service.database.outages import why
 from dunning_service.due.leases import DueWork, Lease, Share, lease_due
 from dunning_service.errors import Unavailable
-from dunning_service.outages import why
+from dunning_service.values.clock import Clock
 
 log = structlog.get_logger("dunning_service.due")
 

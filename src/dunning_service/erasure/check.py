@@ -11,11 +11,11 @@ from sqlalchemy.engine import Connection
 
 from dunning_service.erasure.service import impersonal
 from dunning_service.errors import DunningError
-from dunning_service.ledger.book import statement_digest
 from dunning_service.ledger.erasing import PERSONAL
 from dunning_service.ledger.fold import ERASED_PAYER
 from dunning_service.ledger.models import AttemptRow, DeliveryRow, PaymentRow, ReceiptRow
 from dunning_service.ledger.work import ERASED_AT
+from dunning_service.ledger.working_set import statement_digest
 from dunning_service.merchants.directory import MerchantView
 from dunning_service.merchants.service import list_merchants, source_options
 from dunning_service.providers import Delivery, Options, all_providers

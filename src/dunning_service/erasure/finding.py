@@ -11,15 +11,16 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from dunning_service import payment_records, subscriptions
-from dunning_service.db import Database
+from dunning_service import billing as subscriptions
+from dunning_service.apis import stripe as payment_records
+from dunning_service.billing.models import ScheduledPaymentRow, SubscriptionRow
+from dunning_service.database.engines import Database
 from dunning_service.erasure.person import Person, Words, caseless
 from dunning_service.errors import DunningError
 from dunning_service.ledger.models import AttemptRow, DeliveryRow, PaymentRow, ReceiptRow, RefundRow
-from dunning_service.portions import in_portions
-from dunning_service.progress import Progress
 from dunning_service.providers import AttemptReported, Delivery, all_providers
-from dunning_service.subscriptions.models import ScheduledPaymentRow, SubscriptionRow
+from dunning_service.values.chunks import in_chunks
+from dunning_service.values.progress import Progress
 
 _ATTEMPTS = AttemptRow.__table__.c
 _PAYMENTS = PaymentRow.__table__.c
@@ -123,7 +124,7 @@ class _Finder:
             self._is_email(_ATTEMPTS.customer_email),
         )
         new = self._numbers(_ATTEMPTS.payment_id, named)
-        for some in in_portions(list(self._found.subscriptions), _AT_ONCE):
+        for some in in_chunks(list(self._found.subscriptions), _AT_ONCE):
             scheduled = sa.select(_PAYMENTS.id).where(
                 _PAYMENTS.merchant_id == self._merchant_id,
                 _PAYMENTS.provider == subscriptions.PROVIDER,
@@ -172,7 +173,7 @@ class _Finder:
         """Takes these payments in; answers other payments of the payers whom they name."""
         # a payer that is known already may have got another payment
         payers = set(self._found.payers)
-        for some in in_portions(sorted(new), _AT_ONCE):
+        for some in in_chunks(sorted(new), _AT_ONCE):
             statement = (
                 sa.select(
                     _PAYMENTS.id,
@@ -201,7 +202,7 @@ class _Finder:
         for payer in payers:
             self._found.payers.setdefault(payer, set())
         others: set[int] = set()
-        for keys in in_portions(sorted({key for _, key in payers}), _AT_ONCE):
+        for keys in in_chunks(sorted({key for _, key in payers}), _AT_ONCE):
             theirs = (
                 sa.select(_PAYMENTS.provider, _ATTEMPTS.payer_key, _ATTEMPTS.payment_id)
                 .join(
@@ -229,7 +230,7 @@ class _Finder:
                 if row.delivery_digest is not None:
                     self._found.brought_by.add(row.delivery_digest)
         records = [name for provider, name in self._found.names if provider == payment_records.PROVIDER]
-        for some in in_portions(records, _AT_ONCE):
+        for some in in_chunks(records, _AT_ONCE):
             refunds = sa.select(_REFUNDS.delivery_digest).where(
                 _REFUNDS.merchant_id == self._merchant_id,
                 _REFUNDS.provider == payment_records.PROVIDER,
@@ -249,7 +250,7 @@ class _Finder:
 def under_way(connection: Connection, merchant_id: int, subscription_ids: Collection[str]) -> set[str]:
     """Those of the subscriptions at which an attempt has begun and has no outcome yet."""
     busy: set[str] = set()
-    for some in in_portions(list(subscription_ids), _AT_ONCE):
+    for some in in_chunks(list(subscription_ids), _AT_ONCE):
         statement = sa.select(_SCHEDULED.subscription_id).where(
             _SCHEDULED.merchant_id == merchant_id,
             _SCHEDULED.subscription_id.in_(some),
@@ -330,7 +331,7 @@ def _pages_since(database: Database, merchant_id: int, since: datetime) -> Itera
     came = sa.select(_DELIVERIES.digest).where(_DELIVERIES.merchant_id == merchant_id, _DELIVERIES.received_at >= since)
     with _patiently(database) as connection:
         digests = connection.scalars(came).all()
-    for some in in_portions(digests, _AT_ONCE):
+    for some in in_chunks(digests, _AT_ONCE):
         with _patiently(database) as connection:
             yield connection.execute(
                 _WITH_BYTES.where(_DELIVERIES.merchant_id == merchant_id, _DELIVERIES.digest.in_(some))

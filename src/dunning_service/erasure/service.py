@@ -8,23 +8,24 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from dunning_service import payment_records, subscriptions
-from dunning_service.clock import Clock
-from dunning_service.db import Database
+from dunning_service import billing as subscriptions
+from dunning_service.apis import stripe as payment_records
+from dunning_service.apis.stripe.records import IMPERSONAL, without_the_person
+from dunning_service.billing.commands import forget_customer
+from dunning_service.billing.states import SubscriptionState
+from dunning_service.database.engines import Database
+from dunning_service.database.name_index import forget_deleted_names
 from dunning_service.erasure.finding import Payer, PersonalData, count_deliveries, find, find_deliveries, under_way
 from dunning_service.erasure.person import Person
 from dunning_service.errors import DunningError, RuleBroken, Unavailable
-from dunning_service.failed_payments.names import forget_deleted_names
 from dunning_service.ledger.commit import Committer
 from dunning_service.ledger.receipts import OPEN
 from dunning_service.ledger.work import Command, CommandDone, Erasure, ErasureDone
 from dunning_service.merchants.directory import MerchantView
-from dunning_service.payment_records.records import IMPERSONAL, without_the_person
-from dunning_service.portions import in_portions
-from dunning_service.progress import Progress, Unreported
 from dunning_service.providers import all_providers
-from dunning_service.subscriptions.commands import forget_customer
-from dunning_service.subscriptions.states import SubscriptionState
+from dunning_service.values.chunks import in_chunks
+from dunning_service.values.clock import Clock
+from dunning_service.values.progress import Progress, Unreported
 
 _PAYMENTS_AT_ONCE = 50
 _DELIVERIES_AT_ONCE = 200
@@ -116,7 +117,7 @@ class _Eraser:
         self.erased = Erased()
 
     def erase_deliveries(self, digests: Sequence[bytes]) -> None:
-        for some in in_portions(digests, _DELIVERIES_AT_ONCE):
+        for some in in_chunks(digests, _DELIVERIES_AT_ONCE):
             self._progress.begin("raw notices erased")
             self._commit(self._erasure(deliveries=some))
             self._progress.advance(len(some))

@@ -13,14 +13,14 @@ import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Row, Select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dunning_service.failed_payments import names
+from dunning_service.database import name_index as names
+from dunning_service.database.unindexed import unindexed, unindexed_anywhere
 from dunning_service.failed_payments.counted import CountedPayments, Place
 from dunning_service.failed_payments.groups import Group, grouped
 from dunning_service.failed_payments.phones import phone_candidates
 from dunning_service.failed_payments.public_number import payment_id_of
 from dunning_service.failed_payments.schedules import NextAttempt, is_planned, is_ruled_by
 from dunning_service.failed_payments.sorting import Ordering, Position, Sort, ordering
-from dunning_service.failed_payments.unindexed import unindexed, unindexed_anywhere
 from dunning_service.ledger.counting import summed_halves
 from dunning_service.ledger.fields import folded, folded_name
 from dunning_service.ledger.models import PaymentRow

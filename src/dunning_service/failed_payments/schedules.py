@@ -16,13 +16,13 @@ import sqlalchemy as sa
 from sqlalchemy import ColumnElement
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dunning_service.failed_payments.unindexed import unindexed
+from dunning_service.billing import PROVIDER
+from dunning_service.billing.models import ScheduledPaymentRow
+from dunning_service.billing.states import PaymentState
+from dunning_service.database.unindexed import unindexed
 from dunning_service.ledger.models import PaymentRow
 from dunning_service.ledger.status import Status
 from dunning_service.recovery.policy import Rule
-from dunning_service.subscriptions import PROVIDER
-from dunning_service.subscriptions.models import ScheduledPaymentRow
-from dunning_service.subscriptions.states import PaymentState
 
 _PAYMENTS = PaymentRow.__table__.c
 _SCHEDULED = ScheduledPaymentRow.__table__.c

@@ -10,9 +10,9 @@ from enum import StrEnum
 from typing import Any, ClassVar, Final, Protocol
 from uuid import UUID
 
-from dunning_service.money import Money
 from dunning_service.providers import Category
 from dunning_service.recovery.declines import Decline
+from dunning_service.values.money import Money
 
 MAX_KEY: Final = 128
 _KEY = re.compile(r"[A-Za-z0-9_:-]{1,128}", re.ASCII)

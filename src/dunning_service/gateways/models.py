@@ -7,7 +7,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from dunning_service.db import Base, UtcDateTime
+from dunning_service.database.engines import Base, UtcDateTime
 
 
 class GatewayRow(Base):

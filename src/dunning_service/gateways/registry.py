@@ -12,8 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dunning_service.clock import Clock
-from dunning_service.db import Database, is_outage
+from dunning_service.database.engines import Database, is_outage
 from dunning_service.errors import NotFound, Unavailable
 from dunning_service.gateways._base import Gateway
 from dunning_service.gateways.http import HttpGateway
@@ -25,6 +24,7 @@ from dunning_service.merchants.keyring import Keyring
 from dunning_service.merchants.memory import Found, Memory
 from dunning_service.merchants.models import Merchant
 from dunning_service.outgoing.network import NetworkRules
+from dunning_service.values.clock import Clock
 
 
 @dataclass(frozen=True, slots=True)

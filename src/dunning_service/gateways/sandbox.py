@@ -16,7 +16,6 @@ from enum import Enum, auto
 from typing import ClassVar, Final, Protocol
 from uuid import UUID
 
-from dunning_service.clock import Clock
 from dunning_service.gateways._base import (
     Charged,
     ChargeOutcome,
@@ -26,6 +25,7 @@ from dunning_service.gateways._base import (
 )
 from dunning_service.providers import Category
 from dunning_service.recovery.declines import Decline
+from dunning_service.values.clock import Clock
 
 SLOW_SECONDS: Final = 3.0
 SETTLES_AFTER: Final = timedelta(seconds=10)

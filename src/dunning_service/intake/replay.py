@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
-from dunning_service import payment_records, subscriptions
+from dunning_service import billing as subscriptions
+from dunning_service.apis import stripe as payment_records
 from dunning_service.errors import ConfigurationError, InvalidInput
 from dunning_service.intake.service import read_notice
 from dunning_service.ledger.models import DeliveryRow

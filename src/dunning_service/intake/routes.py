@@ -9,13 +9,13 @@ from fastapi.security import APIKeyHeader
 from starlette.requests import Request
 from starlette.responses import Response
 
+from dunning_service.http.body import read_body
+from dunning_service.http.middleware import log_with
+from dunning_service.http.notices import Acknowledgement, CountedNotice, NoticeRoute
+from dunning_service.http.problems import DOCUMENTED, documented_problem
 from dunning_service.intake.service import receive
 from dunning_service.providers import all_providers, provider_named
 from dunning_service.services import services
-from dunning_service.web.body import read_body
-from dunning_service.web.middleware import log_with
-from dunning_service.web.notices import Acknowledgement, CountedNotice, NoticeRoute
-from dunning_service.web.problems import DOCUMENTED, documented_problem
 
 _SENDERS = [provider for provider in all_providers().values() if provider.takes_webhooks]
 _SIGNATURES = [

@@ -10,10 +10,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from dunning_service.database.bulk import bulk_for
 from dunning_service.errors import DunningError, InvalidInput, NotFound, RuleBroken, UnreadableNotice
 from dunning_service.ledger.answers import ANSWER_LIFETIME, Answers
-from dunning_service.ledger.book import DeliveryRecord, Payment, Row, payment_columns
-from dunning_service.ledger.bulk import bulk_for
 from dunning_service.ledger.counting import count_changes
 from dunning_service.ledger.deciding import as_json, as_recorded, require_effect
 from dunning_service.ledger.erasing import erase, repeats_erased
@@ -29,7 +28,7 @@ from dunning_service.ledger.models import (
 from dunning_service.ledger.moving import moved
 from dunning_service.ledger.numbers import PaymentNumbers
 from dunning_service.ledger.reading import lookups_of, open_book
-from dunning_service.ledger.shelf import Shelf
+from dunning_service.ledger.row_cache import Shelf
 from dunning_service.ledger.statements import Statements
 from dunning_service.ledger.status import ReceiptDue, Status, Verb
 from dunning_service.ledger.work import (
@@ -50,6 +49,7 @@ from dunning_service.ledger.work import (
     Work,
     erased_headers,
 )
+from dunning_service.ledger.working_set import DeliveryRecord, Payment, Row, payment_columns
 from dunning_service.providers import ReceiptReported
 
 _FORGOTTEN_AT_ONCE = 200

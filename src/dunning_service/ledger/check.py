@@ -9,8 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import InstrumentedAttribute
 
-from dunning_service.ledger.book import Book, Payment
-from dunning_service.ledger.bulk import Row
+from dunning_service.database.bulk import Row
 from dunning_service.ledger.counting import COUNTS, CountRow, keys_of, measures_of, miscounts, uncounted_days
 from dunning_service.ledger.models import (
     BLOCK_BITS,
@@ -32,9 +31,10 @@ from dunning_service.ledger.reading import (
     read_receipts,
     select_by,
 )
+from dunning_service.ledger.working_set import Book, Payment
 from dunning_service.merchants.models import Merchant
-from dunning_service.portions import in_portions
-from dunning_service.progress import Progress, Unreported
+from dunning_service.values.chunks import in_chunks
+from dunning_service.values.progress import Progress, Unreported
 
 _PAGE = 500
 
@@ -119,7 +119,7 @@ def _brought_by_nothing(connection: Connection, merchant_id: int, payments: Sequ
     statement = sa.select(DeliveryRow.digest, DeliveryRow.outcome, DeliveryRow.subjects, DeliveryRow.received_at)
     deliveries = {
         row.digest: row
-        for some in in_portions(sorted(brought_by), _PAGE)
+        for some in in_chunks(sorted(brought_by), _PAGE)
         for row in connection.execute(
             statement.where(DeliveryRow.merchant_id == merchant_id, DeliveryRow.digest.in_(some))
         )
@@ -181,7 +181,7 @@ def _said_of(
     )
     return {
         (digest, name)
-        for some in in_portions(sorted(wanted), _PAGE)
+        for some in in_chunks(sorted(wanted), _PAGE)
         for digest, name in connection.execute(statement.where(subject.in_(some)))
     }
 

@@ -10,13 +10,13 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.exc import DBAPIError
 
-from dunning_service.db import Database, is_outage, sqlstate
+from dunning_service.database.engines import Database, is_outage, sqlstate
+from dunning_service.database.outages import why
 from dunning_service.errors import DunningError, Unavailable, Unconfirmed, UnreadableNotice
 from dunning_service.ledger.batch import Batch, Result
 from dunning_service.ledger.numbers import PaymentNumbers
 from dunning_service.ledger.reading import LocksMissing
 from dunning_service.ledger.work import Command, Notice, Work
-from dunning_service.outages import why
 from dunning_service.providers import AttemptReported
 
 log = structlog.get_logger("dunning_service.ledger")

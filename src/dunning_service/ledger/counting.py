@@ -11,8 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Select
 from sqlalchemy.engine import Connection
 
-from dunning_service.ledger.book import Payment, Row
-from dunning_service.ledger.bulk import bulk_for
+from dunning_service.database.bulk import bulk_for
 from dunning_service.ledger.models import (
     BLOCK_BITS,
     FIRST_SHARD,
@@ -21,6 +20,7 @@ from dunning_service.ledger.models import (
     DailyCountRow,
     PaymentRow,
 )
+from dunning_service.ledger.working_set import Payment, Row
 
 CountRow = type[DailyCountRow] | type[BlockCountRow] | type[DailyAmountRow]
 

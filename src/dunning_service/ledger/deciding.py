@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from dunning_service.errors import ActionDoesNotApply
-from dunning_service.ledger.book import Payment
 from dunning_service.ledger.fold import Action
 from dunning_service.ledger.status import Status, Verb
 from dunning_service.ledger.work import DecisionRecorded
+from dunning_service.ledger.working_set import Payment
 
 Row = dict[str, Any]
 

@@ -20,8 +20,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from dunning_service.ledger.book import Book, PayerKey, Payment, statement_digest
-from dunning_service.ledger.bulk import Row, bulk_for
+from dunning_service.database.bulk import Row, bulk_for
 from dunning_service.ledger.fold import ERASED_PAYER, Attempt, FoldedPayment
 from dunning_service.ledger.models import (
     ActionRow,
@@ -34,8 +33,9 @@ from dunning_service.ledger.models import (
 )
 from dunning_service.ledger.reading import payer_of, select_by
 from dunning_service.ledger.work import ERASED, Command, Erasure, ErasureDone, Notice, erased_headers
-from dunning_service.portions import in_portions
+from dunning_service.ledger.working_set import Book, PayerKey, Payment, statement_digest
 from dunning_service.providers import AttemptReported, Event
+from dunning_service.values.chunks import in_chunks
 
 PERSONAL = (
     "message",
@@ -211,7 +211,7 @@ class _Eraser:
     def _with_bytes(self, digests: Sequence[bytes]) -> int:
         table = DeliveryRow.__table__.c
         found = 0
-        for some in in_portions(digests, 500):
+        for some in in_chunks(digests, 500):
             statement = sa.select(sa.func.count()).where(
                 table.merchant_id == self._erasure.merchant_id, table.digest.in_(some), table.body.is_not(None)
             )

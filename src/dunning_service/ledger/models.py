@@ -17,7 +17,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from dunning_service.db import Base, UtcDateTime
+from dunning_service.database.engines import Base, UtcDateTime
 from dunning_service.ledger.status import Status, Verb
 from dunning_service.providers import Category, Outcome
 

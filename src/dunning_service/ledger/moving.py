@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from dunning_service.errors import ActionDoesNotApply, NotFound
-from dunning_service.ledger.book import Book, Payment
 from dunning_service.ledger.fold import Action, Receipt, is_same_currency
 from dunning_service.ledger.receipts import newest_moves, open_minor
 from dunning_service.ledger.work import NO_SUCH_PAYMENT, Decision
-from dunning_service.money import InvalidAmount, Money, decimal_text
+from dunning_service.ledger.working_set import Book, Payment
+from dunning_service.values.money import InvalidAmount, Money, decimal_text
 
 _LISTED = 5
 """How many receipts a refusal names."""

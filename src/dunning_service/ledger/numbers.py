@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from dunning_service.db import Database
+from dunning_service.database.engines import Database
 from dunning_service.ledger.models import NumberBlockRow
 
 _BLOCK = 1_000

@@ -16,16 +16,16 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from dunning_service.db import Base
+from dunning_service.database.bulk import Row, bulk_for
+from dunning_service.database.engines import Base
 from dunning_service.ledger.answers import Answers
-from dunning_service.ledger.book import Book, Counted, DeliveryRecord, PayerKey, Payment, PaymentKey, ReceiptKey
-from dunning_service.ledger.bulk import Row, bulk_for
 from dunning_service.ledger.fold import RECEIPT_FIELDS, Action, Attempt, Receipt
 from dunning_service.ledger.models import ActionRow, AttemptRow, DeliveryRow, IdempotencyRow, PaymentRow, ReceiptRow
 from dunning_service.ledger.receipts import OPEN
-from dunning_service.ledger.shelf import Shelf
+from dunning_service.ledger.row_cache import Shelf
 from dunning_service.ledger.status import ReceiptDue, Status
 from dunning_service.ledger.work import ERASED_AT, Command, Decision, Erasure, Lookup, Notice, Refold, Work
+from dunning_service.ledger.working_set import Book, Counted, DeliveryRecord, PayerKey, Payment, PaymentKey, ReceiptKey
 from dunning_service.merchants.models import Merchant
 from dunning_service.providers import AttemptReported, Event
 

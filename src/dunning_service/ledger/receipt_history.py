@@ -7,10 +7,10 @@ from collections.abc import Collection, Iterator
 from datetime import datetime
 from typing import NamedTuple
 
-from dunning_service.ledger.book import Payment
 from dunning_service.ledger.fold import Action, Receipt
 from dunning_service.ledger.receipts import OPEN, Move, OpenFailure, apply_receipts, open_minor
 from dunning_service.ledger.status import Verb
+from dunning_service.ledger.working_set import Payment
 
 
 class ReceiptMoved(NamedTuple):

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from dunning_service.ledger.bulk import bulk_for
+from dunning_service.database.bulk import bulk_for
 from dunning_service.ledger.check import book_of
 from dunning_service.ledger.models import PaymentRow
 from dunning_service.ledger.reading import select_by

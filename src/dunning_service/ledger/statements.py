@@ -12,7 +12,11 @@ from dataclasses import replace
 from datetime import datetime
 
 from dunning_service.errors import Difference, ReceiptContradicted
-from dunning_service.ledger.book import (
+from dunning_service.ledger.fold import RECEIPT_FIELDS, Attempt, Receipt
+from dunning_service.ledger.numbers import PaymentNumbers
+from dunning_service.ledger.receipts import current_receipts
+from dunning_service.ledger.work import Command, Notice
+from dunning_service.ledger.working_set import (
     Book,
     Payment,
     ReceiptKey,
@@ -21,10 +25,6 @@ from dunning_service.ledger.book import (
     attempt_of,
     statement_digest,
 )
-from dunning_service.ledger.fold import RECEIPT_FIELDS, Attempt, Receipt
-from dunning_service.ledger.numbers import PaymentNumbers
-from dunning_service.ledger.receipts import current_receipts
-from dunning_service.ledger.work import Command, Notice
 from dunning_service.providers import AttemptReported, ReceiptReported
 
 _CONTENT = ("payer_key", "amount_minor", "currency")

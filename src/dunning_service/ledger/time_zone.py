@@ -12,15 +12,15 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from dunning_service.clock import Clock
-from dunning_service.db import Database
+from dunning_service.database.bulk import bulk_for
+from dunning_service.database.engines import Database
 from dunning_service.errors import DunningError
-from dunning_service.ledger.bulk import bulk_for
 from dunning_service.ledger.commit import Committer
 from dunning_service.ledger.fold import day_in_zone
 from dunning_service.ledger.models import PaymentRow
 from dunning_service.ledger.work import Refold, RefoldDone
-from dunning_service.portions import in_portions
+from dunning_service.values.chunks import in_chunks
+from dunning_service.values.clock import Clock
 
 _PAYMENTS = PaymentRow.__table__.c
 _READ_AT_ONCE = 2_000
@@ -65,7 +65,7 @@ def move_order_dates(database: Database, merchant_id: int, time_zone: str, clock
             return
         last = rows[-1].id
         to_move = [row.id for row in rows if day_in_zone(row.first_failed_at, time_zone) != row.order_on]
-        for some in in_portions(to_move, _MOVED_AT_ONCE):
+        for some in in_chunks(to_move, _MOVED_AT_ONCE):
             refold = Refold(merchant_id=merchant_id, time_zone=time_zone, payment_ids=some)
             (done,) = committer.commit([refold], clock())
             if isinstance(done, DunningError):

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Literal, NamedTuple, Protocol
 from uuid import uuid4
 
-from dunning_service.db import Base
+from dunning_service.database.engines import Base
 from dunning_service.errors import InvalidInput, RuleBroken
 from dunning_service.ledger.fold import Attempt
 from dunning_service.ledger.status import ReceiptDue, Status, Verb

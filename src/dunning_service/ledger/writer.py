@@ -16,8 +16,7 @@ from typing import Protocol
 
 import structlog
 
-from dunning_service.clock import Clock
-from dunning_service.db import Database
+from dunning_service.database.engines import Database
 from dunning_service.errors import DunningError, Unavailable
 from dunning_service.ledger.batch import Result
 from dunning_service.ledger.commit import Committer, unconfirmed
@@ -30,6 +29,7 @@ from dunning_service.ledger.work import (
     NoticeRecorded,
     Work,
 )
+from dunning_service.values.clock import Clock
 
 log = structlog.get_logger("dunning_service.ledger")
 

@@ -9,8 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 
-from dunning_service.clock import Clock
-from dunning_service.db import Database
+from dunning_service.database.engines import Database
 from dunning_service.errors import ConfigurationError, InvalidToken, NotFound, Unavailable
 from dunning_service.merchants.keyring import Keyring
 from dunning_service.merchants.memory import Found, Memory
@@ -18,6 +17,7 @@ from dunning_service.merchants.models import Merchant, Source, SourceSecret, Tok
 from dunning_service.merchants.options import effective_options
 from dunning_service.merchants.tokens import Scope, scopes_of, token_digest
 from dunning_service.providers import Options, Provider, provider_named
+from dunning_service.values.clock import Clock
 
 __all__ = ["Directory", "MerchantView", "Principal", "Scope", "SourceView"]
 

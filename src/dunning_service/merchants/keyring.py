@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
-from dunning_service.db import database_url, is_sqlite, sqlite_file
+from dunning_service.database.engines import database_url, is_sqlite, sqlite_file
 from dunning_service.errors import ConfigurationError
 from dunning_service.settings import Settings
 

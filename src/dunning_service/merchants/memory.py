@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
-from dunning_service.clock import Clock
 from dunning_service.errors import DunningError
+from dunning_service.values.clock import Clock
 
 _MAX_AGE = timedelta(seconds=2)
 """How long an answer is believed: what was revoked is refused within 5 s, with room to spare."""

@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from dunning_service.db import Base, UtcDateTime
+from dunning_service.database.engines import Base, UtcDateTime
 
 
 class Merchant(Base):

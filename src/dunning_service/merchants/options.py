@@ -8,8 +8,8 @@ from typing import Any
 import pydantic
 
 from dunning_service.errors import ConfigurationError
-from dunning_service.money import InvalidAmount, currency_exponent
 from dunning_service.providers import Options, Provider
+from dunning_service.values.money import InvalidAmount, currency_exponent
 
 
 def checked_currency(text: str) -> str:

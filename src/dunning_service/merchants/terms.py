@@ -13,8 +13,8 @@ from dunning_service.errors import ConfigurationError
 from dunning_service.merchants.directory import MerchantView
 from dunning_service.merchants.models import Merchant
 from dunning_service.merchants.service import merchant_named, name_taken
-from dunning_service.money import decimal_text
-from dunning_service.rates import InvalidRate, rate_from_units, rate_units
+from dunning_service.values.money import decimal_text
+from dunning_service.values.rates import InvalidRate, rate_from_units, rate_units
 
 
 def change_merchant(connection: Connection, merchant: MerchantView, changes: Mapping[str, Any]) -> MerchantView:

@@ -13,9 +13,9 @@ from typing import Final
 
 import httpx
 
-from dunning_service.clock import Clock
 from dunning_service.outgoing.network import NetworkRules, PinnedTransport, Resolve, allowed_url, system_addresses
 from dunning_service.outgoing.signing import Signer
+from dunning_service.values.clock import Clock
 
 MAX_ANSWER_BYTES: Final = 65_536
 

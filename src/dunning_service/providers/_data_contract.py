@@ -9,8 +9,8 @@ from xml.etree.ElementTree import ParseError
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import DefusedXMLParser
 
-from dunning_service.charsets import CODECS, READ, UTF_8, UTF_16, decoded
 from dunning_service.errors import FieldError, UnreadableNotice
+from dunning_service.values.charsets import CODECS, READ, UTF_8, UTF_16, decoded
 
 _NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
 _MAX_ELEMENTS = 1_000

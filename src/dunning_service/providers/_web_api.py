@@ -8,10 +8,10 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from dunning_service.charsets import UTF_8, charset_of
 from dunning_service.errors import FieldError, UnreadableNotice, UnsupportedMediaType
-from dunning_service.exact_json import UNKEEPABLE, is_keepable, mended, read_json, refuse_unkeepable
 from dunning_service.providers._data_contract import read_xml
+from dunning_service.values.charsets import UTF_8, charset_of
+from dunning_service.values.exact_json import UNKEEPABLE, is_keepable, mended, read_json, refuse_unkeepable
 
 _MAX_FORM_FIELDS = 1_000
 

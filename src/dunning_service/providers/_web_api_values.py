@@ -12,8 +12,8 @@ from pydantic import BaseModel, Field, PlainValidator
 from pydantic_core import PydanticCustomError
 
 from dunning_service.errors import UnreadableNotice
-from dunning_service.moments import read_moment
 from dunning_service.providers._base import MAX_IDENTIFIER
+from dunning_service.values.moments import read_moment
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _WHOLE = re.compile(r"\s*[+-]?\d{1,20}\s*", re.ASCII)

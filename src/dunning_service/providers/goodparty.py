@@ -14,8 +14,6 @@ from typing import Any, ClassVar, Final, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from dunning_service.errors import BadSignature, FieldError, UnreadableNotice
-from dunning_service.moments import refuse_future
-from dunning_service.money import InvalidAmount, Money, currency_exponent
 from dunning_service.providers._base import (
     AttemptReported,
     Delivery,
@@ -38,6 +36,8 @@ from dunning_service.providers._web_api_values import (
     Text,
     identifiers_of,
 )
+from dunning_service.values.moments import refuse_future
+from dunning_service.values.money import InvalidAmount, Money, currency_exponent
 
 LOG_FAILURE: Final = "LogInvoicePaymentFailed"
 RECORD_SUCCESS: Final = "InvoicePaymentSucceeded"

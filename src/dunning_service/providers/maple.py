@@ -23,9 +23,6 @@ from pydantic import (
 )
 
 from dunning_service.errors import BadSignature, FieldError, UnreadableNotice, UnsupportedMediaType
-from dunning_service.exact_json import read_json
-from dunning_service.moments import read_moment, refuse_future
-from dunning_service.money import MAX_MINOR, InvalidAmount, currency_exponent
 from dunning_service.providers._base import (
     MAX_IDENTIFIER,
     MAX_TEXT,
@@ -46,6 +43,9 @@ from dunning_service.providers._signatures import (
     read_signature_header,
     require_recent,
 )
+from dunning_service.values.exact_json import read_json
+from dunning_service.values.moments import read_moment, refuse_future
+from dunning_service.values.money import MAX_MINOR, InvalidAmount, currency_exponent
 
 _OUTCOMES = {"payment.failed": Outcome.FAILED, "payment.success": Outcome.SUCCEEDED}
 _BEGINS_WITH_A_TIME = re.compile(rb"\d+,")

@@ -13,8 +13,8 @@ from typing import Any
 from uuid import UUID
 
 from dunning_service.gateways import ChargeRequest, HttpGateway
-from dunning_service.money import Money
 from dunning_service.outgoing.network import NetworkRules
+from dunning_service.values.money import Money
 
 NOW = datetime(2027, 1, 4, 9, tzinfo=UTC)
 KEY = "7f9c24e5:1"

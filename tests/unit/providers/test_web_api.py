@@ -6,10 +6,10 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import assume, given
 
-from dunning_service.charsets import CODECS
 from dunning_service.errors import UnreadableNotice, UnsupportedMediaType
 from dunning_service.providers._data_contract import UNKEPT, read_xml
 from dunning_service.providers._web_api import Contract, read_properties
+from dunning_service.values.charsets import CODECS
 
 CONTRACT = Contract("Order", "urn:orders", ["Id", "Name"], frozenset({"Id"}))
 XSI = 'xmlns:i="http://www.w3.org/2001/XMLSchema-instance"'

@@ -1,0 +1,1 @@
+"""One package per caller API, with the same file names in each."""

@@ -1,0 +1,1 @@
+"""ARISE's subscription API."""

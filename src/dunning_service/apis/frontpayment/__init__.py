@@ -1,0 +1,1 @@
+"""Front Payment's failed payment list."""

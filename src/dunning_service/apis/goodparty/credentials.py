@@ -1,0 +1,44 @@
+"""The token, in any of the places where an ASP.NET client can put one."""
+
+from __future__ import annotations
+
+from fastapi import Depends
+from fastapi.security import APIKeyHeader, HTTPBasic, HTTPBearer
+from starlette.requests import Request
+
+from dunning_service.errors import InvalidToken
+from dunning_service.http.auth import basic_credentials, bearer_token, require_scope
+from dunning_service.merchants.directory import Principal, Scope
+from dunning_service.services import services
+
+DOCUMENTED = [
+    Depends(
+        HTTPBearer(
+            auto_error=False, scheme_name="token", description="A token of a merchant, made with `dunning token add`."
+        )
+    ),
+    Depends(HTTPBasic(auto_error=False, scheme_name="tokenAsPassword", description="The token is the password.")),
+    Depends(APIKeyHeader(name="X-Api-Key", auto_error=False, scheme_name="tokenAsApiKey", description="The token.")),
+]
+"""What OpenAPI says about it; routes that solve dependencies would find that these do nothing."""
+
+
+async def caller(request: Request, scope: Scope) -> Principal:
+    """Who is calling. Raises InvalidToken or MissingScope."""
+    token = bearer_token(request) or _token_elsewhere(request)
+    if token is None:
+        raise InvalidToken("a token is needed: as Bearer, as the password of Basic, or in X-Api-Key, once")
+    principal = await services(request).directory.principal(token)
+    require_scope(principal, scope)
+    return principal
+
+
+def _token_elsewhere(request: Request) -> str | None:
+    """The password of Basic, or the one X-Api-Key."""
+    credentials = basic_credentials(request)
+    if credentials is not None:
+        return credentials[1] or None
+    if any(name == b"authorization" for name, _ in request.scope["headers"]):
+        return None
+    keys = [value for name, value in request.scope["headers"] if name == b"x-api-key"]
+    return keys[0].strip().decode("latin-1") or None if len(keys) == 1 else None

@@ -1,0 +1,73 @@
+"""The answer of GetInvoicePaymentFailed, written page by page."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+
+from dunning_service.apis.goodparty import xml
+from dunning_service.apis.goodparty.negotiation import XML_TYPES
+from dunning_service.providers.goodparty import PaymentIntentFailed
+
+Page = Sequence[sa.Row[int, dict[str, Any]]]
+Pages = AsyncIterator[Page]
+
+_NEVER = "0001-01-01T00:00:00"  # .NET's plain dates and numbers cannot be null
+_KEPT_AS_UNSET = "0001-01-01T00:00:00.0000000+00:00"
+"""In the details of failures that were recorded before such a date was read as missing."""
+_WHEN_MISSING: Mapping[str, str | int | None] = {
+    "AmountDue": 0,
+    "UserId": 0,
+    "FailedTimeStamp": _NEVER,
+    "AttemptCount": 0,
+    "StatusId": 0,
+    "PackageID": 0,
+    "PackageExpiryDate": _NEVER,
+}
+_PROPERTIES = tuple(PaymentIntentFailed.model_fields)
+
+
+async def written(media_type: str, pages: Pages) -> AsyncIterator[bytes]:
+    """All of `pages` as one answer, ready to be sent: when the first cannot be read, this raises, and not the answer
+    once it has begun."""
+    begun = _after(await anext(pages), pages)
+    return _as_xml(begun) if media_type in XML_TYPES else _as_json(begun)
+
+
+async def _after(first: Page, rest: Pages) -> Pages:
+    yield first
+    async for page in rest:
+        yield page
+
+
+async def _as_json(pages: Pages) -> AsyncIterator[bytes]:
+    yield b'{"status":"Success","Message":['
+    separator = b""
+    async for page in pages:
+        if page:
+            yield separator + b",".join(orjson.dumps(_element(number, details)) for number, details in page)
+            separator = b","
+    yield b"]}"
+
+
+async def _as_xml(pages: Pages) -> AsyncIterator[bytes]:
+    root = xml.FAILURES_RESPONSE
+    is_empty = True
+    yield xml.opening(root).encode()
+    async for page in pages:
+        if page:
+            start = f"<{xml.FAILURES_MESSAGE}>" if is_empty else ""
+            is_empty = False
+            yield (start + "".join(xml.failure(_element(number, details)) for number, details in page)).encode()
+    yield ((f"<{xml.FAILURES_MESSAGE}/>" if is_empty else "</Message>") + xml.closing(root)).encode()
+
+
+def _element(number: int, details: Mapping[str, Any]) -> dict[str, str | int | None]:
+    element: dict[str, str | int | None] = {}
+    for name in _PROPERTIES:
+        value = number if name == "Id" else details.get(name)
+        element[name] = _WHEN_MISSING.get(name) if value is None or value == _KEPT_AS_UNSET else value
+    return element

@@ -1,0 +1,152 @@
+"""Our own list of failed payments: `/api/v1/failed-payments`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Request, Response
+
+from dunning_service.apis.own import documentation
+from dunning_service.apis.own.actions import read_action, retry
+from dunning_service.apis.own.filters import FailedPaymentFilters, ListParameters
+from dunning_service.apis.own.links import address, query_without
+from dunning_service.apis.own.listing import detail_of, page_of
+from dunning_service.apis.own.schemas import (
+    ActionAnswer,
+    FailedPaymentDetail,
+    FailedPaymentPage,
+    Summary,
+    SummaryLine,
+    action_answer,
+)
+from dunning_service.errors import FieldError, NotFound
+from dunning_service.failed_payments.cursors import CursorError
+from dunning_service.failed_payments.public_number import payment_id_of
+from dunning_service.http.auth import scoped
+from dunning_service.http.idempotency import REPLAYED, idempotency_key
+from dunning_service.http.parameters import NoParameters, openapi_parameters, read_parameters, refused
+from dunning_service.ledger.status import ReceiptDue, Verb
+from dunning_service.ledger.work import NO_SUCH_PAYMENT, Decision
+from dunning_service.merchants.directory import Principal, Scope
+from dunning_service.services import services
+
+PATH = "/api/v1/failed-payments"
+
+router = APIRouter(prefix=PATH, tags=["failed payments"])
+
+Reader = Annotated[Principal, Depends(scoped(Scope.READ))]
+Writer = Annotated[Principal, Depends(scoped(Scope.WRITE))]
+PublicNumber = Annotated[
+    str, Path(alias="id", description="public number of the payment: `ODR` and digits", examples=["ODR1276808511"])
+]
+
+
+@router.get(
+    "",
+    summary="List failed payments",
+    responses=documentation.LIST,
+    openapi_extra={"parameters": openapi_parameters(ListParameters)},
+)
+async def list_failed_payments(request: Request, response: Response, principal: Reader) -> FailedPaymentPage:
+    """The failed payments that meet every filter, a page at a time. Follow `next`, or the `Link` header, until it is
+    null: no payment that stays as it is will be skipped or repeated."""
+    parameters = read_parameters(request, ListParameters)
+    try:
+        async with services(request).database.read() as connection:
+            page = await page_of(connection, principal.merchant.id, parameters)
+    except CursorError as error:
+        raise refused("query", [FieldError("cursor", str(error))]) from None
+    filters = query_without(request, "cursor")
+    links = [f'<{address(request, PATH, filters)}>; rel="first"']
+    if page.next is not None:
+        links.insert(0, f'<{address(request, PATH, [*filters, ("cursor", page.next)])}>; rel="next"')
+    response.headers["Link"] = ", ".join(links)
+    return page
+
+
+@router.get(
+    "/summary",
+    summary="Count and add up failed payments",
+    responses=documentation.SUMMARY,
+    openapi_extra={"parameters": openapi_parameters(FailedPaymentFilters)},
+)
+async def summarise_failed_payments(request: Request, principal: Reader) -> Summary:
+    """How many failed payments meet the filters and what they come to, by status and currency."""
+    query = read_parameters(request, FailedPaymentFilters).query(principal.merchant.id)
+    async with services(request).database.read() as connection:
+        groups = await query.groups(connection)
+    return Summary(
+        data=[
+            SummaryLine(
+                status=group.status,
+                currency=group.currency,
+                count=group.payments,
+                amount_minor=group.amount_minor,
+                without_amount=group.without_amount,
+            )
+            for group in groups
+        ],
+        total=sum(group.payments for group in groups),
+    )
+
+
+@router.get("/{id}", summary="Read one failed payment", responses=documentation.DETAIL)
+async def read_failed_payment(request: Request, principal: Reader, number: PublicNumber) -> FailedPaymentDetail:
+    """The payment, and its attempts, decisions and receipt in time order. A statement that a later one about the same
+    attempt replaced is listed too, marked `superseded`. After each attempt of this service's own stands what was
+    decided then: when it is tried again, or why not. A `note` says of a receipt that it may belong to another payment,
+    or that it paid another one before, and which action puts that right."""
+    read_parameters(request, NoParameters)
+    async with services(request).database.read() as connection:
+        return await detail_of(connection, principal.merchant, number)
+
+
+@router.post(
+    "/{id}/actions",
+    summary="Decide about a failed payment",
+    responses=documentation.ACTION,
+    openapi_extra=documentation.ACTION_REQUEST,
+)
+async def act_on_failed_payment(
+    request: Request, response: Response, principal: Writer, number: PublicNumber
+) -> ActionAnswer:
+    """Records what a person decided. A payment that was really paid stays paid, whatever is decided.
+
+    `retry` has a payment of this service's own subscriptions tried again at once, by a worker: also when nothing is
+    planned any more, and before the time that is. It does not count as a step of the ladder, which goes on from there.
+
+    `mark_paid` takes `"receipt": "expected"` when the money will still be reported as a receipt: the payer's next
+    receipt of the amount goes to this payment then, before any other. `move_receipt` has a receipt pay another failed
+    payment of the same payer and amount: `to` names it, `receipt_id` the receipt. What paid that one before is laid
+    anew. To undo it, move the receipt back.
+
+    With an `Idempotency-Key` the same request can be sent again: it is answered as the first time, with the header
+    `Idempotent-Replayed: true`, and nothing is decided twice.
+    """
+    payment_id = payment_id_of(number)
+    if payment_id is None:
+        raise NotFound(NO_SUCH_PAYMENT)
+    read_parameters(request, NoParameters)
+    action = await read_action(request)
+    key = idempotency_key(request, action.asked())
+    if action.action is Verb.RETRY:
+        recorded = await retry(services(request), principal, number, action.reason, key)
+    else:
+        recorded = await services(request).writer.decide(
+            Decision(
+                merchant_id=principal.merchant.id,
+                time_zone=principal.merchant.time_zone,
+                payment_id=payment_id,
+                verb=action.action,
+                actor=principal.token_name,
+                reason=action.reason,
+                decided_at=services(request).clock(),
+                receipt=None if action.receipt is None else ReceiptDue(action.receipt),
+                provider_receipt_id=action.receipt_id,
+                to_payment_id=None if action.to is None else payment_id_of(action.to),
+                idempotency_key=key,
+            )
+        )
+    if recorded.is_replay:
+        response.headers[REPLAYED] = "true"
+    return action_answer(recorded)

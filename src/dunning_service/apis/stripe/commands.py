@@ -1,0 +1,166 @@
+"""Each call that reports something, as a command of the ledger: what it has to know, and what it records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from dunning_service.apis.stripe import PROVIDER, rules
+from dunning_service.apis.stripe.currencies import to_value
+from dunning_service.apis.stripe.errors import NoSuchObject
+from dunning_service.apis.stripe.parameters import ReportAttempt, ReportInformational, ReportPayment, ReportRefund
+from dunning_service.apis.stripe.records import ReportedAttempt, event_of, is_record_id, new_record_id, reported
+from dunning_service.errors import RuleBroken
+from dunning_service.ledger.models import RefundRow
+from dunning_service.ledger.work import Command, Effect, Held, IdempotencyKey, Lookup
+from dunning_service.merchants.directory import MerchantView
+from dunning_service.providers import AttemptReported, Delivery, Outcome
+
+Row = Mapping[str, Any]
+
+Change = Callable[[ReportedAttempt, int], ReportedAttempt]
+"""The latest attempt and the time, in Unix seconds, make the attempt that the record shows then."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Posted:
+    """One request that reports something, whatever it reports."""
+
+    merchant: MerchantView
+    path: str
+    delivery: Delivery
+    idempotency_key: IdempotencyKey | None
+
+
+def report_payment(posted: Posted, given: ReportPayment) -> Command:
+    record_id = new_record_id()
+
+    def execute(held: Held, now: datetime) -> Effect:
+        attempt = rules.report_payment(given, record_id=record_id, now=_seconds(now))
+        return Effect(_answer(attempt, 0), [event_of(attempt, held.attempts[attempt.record_id], now)])
+
+    return _command(posted, record_id, execute)
+
+
+def report_attempt(posted: Posted, record_id: str, given: ReportAttempt) -> Command:
+    return _changing(posted, record_id, lambda latest, now: rules.report_attempt(latest, given, now=now))
+
+
+def settle(posted: Posted, record_id: str, outcome: Outcome, at: int, metadata: rules.GivenMetadata) -> Command:
+    return _changing(posted, record_id, lambda latest, now: rules.settle(latest, outcome, at, metadata))
+
+
+def inform(posted: Posted, record_id: str, given: ReportInformational) -> Command:
+    return _changing(posted, record_id, lambda latest, now: rules.inform(latest, given))
+
+
+def refund(posted: Posted, record_id: str, given: ReportRefund) -> Command:
+    merchant_id = posted.merchant.id
+    refunds = _refunds_of(merchant_id, record_id)
+    lookups = [refunds]
+    processor = given.processor_details.custom
+    if processor is not None:
+        reference = processor.refund_reference
+        lookups.append(Lookup(RefundRow, ("merchant_id", "provider", "reference"), (merchant_id, PROVIDER, reference)))
+
+    def execute(held: Held, now: datetime) -> Effect:
+        latest = _latest(held, record_id)
+        for lookup in lookups[1:]:
+            _require_new_reference(held.rows[lookup])
+        before = held.rows[refunds]
+        refunded_minor = _sum(before)
+        refund = rules.refund(latest, given, refunded_minor=refunded_minor, now=_seconds(now))
+        attempt = latest.changed(metadata=rules.merged_metadata(latest.metadata, given.metadata))
+        row = {
+            "merchant_id": merchant_id,
+            "provider": PROVIDER,
+            "provider_payment_id": record_id,
+            "number": len(before) + 1,
+            "provider_attempt_id": latest.id,
+            "reference": refund.reference,
+            "amount_minor": refund.amount_minor,
+            "currency": refund.currency,
+            "refunded_at": datetime.fromtimestamp(refund.refunded_at, UTC),
+            "received_at": posted.delivery.received_at,
+            "delivery_digest": held.delivery_digest,
+            "details": {"initiated_at": given.initiated_at, "metadata": given.metadata or {}},
+        }
+        return Effect(
+            _answer(attempt, refunded_minor + refund.amount_minor),
+            _events(attempt, latest, held, now),
+            [(RefundRow, row)],
+            touched=[record_id],
+        )
+
+    return _command(posted, record_id, execute, lookups)
+
+
+def _changing(posted: Posted, record_id: str, change: Change) -> Command:
+    """The command that changes the latest attempt of a record, or adds one after it."""
+    refunds = _refunds_of(posted.merchant.id, record_id)
+
+    def execute(held: Held, now: datetime) -> Effect:
+        latest = _latest(held, record_id)
+        attempt = change(latest, _seconds(now))
+        return Effect(_answer(attempt, _sum(held.rows[refunds])), _events(attempt, latest, held, now))
+
+    return _command(posted, record_id, execute, [refunds])
+
+
+def _command(
+    posted: Posted, record_id: str, execute: Callable[[Held, datetime], Effect], lookups: Sequence[Lookup] = ()
+) -> Command:
+    """Raises NoSuchObject for what cannot be the id of a record."""
+    if not is_record_id(record_id):  # not everything a path can hold can be asked of a database
+        raise NoSuchObject("payment_record", record_id)
+    return Command(
+        merchant_id=posted.merchant.id,
+        time_zone=posted.merchant.time_zone,
+        provider=PROVIDER,
+        provider_payment_ids=[record_id],
+        origin=posted.path,
+        delivery=posted.delivery,
+        lookups=lookups,
+        idempotency_key=posted.idempotency_key,
+        execute=execute,
+    )
+
+
+def _refunds_of(merchant_id: int, record_id: str) -> Lookup:
+    return Lookup(RefundRow, ("merchant_id", "provider", "provider_payment_id"), (merchant_id, PROVIDER, record_id))
+
+
+def _latest(held: Held, record_id: str) -> ReportedAttempt:
+    """Raises NoSuchObject for a record that this merchant does not have."""
+    attempts = held.attempts[record_id]
+    if not attempts:
+        raise NoSuchObject("payment_record", record_id)
+    return reported(attempts[-1].details)
+
+
+def _require_new_reference(taken: Sequence[Row]) -> None:
+    for row in taken:
+        raise RuleBroken(
+            f"The refund_reference '{row['reference']}' is that of a refund of "
+            f"{to_value(row['amount_minor'], row['currency'])} {row['currency'].lower()} of "
+            f"{row['provider_payment_id']}; each refund has a reference of its own."
+        )
+
+
+def _events(attempt: ReportedAttempt, latest: ReportedAttempt, held: Held, now: datetime) -> list[AttemptReported]:
+    """Nothing is stated anew where nothing changes."""
+    return [] if attempt == latest else [event_of(attempt, held.attempts[attempt.record_id], now)]
+
+
+def _sum(refunds: Sequence[Row]) -> int:
+    return sum(row["amount_minor"] for row in refunds)
+
+
+def _answer(attempt: ReportedAttempt, refunded_minor: int) -> dict[str, Any]:
+    return attempt.as_record(refunded_minor).model_dump(mode="json")
+
+
+def _seconds(moment: datetime) -> int:
+    return int(moment.timestamp())

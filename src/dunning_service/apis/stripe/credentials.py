@@ -1,0 +1,59 @@
+"""The token, in either of the places where a client of Stripe's puts its key."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+from fastapi import Depends
+from fastapi.security import HTTPBasic, HTTPBearer
+from starlette.requests import HTTPConnection, Request
+
+from dunning_service.errors import InvalidToken
+from dunning_service.http.auth import basic_credentials, bearer_token, require_scope
+from dunning_service.merchants.directory import Principal, Scope
+from dunning_service.services import services
+
+WITHOUT_A_KEY = (
+    "You did not provide an API key. Send a token of this service as `Authorization: Bearer <token>`, or as the user "
+    "name of Basic, once."
+)
+
+
+class _Bearer(HTTPBearer):
+    """What OpenAPI says; it reads nothing itself, and so refuses nothing in words that are not ours."""
+
+    async def __call__(self, request: HTTPConnection) -> None: ...
+
+
+class _Basic(HTTPBasic):
+    """As `_Bearer`."""
+
+    async def __call__(self, request: HTTPConnection) -> None: ...
+
+
+_BEARER = _Bearer(scheme_name="token", description="A token of a merchant, made with `dunning token add`.")
+_BASIC = _Basic(scheme_name="tokenAsUserName", description="The token is the user name.")
+
+
+def caller(scope: Scope) -> Callable[..., Awaitable[Principal]]:
+    """A dependency: who is calling, with a token that has `scope`. Raises InvalidToken or MissingScope."""
+
+    async def principal(
+        request: Request,
+        _bearer: Annotated[object, Depends(_BEARER)],
+        _basic: Annotated[object, Depends(_BASIC)],
+    ) -> Principal:
+        basic = basic_credentials(request)
+        token = bearer_token(request) or (basic and basic[0])
+        if not token:
+            raise InvalidToken(WITHOUT_A_KEY)
+        try:
+            found = await services(request).directory.principal(token)
+        except InvalidToken as error:
+            hint = "; of Basic, the token is the user name" if basic else ""
+            raise InvalidToken(f"{error.message}{hint}", error.reason) from None
+        require_scope(found, scope)
+        return found
+
+    return principal

@@ -1,0 +1,249 @@
+"""What is done to a subscription and its payments, as commands of the ledger: what each has to know, and its effect."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+from dunning_service.billing import PROVIDER
+from dunning_service.billing.attempts import Known
+from dunning_service.billing.models import BlockedMethodRow, ScheduledPaymentRow, SubscriptionRow
+from dunning_service.billing.outcomes import ACTOR, TERMINATED, dropped
+from dunning_service.billing.schedule import Begun, first_payments, subscription_row
+from dunning_service.billing.states import PaymentState, SubscriptionState
+from dunning_service.billing.terms import NewSubscription
+from dunning_service.errors import FailuresChanged, NotFound, RuleBroken
+from dunning_service.ledger.status import Verb
+from dunning_service.ledger.work import ActionTaken, Command, Effect, Held, IdempotencyKey, Lookup
+from dunning_service.merchants.directory import MerchantView, Principal
+from dunning_service.providers import Delivery, Outcome
+from dunning_service.recovery.ladder import Ladder
+
+NO_SUCH_SUBSCRIPTION = "there is no subscription of that id"
+FORGOTTEN = "the customer's data were erased"
+
+
+def create(
+    principal: Principal,
+    new: NewSubscription,
+    begun: Begun,
+    *,
+    path: str,
+    delivery: Delivery,
+    idempotency_key: IdempotencyKey | None,
+) -> Command:
+    """The subscription and its payments; the answer holds its id.
+
+    One that pays now has an attempt in flight, as `begun` says, which is the caller's to make.
+    """
+    subscription_id = str(uuid4())
+    merchant = principal.merchant
+
+    def execute(held: Held, now: datetime) -> Effect:
+        row = subscription_row(
+            new,
+            merchant_id=merchant.id,
+            subscription_id=subscription_id,
+            token_id=principal.token_id,
+            token_name=principal.token_name,
+            now=now,
+        )
+        payments = first_payments(row, begun, merchant.time_zone, now)
+        inserts = [(SubscriptionRow, row), *((ScheduledPaymentRow, payment) for payment in payments)]
+        return Effect({"id": subscription_id}, inserts=inserts)
+
+    return Command(
+        merchant_id=merchant.id,
+        time_zone=merchant.time_zone,
+        provider=PROVIDER,
+        origin=path,
+        delivery=delivery,
+        idempotency_key=idempotency_key,
+        execute=execute,
+    )
+
+
+def terminate(
+    merchant: MerchantView,
+    subscription_id: str,
+    failed_payment_ids: Collection[str],
+    *,
+    path: str,
+    delivery: Delivery,
+    idempotency_key: IdempotencyKey | None,
+) -> Command:
+    """Drops what is scheduled and cancels open failures; an attempt that is being made has its outcome recorded.
+
+    `failed_payment_ids` are the payments that stand as failed. Executed, it raises NotFound, and FailuresChanged when
+    they are not all. Terminating what is terminated changes nothing.
+    """
+    this = _by_id(SubscriptionRow, merchant.id, subscription_id)
+    payments = _of_subscription(merchant.id, subscription_id)
+
+    def execute(held: Held, now: datetime) -> Effect:
+        if not held.rows[this]:
+            raise NotFound(NO_SUCH_SUBSCRIPTION)
+        subscription = held.rows[this][0]
+        answer = {"id": subscription_id}
+        if subscription["status"] == SubscriptionState.TERMINATED:
+            return Effect(answer)
+        unsettled = _not_settled(held.rows[payments])
+        failed = [row["id"] for row in unsettled if row["status"] == PaymentState.FAILED]
+        if not set(failed) <= set(failed_payment_ids):
+            raise FailuresChanged("a payment of the subscription has just failed; send it again")
+        key = {"merchant_id": merchant.id}
+        ended = {"status": SubscriptionState.TERMINATED, "ended_at": now}
+        return Effect(
+            answer,
+            updates=[
+                (SubscriptionRow, key | {"id": subscription_id} | ended),
+                *((ScheduledPaymentRow, key | {"id": row["id"]} | dropped(TERMINATED, now)) for row in unsettled),
+            ],
+            actions=[
+                ActionTaken(provider_payment_id=payment, verb=Verb.CANCEL, actor=ACTOR, reason=TERMINATED)
+                for payment in failed
+            ],
+            touched=failed,
+        )
+
+    return Command(
+        merchant_id=merchant.id,
+        time_zone=merchant.time_zone,
+        provider=PROVIDER,
+        provider_payment_ids=sorted(failed_payment_ids),
+        origin=path,
+        delivery=delivery,
+        lookups=[this, payments],
+        idempotency_key=idempotency_key,
+        is_idempotent=True,
+        execute=execute,
+    )
+
+
+def forget_customer(merchant: MerchantView, subscription_id: str) -> Command:
+    """Takes the customer out of a subscription that has ended; what was agreed and scheduled stays.
+
+    It never charges again, not even if somebody asks for it, as nobody would know whom. What the ledger says of its
+    payments stays. Executed, it raises NotFound, and RuleBroken for one that is not over.
+    """
+    this = _by_id(SubscriptionRow, merchant.id, subscription_id)
+    payments = _of_subscription(merchant.id, subscription_id)
+
+    def execute(held: Held, now: datetime) -> Effect:
+        if not held.rows[this]:
+            raise NotFound(NO_SUCH_SUBSCRIPTION)
+        status = held.rows[this][0]["status"]
+        may_go_on = status in (SubscriptionState.ACTIVE, SubscriptionState.PAUSED)
+        if may_go_on or any(row["attempt_in_flight"] is not None for row in held.rows[payments]):
+            raise RuleBroken(f"the subscription {subscription_id} is not over, and its customer has to be known")
+        nobody = {
+            "customer_id": str(uuid4()),
+            "payment_method_id": str(uuid4()),
+            "customer_name": None,
+            "company_name": None,
+            "names_folded": None,
+            "customer_email": None,
+            "customer_phone": None,
+        }
+        unsettled = _not_settled(held.rows[payments])
+        key = {"merchant_id": merchant.id}
+        return Effect(
+            {"id": subscription_id},
+            updates=[
+                (SubscriptionRow, key | {"id": subscription_id} | nobody),
+                *((ScheduledPaymentRow, key | {"id": row["id"]} | dropped(FORGOTTEN, now)) for row in unsettled),
+            ],
+            keeps_delivery=False,
+        )
+
+    return Command(
+        merchant_id=merchant.id,
+        time_zone=merchant.time_zone,
+        provider=PROVIDER,
+        lookups=[this, payments],
+        is_idempotent=True,
+        execute=execute,
+    )
+
+
+def record(
+    payment: Mapping[str, Any],
+    subscription: Mapping[str, Any],
+    *,
+    number: int,
+    time_zone: str,
+    ladder: Ladder,
+    effect_of: Callable[[Known, datetime], Effect],
+    money_came_in: bool = False,
+    delivery: Delivery | None = None,
+    origin: str = "",
+    also_failed: Collection[str] = (),
+) -> Command:
+    """What the outcome of attempt `number` comes to, if nobody has recorded it before; else nothing, and the answer
+    says so. Only that money came in is never passed over, however late it is heard of.
+
+    `payment` and `subscription` are rows as they were when the attempt began. Executed, it raises FailuresChanged when
+    other payments of the subscription are not tried any more because of it, and `also_failed` does not name them.
+    """
+    merchant_id, payment_id = payment["merchant_id"], payment["id"]
+    names = {payment_id, *also_failed}
+    this = _by_id(ScheduledPaymentRow, merchant_id, payment_id)
+    agreed = _by_id(SubscriptionRow, merchant_id, subscription["id"])
+    method = subscription["payment_method_id"]
+    blocked = Lookup(BlockedMethodRow, ("merchant_id", "payment_method_id"), (merchant_id, method))
+    lookups = [this, agreed, blocked]
+    # whether a subscription has begun, or has come to its end, is a matter of all its payments
+    siblings = None
+    if subscription["number_of_payments"] is not None or payment["number"] == 1:
+        siblings = _of_subscription(merchant_id, subscription["id"])
+        lookups.append(siblings)
+
+    def execute(held: Held, now: datetime) -> Effect:
+        row = held.rows[this][0]
+        if row["attempt_in_flight"] != number:
+            is_news = money_came_in and not any(
+                attempt.sequence == number and attempt.outcome == Outcome.SUCCEEDED
+                for attempt in held.attempts[payment_id]
+            )
+            if not is_news:
+                return Effect({"is_recorded": False}, keeps_delivery=False)
+        known = Known(
+            payment=row,
+            subscription=held.rows[agreed][0],
+            siblings=[row] if siblings is None else held.rows[siblings],
+            blocked=next(iter(held.rows[blocked]), None),
+            attempts=held.attempts[payment_id],
+            time_zone=time_zone,
+            ladder=ladder,
+        )
+        effect = effect_of(known, now)
+        if not set(effect.touched) <= names:
+            raise FailuresChanged("other payments of the subscription have failed that are given up with this one")
+        return effect
+
+    return Command(
+        merchant_id=merchant_id,
+        time_zone=time_zone,
+        provider=PROVIDER,
+        provider_payment_ids=sorted(names),
+        origin=origin,
+        delivery=delivery,
+        lookups=lookups,
+        is_idempotent=True,
+        execute=execute,
+    )
+
+
+def _not_settled(payments: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Those that may still be charged, though nothing need be planned, and are not being charged just now."""
+    return [row for row in payments if row["status"] in (PaymentState.SCHEDULED, PaymentState.FAILED)]
+
+
+def _by_id(model: type[SubscriptionRow] | type[ScheduledPaymentRow], merchant_id: int, identifier: str) -> Lookup:
+    return Lookup(model, ("merchant_id", "id"), (merchant_id, identifier))
+
+
+def _of_subscription(merchant_id: int, subscription_id: str) -> Lookup:
+    return Lookup(ScheduledPaymentRow, ("merchant_id", "subscription_id"), (merchant_id, subscription_id))

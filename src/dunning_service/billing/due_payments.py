@@ -1,0 +1,241 @@
+"""Scheduled payments as due work: what a lease changes, and all that an attempt needs to know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Final, Protocol
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.engine import Connection
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dunning_service.billing import PROVIDER, states
+from dunning_service.billing.models import BlockedMethodRow, ScheduledPaymentRow, SubscriptionRow
+from dunning_service.billing.outcomes import LOOK_AGAIN_LAST, reason_to_leave
+from dunning_service.billing.schedule import charge_key
+from dunning_service.database.bulk import bulk_for
+from dunning_service.database.engines import Base
+from dunning_service.errors import DunningError
+from dunning_service.gateways import ChargeRequest, TransactionType
+from dunning_service.gateways.models import GatewayRow
+from dunning_service.ledger.models import PaymentRow
+from dunning_service.ledger.status import Status
+from dunning_service.merchants.models import Merchant
+from dunning_service.values.money import Money
+
+log = structlog.get_logger("dunning_service.billing")
+
+_LATER = timedelta(hours=1)
+"""When a row that belongs to nothing is looked at again."""
+
+_DECIDED = {
+    Status.INVOICED.value: "invoiced",
+    Status.DEBT_COLLECTION.value: "sent to collection",
+    Status.PAID.value: "marked as paid",
+    Status.CANCELLED.value: "cancelled",
+}
+
+_CHANGED_BY_A_LEASE = ("status", "attempt_in_flight", "gateway_id", "next_attempt_at", "wake_at", "updated_at")
+
+_TABLE: Any = ScheduledPaymentRow.__table__
+_PAYMENTS = _TABLE.c
+
+
+@dataclass(frozen=True, slots=True)
+class DuePayment:
+    """One scheduled payment whose next attempt is due, for the worker that holds its lease."""
+
+    payment: Mapping[str, Any]
+    """Rows as they are during the lease."""
+    subscription: Mapping[str, Any]
+    time_zone: str
+    ladder: str | None
+    """The merchant's own; None: the operator's."""
+    number: int
+    """Of the attempt, counted from what is stored."""
+    has_begun: bool
+    """True when it may have been charged: it is looked up first."""
+    gateway_id: int | None
+    """Where it is charged: where it was begun, or where the merchant charges now; None for a merchant that charges
+    nobody."""
+    is_blocked: bool = False
+    """True when an earlier decline forbids the payment method for ever."""
+    decided: str | None = None
+    """What a person has made of the failed payment; None where it stands as failed, or has not failed yet."""
+
+    @property
+    def objection(self) -> str | None:
+        """Why nothing may be charged any more, unless that has happened already."""
+        ended = reason_to_leave(self.subscription, self.payment)
+        if ended is not None:
+            return ended
+        return None if self.decided is None else f"the planned attempt was not made: it was {_DECIDED[self.decided]}"
+
+    @property
+    def key(self) -> str:
+        """Under which the gateway charges it, and never twice."""
+        return charge_key(self.payment["id"], self.number)
+
+    @property
+    def request(self) -> ChargeRequest:
+        """What the gateway is asked for: the same under the same key, whoever asks."""
+        payment, subscription = self.payment, self.subscription
+        return ChargeRequest(
+            payment_id=payment["id"],
+            attempt_number=self.number,
+            money=Money(payment["amount_minor"], payment["currency"]),
+            payment_method_id=UUID(subscription["payment_method_id"]),
+            transaction_type=TransactionType[states.TransactionType(subscription["transaction_type"]).name],
+            is_faster_processing=subscription["is_faster_processing"],
+            subscription_id=subscription["id"],
+            customer_id=UUID(subscription["customer_id"]),
+            payment_processor_id=UUID(subscription["payment_processor_id"]),
+            due_on=payment["due_at"].astimezone(ZoneInfo(self.time_zone)).date(),
+        )
+
+
+class Attempts(Protocol):
+    """Makes the attempt at a leased payment."""
+
+    async def attempt(self, due: DuePayment) -> None: ...
+
+
+class DuePayments:
+    """The kind of due work that scheduled payments are: charges, retries, and finding out outcomes."""
+
+    table: Final[sa.Table] = _TABLE
+
+    def __init__(self, attempts: Attempts) -> None:
+        self._attempts = attempts
+
+    def leased(
+        self, connection: Connection, rows: Sequence[Mapping[str, Any]], now: datetime, until: datetime
+    ) -> Sequence[DuePayment]:
+        """Marks the payments as being attempted; one without a subscription or a merchant is put off."""
+        found = [_leased(due, now, until) for due in _due_payments(connection, rows)]
+        whole = {due.payment["id"] for due in found}
+        orphans = [row for row in rows if row["id"] not in whole]
+        bulk_for(connection).update(
+            connection,
+            _TABLE,
+            [{"merchant_id": one["merchant_id"], "id": one["id"], "wake_at": now + _LATER} for one in orphans],
+        )
+        changed = [{name: due.payment[name] for name in ("merchant_id", "id", *_CHANGED_BY_A_LEASE)} for due in found]
+        bulk_for(connection).update(connection, _TABLE, changed)
+        return found
+
+    def merchant_of(self, item: DuePayment) -> int:
+        merchant_id: int = item.payment["merchant_id"]
+        return merchant_id
+
+    async def run(self, item: DuePayment) -> None:
+        """Makes the attempt. One whose outcome could not be recorded stays in flight: it is looked up when its lease
+        expires."""
+        try:
+            await self._attempts.attempt(item)
+        except DunningError as error:
+            log.warning("attempt.unrecorded", payment_id=item.payment["id"], attempt=item.number, error=error.message)
+        except Exception as error:
+            log.error("attempt.crashed", payment_id=item.payment["id"], attempt=item.number, exc_info=error)
+
+
+async def first_payment_of(connection: AsyncConnection, merchant_id: int, subscription_id: str) -> DuePayment | None:
+    """The first payment of a subscription that was just created: leased with it, and not charged yet.
+
+    None when that lease has expired and a worker has found out the outcome.
+    """
+    this = (_PAYMENTS.merchant_id == merchant_id) & (_PAYMENTS.subscription_id == subscription_id)
+    row = dict((await connection.execute(sa.select(_TABLE).where(this, _PAYMENTS.number == 1))).mappings().one())
+    if row["attempt_in_flight"] != 1:
+        return None
+    (due,) = await connection.run_sync(_due_payments, [row])
+    return replace(due, has_begun=False)
+
+
+def stuck_attempts(connection: Connection, now: datetime) -> int:
+    """How many attempts came to nothing when they were last tried, because the gateway could not be asked or could not
+    tell what became of them. They are tried again."""
+    stuck = sa.select(sa.func.count()).where(
+        # within the index of what is due: none of them waits longer than this
+        _PAYMENTS.wake_at <= now + LOOK_AGAIN_LAST,
+        _PAYMENTS.lookups > 0,
+    )
+    return connection.execute(stuck).scalar_one()
+
+
+def _due_payments(connection: Connection, payments: Sequence[Mapping[str, Any]]) -> list[DuePayment]:
+    """These rows, in their order, with all that an attempt needs to know beside them.
+
+    It is read table by table and by key. One statement with joins would do, but PostgreSQL plans it without knowing the
+    tables while they are new, and then goes through all of a merchant's rows for each that is due.
+    """
+
+    def found(model: type[Base], by: Sequence[str], keys: Iterable[tuple[Any, ...]]) -> dict[Any, Mapping[str, Any]]:
+        table: Any = model.__table__
+        rows = bulk_for(connection).select(connection, table, by, set(keys))
+        return {tuple(row[name] for name in by): row for row in rows}
+
+    def is_whole(payment: Mapping[str, Any]) -> bool:
+        return (payment["merchant_id"],) in merchants and (
+            payment["merchant_id"],
+            payment["subscription_id"],
+        ) in subscriptions
+
+    def agreed(payment: Mapping[str, Any]) -> Mapping[str, Any]:
+        return subscriptions[payment["merchant_id"], payment["subscription_id"]]
+
+    def method(payment: Mapping[str, Any]) -> tuple[int, str]:
+        return payment["merchant_id"], agreed(payment)["payment_method_id"]
+
+    def ledger_key(payment: Mapping[str, Any]) -> tuple[int, str, str]:
+        return payment["merchant_id"], PROVIDER, payment["id"]
+
+    merchants = found(Merchant, ("id",), ((one["merchant_id"],) for one in payments))
+    subscriptions = found(
+        SubscriptionRow, ("merchant_id", "id"), ((one["merchant_id"], one["subscription_id"]) for one in payments)
+    )
+    for payment in payments:
+        if not is_whole(payment):  # nothing can be charged for it, and nobody else is to wait for it
+            log.error("claim.orphaned", payment_id=payment["id"])
+    payments = [payment for payment in payments if is_whole(payment)]
+    blocked = found(BlockedMethodRow, ("merchant_id", "payment_method_id"), map(method, payments))
+    chosen = found(GatewayRow, ("merchant_id", "is_current"), ((one["merchant_id"], True) for one in payments))
+    ledger = found(PaymentRow, ("merchant_id", "provider", "provider_payment_id"), map(ledger_key, payments))
+    due_payments = []
+    for payment in payments:
+        merchant, held = merchants[(payment["merchant_id"],)], ledger.get(ledger_key(payment))
+        # where there was no gateway, nobody can have been asked
+        has_begun = payment["attempt_in_flight"] is not None and payment["gateway_id"] is not None
+        gateway = None if has_begun else chosen.get((payment["merchant_id"], True))
+        due_payments.append(
+            DuePayment(
+                payment=payment,
+                subscription=agreed(payment),
+                time_zone=merchant["time_zone"],
+                ladder=merchant["retry_ladder"],
+                number=payment["attempt_in_flight"] or payment["attempt_count"] + 1,
+                has_begun=has_begun,
+                gateway_id=payment["gateway_id"] if gateway is None else gateway["id"],
+                is_blocked=method(payment) in blocked,
+                decided=None if held is None or held["status"] == Status.FAILED.value else held["status"],
+            )
+        )
+    return due_payments
+
+
+def _leased(due: DuePayment, now: datetime, until: datetime) -> DuePayment:
+    """The payment with its row as it is during the lease."""
+    changes = {
+        "status": states.PaymentState.PROCESSING,
+        "attempt_in_flight": due.number,
+        "gateway_id": due.gateway_id,
+        "next_attempt_at": None,
+        "wake_at": until,
+        "updated_at": now,
+    }
+    return replace(due, payment={**due.payment, **changes})

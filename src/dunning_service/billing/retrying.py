@@ -1,0 +1,164 @@
+"""A payment that has failed is tried again because somebody asks for it, whatever the schedule says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from dunning_service.billing import PROVIDER
+from dunning_service.billing.models import BlockedMethodRow, ScheduledPaymentRow, SubscriptionRow
+from dunning_service.billing.outcomes import TERMINATED, blocking_decline
+from dunning_service.billing.states import PaymentState, SubscriptionState
+from dunning_service.errors import ActionDoesNotApply, NotFound
+from dunning_service.ledger.deciding import as_json
+from dunning_service.ledger.fold import Attempt
+from dunning_service.ledger.status import Status, Verb
+from dunning_service.ledger.work import (
+    NO_SUCH_PAYMENT,
+    ActionTaken,
+    Command,
+    DecisionRecorded,
+    Effect,
+    Held,
+    IdempotencyKey,
+    Lookup,
+)
+from dunning_service.recovery.declines import read_decline
+from dunning_service.recovery.policy import Rule, within_limits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryRequest:
+    """Who wants which payment to be tried again."""
+
+    merchant_id: int
+    time_zone: str
+    payment_id: str
+    """Of the scheduled payment."""
+    subscription_id: str
+    payment_method_id: str
+    actor: str
+    reason: str | None
+    idempotency_key: IdempotencyKey | None
+
+
+def retry(asked: RetryRequest) -> Command:
+    """Plans an attempt for this moment, which a worker makes. The answer is that of a decision about the payment.
+
+    Executed, it raises NotFound, and ActionDoesNotApply saying why there is nothing to try, or why it may not be tried.
+    """
+    merchant_id = asked.merchant_id
+    this = Lookup(ScheduledPaymentRow, ("merchant_id", "id"), (merchant_id, asked.payment_id))
+    agreed = Lookup(SubscriptionRow, ("merchant_id", "id"), (merchant_id, asked.subscription_id))
+    blocked = Lookup(BlockedMethodRow, ("merchant_id", "payment_method_id"), (merchant_id, asked.payment_method_id))
+
+    def execute(held: Held, now: datetime) -> Effect:
+        standing = held.standings.get(asked.payment_id)
+        if standing is None or not held.rows[this] or not held.rows[agreed]:
+            raise NotFound(NO_SUCH_PAYMENT)
+        why_not = objection(
+            standing.status,
+            held.rows[this][0],
+            held.rows[agreed][0],
+            next(iter(held.rows[blocked]), None),
+            held.attempts[asked.payment_id],
+            now,
+        )
+        if why_not is not None:
+            raise ActionDoesNotApply(f"retry does not apply to this payment: {why_not}")
+        recorded = DecisionRecorded(
+            payment_id=standing.payment_id,
+            number=standing.next_action,
+            verb=Verb.RETRY,
+            actor=asked.actor,
+            reason=asked.reason,
+            decided_at=now,
+            status=standing.status,
+            is_replay=False,
+        )
+        planned = {
+            "next_attempt_at": now,
+            "wake_at": now,
+            "rule": Rule.REQUESTED.value,
+            "reason": _words(asked),
+            "requested_by": asked.actor,
+            "lookups": 0,
+            "updated_at": now,
+        }
+        return Effect(
+            as_json(recorded),
+            updates=[(ScheduledPaymentRow, {"merchant_id": merchant_id, "id": asked.payment_id} | planned)],
+            actions=[
+                ActionTaken(
+                    provider_payment_id=asked.payment_id, verb=Verb.RETRY, actor=asked.actor, reason=asked.reason
+                )
+            ],
+        )
+
+    return Command(
+        merchant_id=merchant_id,
+        time_zone=asked.time_zone,
+        provider=PROVIDER,
+        provider_payment_ids=[asked.payment_id],
+        lookups=[this, agreed, blocked],
+        idempotency_key=asked.idempotency_key,
+        execute=execute,
+    )
+
+
+def objection(
+    status: Status,
+    payment: Mapping[str, Any],
+    subscription: Mapping[str, Any],
+    blocked: Mapping[str, Any] | None,
+    attempts: Sequence[Attempt],
+    now: datetime,
+) -> str | None:
+    """Why a payment cannot be tried again now, and what would help; None when it can. Pure.
+
+    `status` is what has become of the payment, `payment` and `subscription` are rows, `blocked` is what forbids the
+    payment method, if anything does, and `attempts` are those at the payment, in their order.
+    """
+    if payment["status"] == PaymentState.PAID:
+        return "it is paid"
+    if subscription["status"] == SubscriptionState.TERMINATED:
+        return f"{TERMINATED}, and nothing more is charged for it"
+    if status is not Status.FAILED:
+        return f"it is {status}; reopen it first"
+    if payment["status"] == PaymentState.PROCESSING:
+        if payment["lookups"]:
+            return f"it is being found out what became of the last attempt: {payment['reason']}"
+        return "an attempt is being made just now"
+    if payment["status"] != PaymentState.FAILED:
+        return f"nothing of it is to be charged any more: {payment['reason']}"
+    if blocked is not None:
+        because = read_decline(blocking_decline(blocked)).because
+        return (
+            f"a decline of {_moment(blocked['blocked_at'])} forbids this payment method for ever: "
+            f"{because}; only another payment method will do"
+        )
+    due_at = payment["wake_at"]
+    if due_at is not None and due_at <= now:
+        return f"it is due since {_moment(due_at)}, and a worker tries it as soon as it can: {payment['reason']}"
+    return _forbidden_by_network(attempts, now)
+
+
+def _forbidden_by_network(attempts: Sequence[Attempt], now: datetime) -> str | None:
+    """What the card network said, or has as a limit: trying more often costs money."""
+    last = attempts[-1].details
+    not_before = last.get("not_before")
+    if not_before is not None and now < datetime.fromisoformat(not_before):
+        return f"the card network asks to wait until {_moment(datetime.fromisoformat(not_before))}"
+    at, limit = within_limits(last.get("network"), [attempt.occurred_at for attempt in attempts], now)
+    return None if limit is None else f"{limit.words}, so it has to wait until {_moment(at)}"
+
+
+def _words(asked: RetryRequest) -> str:
+    words = f"{asked.actor} asked for it"
+    return words if asked.reason is None else f"{words}: {asked.reason}"
+
+
+def _moment(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M} UTC"

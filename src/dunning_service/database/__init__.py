@@ -1,0 +1,1 @@
+"""SQLite and PostgreSQL: engines, bulk statements, locks, durability, migrations; every dialect branch."""

@@ -1,0 +1,41 @@
+"""The header `Idempotency-Key`, the same for every API that takes it: what came with it is done once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from typing import Any
+
+from starlette.requests import Request
+
+from dunning_service.errors import FieldError, InvalidInput
+from dunning_service.http.middleware import request_id
+from dunning_service.ledger.work import IdempotencyKey
+
+REPLAYED = "Idempotent-Replayed"
+"""`true` on an answer that was given before."""
+
+ORIGINAL_REQUEST = "Original-Request"
+"""The id of the request that an answer was given to first."""
+
+_HEADER = "Idempotency-Key"
+_KEY = re.compile(r"[ -~]{1,255}", re.ASCII)
+
+
+def idempotency_key(request: Request, asked: Any) -> IdempotencyKey | None:
+    """The caller's key and what it was sent with; None without one.
+
+    `asked` is what the request asks for, as JSON would have it: two requests under one key are the same when method,
+    path and that are, however it was spaced and ordered. Raises InvalidInput for a key that cannot be kept.
+    """
+    sent = request.headers.getlist(_HEADER)
+    if not sent:
+        return None
+    if len(sent) > 1 or not _KEY.fullmatch(sent[0]):
+        problem = "must be one header of 1 to 255 printable ASCII characters"
+        raise InvalidInput(f"{_HEADER} {problem}", [FieldError(_HEADER, problem)])
+    path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
+    stated = json.dumps(asked, sort_keys=True, separators=(",", ":"))
+    digest = hashlib.sha256(f"{request.method} {path}\n{stated}".encode()).digest()
+    return IdempotencyKey(sent[0], digest, request_id(request))

@@ -1,0 +1,1 @@
+"""Values without a table: money, rates, moments, exact JSON, the clock."""
