@@ -154,7 +154,7 @@ def _add(found: Rows, written: Written, merchant_id: int, number: int, k: int, c
         (
             *(merchant_id, number, 1, "1", written.digest(number), null, written.false, "failed"),
             *(failed_at, true, failed_at),
-            *(came_at, 0, amount, "NOK", *declined, *who, name, email, phone, "Monthly plan", null, "{}"),
+            *(came_at, 0, amount, "NOK", *declined, *who, name, email, phone, "Monthly plan", null, "{}", null),
         )
     )
     if second is not None:
@@ -162,11 +162,11 @@ def _add(found: Rows, written: Written, merchant_id: int, number: int, k: int, c
             (
                 *(merchant_id, number, 2, "2", written.digest(number), null, written.false, second),
                 *(came_at, true, came_at),
-                *(came_at, 0, amount, "NOK", *(null,) * 10, "{}"),
+                *(came_at, 0, amount, "NOK", *(null,) * 10, "{}", null),
             )
         )
     if status in _VERBS:
-        found[ActionRow].append((merchant_id, number, 1, _VERBS[status], "dashboard", null, came_at))
+        found[ActionRow].append((merchant_id, number, 1, _VERBS[status], "dashboard", null, came_at, *(null,) * 4))
 
 
 def _name(customer: int) -> str:
