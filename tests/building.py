@@ -9,9 +9,9 @@ from typing import Any
 
 from dunning_service.billing.models import SubscriptionRow
 from dunning_service.database.engines import UtcDateTime
+from dunning_service.events import AttemptReported, Delivery, Event, Outcome, ReceiptReported
 from dunning_service.ledger.status import Verb
 from dunning_service.ledger.work import Decision, Notice
-from dunning_service.providers import AttemptReported, Delivery, Event, Outcome, ReceiptReported
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 _serial = itertools.count()

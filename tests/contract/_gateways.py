@@ -14,13 +14,13 @@ from contract._subscriptions import METHOD
 from dunning_service.billing.charging import Charging
 from dunning_service.billing.due_payments import DuePayment, DuePayments
 from dunning_service.due.leases import Share, lease_due
+from dunning_service.events import Category
 from dunning_service.gateways import Charged, ChargeOutcome, ChargeRequest, Gateway, NotSent
 from dunning_service.gateways.models import SandboxChargeRow
 from dunning_service.gateways.registry import Chosen
 from dunning_service.gateways.sandbox import DECLINED
 from dunning_service.gateways.service import choose_sandbox
 from dunning_service.merchants.directory import MerchantView
-from dunning_service.providers import Category
 from dunning_service.recovery.ladder import DEFAULT_LADDER
 from running import RunningService
 

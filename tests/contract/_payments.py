@@ -9,10 +9,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from dunning_service.events import AttemptReported, Delivery, Event, Outcome
 from dunning_service.ledger.models import PaymentRow
 from dunning_service.ledger.work import Notice
 from dunning_service.merchants.directory import MerchantView
-from dunning_service.providers import AttemptReported, Delivery, Event, Outcome
 from running import NOON, RunningService
 
 _numbers = itertools.count(1)

@@ -11,9 +11,10 @@ import pytest
 import sqlalchemy as sa
 
 from contract._goodparty import A_FAILURE, BUSINESS_OBJECT, LOG, as_xml, encoded, listed, post, rows
+from dunning_service.events import Delivery
 from dunning_service.ledger.models import AttemptRow, DeliveryRow, PaymentRow
 from dunning_service.ledger.work import Notice
-from dunning_service.providers import Delivery, Options
+from dunning_service.providers import Options
 from dunning_service.providers.goodparty import PROVIDER
 from running import RunningService
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from contract._failed_payments import PATH, listed, refused
 from contract._payments import a_failed_payment, act, an_attempt, public_number_of, record
-from dunning_service.providers import Category, Outcome
+from dunning_service.events import Category, Outcome
 from running import NOON, RunningService, run_service
 
 

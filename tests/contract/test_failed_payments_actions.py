@@ -7,7 +7,7 @@ from typing import Any
 
 from contract._failed_payments import PATH, listed, read
 from contract._payments import a_failed_payment, an_attempt, record
-from dunning_service.providers import Outcome
+from dunning_service.events import Outcome
 from running import RunningService
 
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from contract._failed_payments import listed, read, refused
 from contract._payments import act, an_attempt, public_number_of, record
-from dunning_service.providers import Category, Outcome, ReceiptReported
+from dunning_service.events import Category, Outcome, ReceiptReported
 from running import NOON, RunningService
 
 

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from contract._failed_payments import PATH, listed, refused
 from contract._payments import a_failed_payment, act
-from dunning_service.providers import Category
+from dunning_service.events import Category
 from running import NOON, RunningService
 
 

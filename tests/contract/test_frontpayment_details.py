@@ -7,7 +7,7 @@ from decimal import Decimal
 from contract._frontpayment import PATH, refused
 from contract._payments import a_failed_payment, act
 from dunning_service.apis.frontpayment.wire import FailedOrderAnswer
-from dunning_service.providers import Outcome
+from dunning_service.events import Outcome
 from running import RunningService
 
 

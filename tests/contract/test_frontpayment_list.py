@@ -11,7 +11,7 @@ import pytest
 from contract._frontpayment import PATH, refused
 from contract._payments import a_failed_payment, act, an_attempt, record
 from dunning_service.apis.frontpayment.wire import FailedOrderList
-from dunning_service.providers import Outcome
+from dunning_service.events import Outcome
 from running import NOON, RunningService, run_service
 
 

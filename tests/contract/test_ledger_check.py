@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from building import NOON, a_decision, a_failure, a_notice, a_receipt, a_success, in_batches
+from dunning_service.events import Delivery, Event, Outcome
 from dunning_service.ledger.counting import portions_of, recount, uncounted_days
 from dunning_service.ledger.models import (
     FIRST_SHARD,
@@ -22,7 +23,6 @@ from dunning_service.ledger.models import (
     RefundRow,
 )
 from dunning_service.ledger.status import ReceiptDue, Verb
-from dunning_service.providers import Delivery, Event, Outcome
 from ledgers import Ledger
 from serving import DUNNING, environment
 

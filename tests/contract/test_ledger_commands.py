@@ -15,10 +15,10 @@ from contract._gateways import use_sandbox
 from contract._subscriptions import a_request, post
 from dunning_service.database.engines import Base
 from dunning_service.errors import IdempotencyKeyReused, NotFound, RuleBroken, Unavailable
+from dunning_service.events import Delivery, Outcome
 from dunning_service.ledger.models import AttemptRow, DeliveryRow, IdempotencyRow, PaymentRow, RefundRow
 from dunning_service.ledger.status import Verb
 from dunning_service.ledger.work import ActionTaken, Command, CommandDone, Effect, Held, IdempotencyKey, Lookup
-from dunning_service.providers import Delivery, Outcome
 from running import RunningService
 
 Execute = Callable[[Held, datetime], Effect]

@@ -16,10 +16,10 @@ from building import NOON, a_decision, a_failure, a_notice, a_receipt, in_batche
 from databases import PostgresDatabases
 from dunning_service.database.bulk import bulk_for
 from dunning_service.errors import DunningError
+from dunning_service.events import Event, Outcome
 from dunning_service.ledger.models import FIRST_SHARD, ActionRow, ReceiptRow
 from dunning_service.ledger.status import Verb
 from dunning_service.ledger.work import DecisionRecorded, IdempotencyKey, NoticeRecorded, Work
-from dunning_service.providers import Event, Outcome
 from ledgers import Ledger
 from property._stories import what_it_names
 

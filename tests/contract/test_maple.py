@@ -11,7 +11,7 @@ import pytest
 
 from contract._webhooks import a_payment, an_event, signature
 from dunning_service.errors import BadSignature, UnreadableNotice
-from dunning_service.providers import MAX_TEXT, AttemptReported, Delivery, Outcome
+from dunning_service.events import MAX_TEXT, AttemptReported, Delivery, Outcome
 from dunning_service.providers.maple import PROVIDER, MapleOptions
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)

@@ -26,6 +26,7 @@ from dunning_service.database.migrating import head_revision
 from dunning_service.database.name_index import NAMES
 from dunning_service.erasure.person import Person
 from dunning_service.erasure.service import erase_person
+from dunning_service.events import Delivery
 from dunning_service.ledger.counting import uncounted_days
 from dunning_service.ledger.models import AttemptRow, BlockCountRow, DeliveryRow, IdempotencyRow, PaymentRow
 from dunning_service.ledger.status import Verb
@@ -33,7 +34,6 @@ from dunning_service.ledger.work import Notice
 from dunning_service.merchants import service as merchants
 from dunning_service.merchants.directory import Scope
 from dunning_service.merchants.keyring import Keyring
-from dunning_service.providers import Delivery
 from ledgers import Ledger
 from running import SECRET_KEY
 from serving import environment

@@ -17,8 +17,9 @@ import pytest
 
 from contract._webhooks import rows_of, the_delivery
 from dunning_service.errors import BadSignature, UnreadableNotice
+from dunning_service.events import AttemptReported, Delivery, Event
 from dunning_service.ledger.models import DeliveryRow
-from dunning_service.providers import AttemptReported, Delivery, Event, all_providers
+from dunning_service.providers import all_providers
 from running import RunningService
 
 _ROOT = Path(__file__).parent.parent / "fixtures" / "providers"

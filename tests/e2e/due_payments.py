@@ -17,12 +17,12 @@ from dunning_service.billing.states import FrequencyUnit, TransactionType
 from dunning_service.billing.terms import Customer, NewSubscription
 from dunning_service.database.engines import create_write_engine
 from dunning_service.database.engines import database_url as parsed_url
+from dunning_service.events import Delivery
 from dunning_service.gateways.sandbox import PAYS
 from dunning_service.gateways.service import choose_sandbox
 from dunning_service.ledger.work import CommandDone
 from dunning_service.merchants.directory import MerchantView, Principal, Scope
 from dunning_service.merchants.service import add_merchant
-from dunning_service.providers import Delivery
 from dunning_service.values.money import Money
 from ledgers import Ledger
 

@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from building import a_notice
 from dunning_service.database.engines import Database
 from dunning_service.database.engines import database_url as parsed
+from dunning_service.events import Delivery
 from dunning_service.ledger.commit import Committer
-from dunning_service.providers import Delivery
 from typing_commands import CommandLine
 
 NOW = datetime.now(UTC)

@@ -14,8 +14,8 @@ import structlog
 
 from dunning_service.database.engines import create_write_engine
 from dunning_service.database.engines import database_url as parsed_url
+from dunning_service.events import Category
 from dunning_service.gateways.sandbox import DECLINED, FAILS_TWICE_THEN_PAYS, PAYS, SLOW
-from dunning_service.providers import Category
 from e2e.due_payments import DuePayments, a_subscription
 from e2e.processes import serving, working
 from e2e.senders import complaints

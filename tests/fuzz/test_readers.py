@@ -25,9 +25,10 @@ from dunning_service.apis.own.schemas import ActionRequest
 from dunning_service.apis.stripe.forms import parse_form
 from dunning_service.billing.terms import MerchantTerms
 from dunning_service.errors import BadSignature, InvalidInput, UnreadableNotice, UnsupportedMediaType
+from dunning_service.events import AttemptReported, Delivery, Event
 from dunning_service.gateways import NotCharged, OutcomeUnknown
 from dunning_service.gateways._answers import read_charge, read_lookup
-from dunning_service.providers import AttemptReported, Delivery, Event, all_providers
+from dunning_service.providers import all_providers
 from dunning_service.providers.goodparty import DepositMoneyRequest, PaymentIntentFailed, read_request
 from dunning_service.values.exact_json import read_json
 from fuzz.conftest import BOTH

@@ -12,10 +12,10 @@ import hypothesis.strategies as st
 from hypothesis import HealthCheck, settings
 
 from building import NOON, a_decision, a_notice, in_batches
+from dunning_service.events import AttemptReported, Event, Outcome, ReceiptReported
 from dunning_service.ledger.models import ReceiptRow
 from dunning_service.ledger.status import ReceiptDue, Verb
 from dunning_service.ledger.work import Decision, Notice
-from dunning_service.providers import AttemptReported, Event, Outcome, ReceiptReported
 from ledgers import Ledger
 
 several_examples = settings(

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from building import NOON, a_decision, a_failure, a_notice, a_success, in_batches
 from dunning_service.errors import DunningError, NotFound
+from dunning_service.events import Event
 from dunning_service.failed_payments import counted
 from dunning_service.failed_payments.queries import FailedPaymentsQuery
 from dunning_service.ledger import batch, check, counting
@@ -26,7 +27,6 @@ from dunning_service.ledger.counting import recount, uncounted_days
 from dunning_service.ledger.models import DailyCountRow, PaymentRow
 from dunning_service.ledger.status import Status, Verb
 from dunning_service.ledger.working_set import Payment, Row
-from dunning_service.providers import Event
 from ledgers import Ledger
 from property._stories import several_examples
 

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from building import NOON, a_failure, a_notice, a_receipt
 from dunning_service.erasure.person import Person
 from dunning_service.erasure.service import erase_person
+from dunning_service.events import Event
 from dunning_service.ledger.models import AttemptRow, DeliveryRow, PaymentRow, ReceiptRow
 from dunning_service.ledger.work import Notice
 from dunning_service.merchants.directory import MerchantView
-from dunning_service.providers import Event
 from ledgers import MONEY, Ledger
 from property._stories import PAYMENTS, a_story, decide, decisions, moments, record, several_examples, stories
 

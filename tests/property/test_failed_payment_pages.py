@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contract._payments import an_attempt, record
-from dunning_service.providers import Outcome
+from dunning_service.events import Outcome
 from property._stories import several_examples
 from running import NOON, RunningService
 

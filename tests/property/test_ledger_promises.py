@@ -14,11 +14,11 @@ from hypothesis import given
 
 from building import NOON, a_decision, a_failure, a_notice, a_receipt, a_success, in_batches
 from dunning_service.errors import ActionDoesNotApply
+from dunning_service.events import AttemptReported, Event, Outcome
 from dunning_service.ledger.fold import current_attempts
 from dunning_service.ledger.models import AttemptRow, PaymentRow, ReceiptRow
 from dunning_service.ledger.status import Verb
 from dunning_service.ledger.work import DecisionRecorded, NoticeRecorded
-from dunning_service.providers import AttemptReported, Event, Outcome
 from ledgers import Ledger
 from property._stories import (
     a_story,

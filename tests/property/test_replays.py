@@ -11,9 +11,9 @@ import hypothesis.strategies as st
 from hypothesis import given
 
 from building import NOON, a_notice, a_receipt
+from dunning_service.events import AttemptReported, Delivery, Event, ReceiptReported
 from dunning_service.ledger.models import PaymentRow, ReceiptRow
 from dunning_service.ledger.work import Notice
-from dunning_service.providers import AttemptReported, Delivery, Event, ReceiptReported
 from ledgers import Ledger
 from property._stories import PAYERS, PAYMENTS, record, several_examples, stories
 

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from building import a_failure, a_notice, a_success
+from dunning_service.events import Event
 from dunning_service.merchants.directory import MerchantView
-from dunning_service.providers import Event
 from property._stories import several_examples
 from running import RunningService
 

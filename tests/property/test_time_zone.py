@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from building import NOON, a_decision, a_failure, a_notice, a_receipt, a_success, in_batches
 from dunning_service.errors import DunningError
+from dunning_service.events import Event
 from dunning_service.ledger import time_zone
 from dunning_service.ledger.fold import day_in_zone
 from dunning_service.ledger.models import PaymentRow
@@ -23,7 +24,6 @@ from dunning_service.ledger.time_zone import Redated, hold_time_zone, move_order
 from dunning_service.ledger.work import Notice
 from dunning_service.merchants.directory import MerchantView
 from dunning_service.merchants.terms import change_merchant
-from dunning_service.providers import Event
 from ledgers import Ledger
 from property._stories import several_examples
 

@@ -20,11 +20,12 @@ from dunning_service.apis.frontpayment.routes import FailedOrderParameters
 from dunning_service.apis.own.filters import ListParameters
 from dunning_service.billing.states import AttemptState, PaymentState, SubscriptionState
 from dunning_service.cli import app
+from dunning_service.events import Category
 from dunning_service.failed_payments.sorting import Sort
 from dunning_service.ledger.status import APPLIES_TO, Status, Verb, decided_status
 from dunning_service.merchants.tokens import Scope
 from dunning_service.operation.metrics import CHARGE_OUTCOMES, OUTCOMES, Metrics
-from dunning_service.providers import Category, all_providers
+from dunning_service.providers import all_providers
 from dunning_service.recovery.declines import ADVISED_WAITS
 from dunning_service.recovery.ladder import MAX_RETRIES, MAX_SPAN
 from dunning_service.recovery.policy import FEW_TRIES, NETWORK_LIMITS, Rule

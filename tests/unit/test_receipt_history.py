@@ -11,12 +11,12 @@ import hypothesis.strategies as st
 from hypothesis import given
 
 from building import NOON, a_failure
+from dunning_service.events import AttemptReported
 from dunning_service.ledger.fold import Action, Receipt
 from dunning_service.ledger.receipt_history import movements
 from dunning_service.ledger.receipts import Move, apply_receipts
 from dunning_service.ledger.status import ReceiptDue, Verb
 from dunning_service.ledger.working_set import Payment, attempt_of
-from dunning_service.providers import AttemptReported
 
 HOUR = timedelta(hours=1)
 PAYER = "7:"

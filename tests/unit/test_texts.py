@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from building import NOON, a_failure
+from dunning_service.events import AttemptReported
 from dunning_service.ledger.fold import Receipt
 from dunning_service.ledger.texts import FoldedTexts
 from dunning_service.ledger.working_set import Payment, attempt_of
-from dunning_service.providers import AttemptReported
 
 
 def texts(provider: str, *events: AttemptReported, receipt: Receipt | None = None) -> FoldedTexts:

@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from dunning_service.billing.schedule import Row, attempt_id
 from dunning_service.billing.states import AttemptState
+from dunning_service.events import AttemptReported, Outcome, filled, shortened
 from dunning_service.gateways import Charged, ChargeOutcome
 from dunning_service.ledger.fold import Attempt
-from dunning_service.providers import AttemptReported, Outcome, filled, shortened
 from dunning_service.recovery.decline_codes import MAPPING_VERSION
 from dunning_service.recovery.declines import Reading
 from dunning_service.recovery.ladder import Ladder

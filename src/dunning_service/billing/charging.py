@@ -16,6 +16,7 @@ from dunning_service.billing.service import execute_naming_failures
 from dunning_service.billing.states import AttemptState
 from dunning_service.database.engines import Database
 from dunning_service.errors import ConfigurationError
+from dunning_service.events import Category, Delivery
 from dunning_service.gateways import (
     Charged,
     ChargeOutcome,
@@ -25,7 +26,6 @@ from dunning_service.gateways import (
     OutcomeUnknown,
 )
 from dunning_service.ledger.work import Command, CommandDone, Effect, Recorder
-from dunning_service.providers import Category, Delivery
 from dunning_service.recovery.declines import read_decline
 from dunning_service.recovery.ladder import Ladder, parse_ladder
 from dunning_service.values.clock import Clock

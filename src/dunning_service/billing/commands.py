@@ -15,10 +15,10 @@ from dunning_service.billing.schedule import Begun, first_payments, subscription
 from dunning_service.billing.states import PaymentState, SubscriptionState
 from dunning_service.billing.terms import NewSubscription
 from dunning_service.errors import FailuresChanged, NotFound, RuleBroken
+from dunning_service.events import Delivery, Outcome
 from dunning_service.ledger.status import Verb
 from dunning_service.ledger.work import ActionTaken, Command, Effect, Held, IdempotencyKey, Lookup
 from dunning_service.merchants.directory import MerchantView, Principal
-from dunning_service.providers import Delivery, Outcome
 from dunning_service.recovery.ladder import Ladder
 
 NO_SUCH_SUBSCRIPTION = "there is no subscription of that id"

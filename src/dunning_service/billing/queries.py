@@ -33,10 +33,10 @@ from dunning_service.billing.views import (
     SubscriptionView,
 )
 from dunning_service.errors import NotFound
+from dunning_service.events import Outcome
 from dunning_service.ledger.fold import current_attempts
 from dunning_service.ledger.models import AttemptRow, PaymentRow
 from dunning_service.ledger.status import Status
-from dunning_service.providers import Outcome
 from dunning_service.recovery.policy import Rule
 from dunning_service.values.money import Money
 

@@ -10,10 +10,10 @@ from typing import Final
 from dunning_service.billing import commands, queries, retrying
 from dunning_service.database.engines import Database
 from dunning_service.errors import FailuresChanged
+from dunning_service.events import Delivery, kept_headers
 from dunning_service.ledger.deciding import as_recorded
 from dunning_service.ledger.work import Command, CommandDone, DecisionRecorded, IdempotencyKey, Recorder
 from dunning_service.merchants.directory import MerchantView, Principal
-from dunning_service.providers import Delivery, kept_headers
 
 _TRIES: Final = 5
 """A payment of the same subscription would have to fail between each two of them."""

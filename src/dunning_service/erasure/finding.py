@@ -17,8 +17,9 @@ from dunning_service.billing.models import ScheduledPaymentRow, SubscriptionRow
 from dunning_service.database.engines import Database
 from dunning_service.erasure.person import Person, Words, caseless
 from dunning_service.errors import DunningError
+from dunning_service.events import AttemptReported, Delivery
 from dunning_service.ledger.models import AttemptRow, DeliveryRow, PaymentRow, ReceiptRow, RefundRow
-from dunning_service.providers import AttemptReported, Delivery, all_providers
+from dunning_service.providers import all_providers
 from dunning_service.values.chunks import in_chunks
 from dunning_service.values.progress import Progress
 

@@ -11,7 +11,7 @@ from functools import cached_property
 from urllib.parse import unquote_plus
 
 from dunning_service.errors import ConfigurationError
-from dunning_service.providers import MAX_IDENTIFIER
+from dunning_service.events import MAX_IDENTIFIER
 
 LEAST_WORD = 6
 """A shorter id is not looked for in raw bytes, where it would be found in other people's amounts and dates."""

@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any, Final
 
 from dunning_service.errors import DunningError
+from dunning_service.events import MAX_IDENTIFIER, MAX_TEXT, Category
 from dunning_service.gateways._base import Charged, ChargeOutcome, NotCharged, OutcomeUnknown
-from dunning_service.providers import MAX_IDENTIFIER, MAX_TEXT, Category
 from dunning_service.values.exact_json import read_json
 from dunning_service.values.moments import read_moment, refuse_future
 

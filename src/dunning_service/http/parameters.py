@@ -17,7 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, Wi
 from pydantic.fields import FieldInfo
 
 from dunning_service.errors import FieldError
-from dunning_service.providers import MAX_IDENTIFIER, MAX_TEXT
+from dunning_service.events import MAX_IDENTIFIER, MAX_TEXT
 
 _WHOLE_NUMBER = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)

@@ -8,11 +8,12 @@ from typing import Final
 from dunning_service import billing as subscriptions
 from dunning_service.apis import stripe as payment_records
 from dunning_service.errors import ConfigurationError, InvalidInput
+from dunning_service.events import Delivery
 from dunning_service.intake.service import read_notice
 from dunning_service.ledger.models import DeliveryRow
 from dunning_service.ledger.work import ERASED_AT, Notice
 from dunning_service.merchants.directory import MerchantView
-from dunning_service.providers import Delivery, Options, provider_named
+from dunning_service.providers import Options, provider_named
 
 _DECIDED: Final = frozenset({payment_records.PROVIDER, subscriptions.PROVIDER})
 """Whose deliveries are calls and answers of gateways: what they did hung on how things stood."""

@@ -8,9 +8,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from dunning_service.errors import BadSignature, UnreadableNotice
+from dunning_service.events import Delivery, Event, Headers, kept_headers
 from dunning_service.ledger.work import DeliveryOutcome, Notice, NoticeRecorded
 from dunning_service.merchants.directory import SourceView
-from dunning_service.providers import Delivery, Event, Headers, Options, Provider, kept_headers
+from dunning_service.providers import Options, Provider
 
 if TYPE_CHECKING:
     from dunning_service.services import Services

@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 
 from dunning_service.database.bulk import bulk_for
 from dunning_service.errors import DunningError, InvalidInput, NotFound, RuleBroken, UnreadableNotice
+from dunning_service.events import ReceiptReported
 from dunning_service.ledger.answers import ANSWER_LIFETIME, Answers
 from dunning_service.ledger.counting import count_changes
 from dunning_service.ledger.deciding import as_json, as_recorded, require_effect
@@ -50,7 +51,6 @@ from dunning_service.ledger.work import (
     erased_headers,
 )
 from dunning_service.ledger.working_set import DeliveryRecord, Payment, Row, payment_columns
-from dunning_service.providers import ReceiptReported
 
 _FORGOTTEN_AT_ONCE = 200
 """How many expired answers of a merchant a batch deletes: more than it can add."""

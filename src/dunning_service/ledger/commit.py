@@ -13,11 +13,11 @@ from sqlalchemy.exc import DBAPIError
 from dunning_service.database.engines import Database, is_outage, sqlstate
 from dunning_service.database.outages import why
 from dunning_service.errors import DunningError, Unavailable, Unconfirmed, UnreadableNotice
+from dunning_service.events import AttemptReported
 from dunning_service.ledger.batch import Batch, Result
 from dunning_service.ledger.numbers import PaymentNumbers
 from dunning_service.ledger.reading import LocksMissing
 from dunning_service.ledger.work import Command, Notice, Work
-from dunning_service.providers import AttemptReported
 
 log = structlog.get_logger("dunning_service.ledger")
 

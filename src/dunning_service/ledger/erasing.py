@@ -21,6 +21,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from dunning_service.database.bulk import Row, bulk_for
+from dunning_service.events import AttemptReported, Event
 from dunning_service.ledger.fold import ERASED_PAYER, Attempt, FoldedPayment
 from dunning_service.ledger.models import (
     ActionRow,
@@ -34,7 +35,6 @@ from dunning_service.ledger.models import (
 from dunning_service.ledger.reading import payer_of, select_by
 from dunning_service.ledger.work import ERASED, Command, Erasure, ErasureDone, Notice, erased_headers
 from dunning_service.ledger.working_set import Book, PayerKey, Payment, statement_digest
-from dunning_service.providers import AttemptReported, Event
 from dunning_service.values.chunks import in_chunks
 
 PERSONAL = (

@@ -9,8 +9,8 @@ from functools import cache
 from typing import Any, NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
+from dunning_service.events import Category, Outcome
 from dunning_service.ledger.status import Status, Verb, deciding_place, folded_status
-from dunning_service.providers import Category, Outcome
 from dunning_service.values.money import MAX_MINOR
 
 _NEVER = datetime.min.replace(tzinfo=UTC)

@@ -18,8 +18,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from dunning_service.database.engines import Base, UtcDateTime
+from dunning_service.events import Category, Outcome
 from dunning_service.ledger.status import Status, Verb
-from dunning_service.providers import Category, Outcome
 
 _BIG = sa.BigInteger()
 _DIGEST = sa.LargeBinary(32)

@@ -18,6 +18,7 @@ from sqlalchemy.engine import Connection
 
 from dunning_service.database.bulk import Row, bulk_for
 from dunning_service.database.engines import Base
+from dunning_service.events import AttemptReported, Event
 from dunning_service.ledger.answers import Answers
 from dunning_service.ledger.fold import RECEIPT_FIELDS, Action, Attempt, Receipt
 from dunning_service.ledger.models import ActionRow, AttemptRow, DeliveryRow, IdempotencyRow, PaymentRow, ReceiptRow
@@ -27,7 +28,6 @@ from dunning_service.ledger.status import ReceiptDue, Status
 from dunning_service.ledger.work import ERASED_AT, Command, Decision, Erasure, Lookup, Notice, Refold, Work
 from dunning_service.ledger.working_set import Book, Counted, DeliveryRecord, PayerKey, Payment, PaymentKey, ReceiptKey
 from dunning_service.merchants.models import Merchant
-from dunning_service.providers import AttemptReported, Event
 
 
 class LocksMissing(Exception):

@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from dunning_service.errors import Difference, ReceiptContradicted
+from dunning_service.events import AttemptReported, ReceiptReported
 from dunning_service.ledger.fold import RECEIPT_FIELDS, Attempt, Receipt
 from dunning_service.ledger.numbers import PaymentNumbers
 from dunning_service.ledger.receipts import current_receipts
@@ -25,7 +26,6 @@ from dunning_service.ledger.working_set import (
     attempt_of,
     statement_digest,
 )
-from dunning_service.providers import AttemptReported, ReceiptReported
 
 _CONTENT = ("payer_key", "amount_minor", "currency")
 """What a receipt of a known number has to say again."""

@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from dunning_service.events import MAX_TEXT, AttemptReported, ReceiptReported
 from dunning_service.ledger.fold import Action, Attempt, FoldedPayment, Receipt, deciding_action, fold_payment
 from dunning_service.ledger.receipts import Move, OpenFailure, apply_receipts, current_receipts
 from dunning_service.ledger.status import ReceiptDue, Status, Verb
 from dunning_service.ledger.texts import FoldedTexts, fold_texts
 from dunning_service.ledger.work import Command, DeliveryOutcome, Notice
-from dunning_service.providers import MAX_TEXT, AttemptReported, ReceiptReported
 
 PaymentKey = tuple[int, str, str]
 """(merchant_id, provider, provider_payment_id)"""

@@ -25,7 +25,8 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 from prometheus_client.registry import Collector
 
 from dunning_service.apis import stripe as payment_records
-from dunning_service.providers import Category, all_providers
+from dunning_service.events import Category
+from dunning_service.providers import all_providers
 
 MEDIA_TYPE = CONTENT_TYPE_LATEST
 

@@ -7,43 +7,9 @@ import pkgutil
 from functools import cache
 
 from dunning_service.errors import ConfigurationError
-from dunning_service.providers._base import (
-    MAX_IDENTIFIER,
-    MAX_TEXT,
-    AttemptReported,
-    Category,
-    Delivery,
-    Event,
-    Headers,
-    Options,
-    Outcome,
-    Provider,
-    ReceiptReported,
-    Reply,
-    filled,
-    kept_headers,
-    shortened,
-)
+from dunning_service.providers._base import Options, Provider, Reply
 
-__all__ = [
-    "MAX_IDENTIFIER",
-    "MAX_TEXT",
-    "AttemptReported",
-    "Category",
-    "Delivery",
-    "Event",
-    "Headers",
-    "Options",
-    "Outcome",
-    "Provider",
-    "ReceiptReported",
-    "Reply",
-    "all_providers",
-    "filled",
-    "kept_headers",
-    "provider_named",
-    "shortened",
-]
+__all__ = ["Options", "Provider", "Reply", "all_providers", "provider_named"]
 
 
 @cache

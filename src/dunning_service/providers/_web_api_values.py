@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field, PlainValidator
 from pydantic_core import PydanticCustomError
 
 from dunning_service.errors import UnreadableNotice
-from dunning_service.providers._base import MAX_IDENTIFIER
+from dunning_service.events import MAX_IDENTIFIER
 from dunning_service.values.moments import read_moment
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

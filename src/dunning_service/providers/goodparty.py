@@ -14,17 +14,8 @@ from typing import Any, ClassVar, Final, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from dunning_service.errors import BadSignature, FieldError, UnreadableNotice
-from dunning_service.providers._base import (
-    AttemptReported,
-    Delivery,
-    Event,
-    Options,
-    Outcome,
-    ReceiptReported,
-    Reply,
-    filled,
-    shortened,
-)
+from dunning_service.events import AttemptReported, Delivery, Event, Outcome, ReceiptReported, filled, shortened
+from dunning_service.providers._base import Options, Reply
 from dunning_service.providers._web_api import Contract, read_properties
 from dunning_service.providers._web_api_values import (
     Identifier,

@@ -23,18 +23,17 @@ from pydantic import (
 )
 
 from dunning_service.errors import BadSignature, FieldError, UnreadableNotice, UnsupportedMediaType
-from dunning_service.providers._base import (
+from dunning_service.events import (
     MAX_IDENTIFIER,
     MAX_TEXT,
     AttemptReported,
     Delivery,
     Event,
-    Options,
     Outcome,
-    Reply,
     filled,
     shortened,
 )
+from dunning_service.providers._base import Options, Reply
 from dunning_service.providers._signatures import (
     Encoding,
     HashName,

@@ -16,7 +16,7 @@ from enum import StrEnum
 from importlib import resources
 from typing import Final
 
-from dunning_service.providers import Category
+from dunning_service.events import Category
 
 
 class RetryRule(StrEnum):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
-from dunning_service.providers import Category
+from dunning_service.events import Category
 from dunning_service.recovery.decline_codes import (
     UNKNOWN,
     DeclineMeaning,

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, tzinfo
 from enum import StrEnum
 from typing import Final
 
-from dunning_service.providers import Category
+from dunning_service.events import Category
 from dunning_service.recovery.decline_codes import RetryRule
 from dunning_service.recovery.declines import MASTERCARD, VISA, Reading
 from dunning_service.recovery.ladder import Ladder, duration_text

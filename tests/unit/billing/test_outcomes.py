@@ -11,9 +11,9 @@ from dunning_service.billing.models import BlockedMethodRow
 from dunning_service.billing.outcomes import blocking_decline, failed, pending, succeeded
 from dunning_service.billing.schedule import attempt_id
 from dunning_service.billing.states import AttemptState
+from dunning_service.events import Category, Outcome
 from dunning_service.gateways import Charged, ChargeOutcome
 from dunning_service.ledger.fold import Attempt
-from dunning_service.providers import Category, Outcome
 from dunning_service.recovery.decline_codes import MAPPING_VERSION
 from dunning_service.recovery.declines import Decline
 from dunning_service.recovery.ladder import NO_RETRIES, DailyLadder

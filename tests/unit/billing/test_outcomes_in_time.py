@@ -9,8 +9,8 @@ import pytest
 from dunning_service.billing.attempts import Told
 from dunning_service.billing.outcomes import failed, look_again_after, pending, succeeded, unknown_outcome
 from dunning_service.billing.states import AttemptState
+from dunning_service.events import Outcome
 from dunning_service.gateways import Charged
-from dunning_service.providers import Outcome
 from unit.billing._outcomes import (
     NO_MONEY,
     PAID,

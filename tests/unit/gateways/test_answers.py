@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from dunning_service.events import Category
 from dunning_service.gateways import Charged, ChargeOutcome, NotCharged, OutcomeUnknown
 from dunning_service.gateways._answers import read_charge, read_lookup
-from dunning_service.providers import Category
 from dunning_service.recovery.decline_codes import RetryRule
 from dunning_service.recovery.declines import read_decline
 from unit.gateways._endpoint import KEY, NOW

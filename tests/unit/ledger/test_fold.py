@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 
 from building import NOON, a_failure, a_success
+from dunning_service.events import AttemptReported, Category, Outcome
 from dunning_service.ledger.fold import (
     Action,
     Attempt,
@@ -23,7 +24,6 @@ from dunning_service.ledger.fold import (
 )
 from dunning_service.ledger.status import Status, Verb
 from dunning_service.ledger.working_set import attempt_of
-from dunning_service.providers import AttemptReported, Category, Outcome
 from dunning_service.values.money import MAX_MINOR
 
 HOUR = timedelta(hours=1)

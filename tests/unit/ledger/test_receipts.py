@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given
 
 from building import NOON, a_failure, a_success
+from dunning_service.events import AttemptReported
 from dunning_service.ledger.fold import Action, Receipt
 from dunning_service.ledger.receipts import Move, OpenFailure, apply_receipts, current_receipts
 from dunning_service.ledger.status import ReceiptDue, Verb
 from dunning_service.ledger.working_set import Payment, attempt_of
-from dunning_service.providers import AttemptReported
 
 
 def a_receipt(

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from dunning_service.errors import BadSignature, UnreadableNotice
-from dunning_service.providers import AttemptReported, Delivery, Options, Outcome, ReceiptReported, provider_named
+from dunning_service.events import AttemptReported, Delivery, Outcome, ReceiptReported
+from dunning_service.providers import Options, provider_named
 from dunning_service.providers.goodparty import ACTION_HEADER, LOG_FAILURE, PROVIDER, RECORD_SUCCESS
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from dunning_service.providers import Category
+from dunning_service.events import Category
 from dunning_service.recovery.decline_codes import (
     MAPPING_VERSION,
     UNKNOWN,

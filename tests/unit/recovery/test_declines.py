@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from dunning_service.providers import Category
+from dunning_service.events import Category
 from dunning_service.recovery.decline_codes import RetryRule
 from dunning_service.recovery.declines import ADVISED_WAITS, Decline, network_name, read_decline
 

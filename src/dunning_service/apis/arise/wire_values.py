@@ -13,7 +13,7 @@ from uuid import UUID
 
 from dunning_service.apis.arise.numbers import EnumT, member_of
 from dunning_service.errors import UnreadableNotice
-from dunning_service.providers import MAX_IDENTIFIER, MAX_TEXT
+from dunning_service.events import MAX_IDENTIFIER, MAX_TEXT
 from dunning_service.values.moments import is_unset, rfc_1123_moment
 from dunning_service.values.rates import rate_units
 

@@ -17,11 +17,12 @@ from dunning_service.apis.goodparty.failure_list import written
 from dunning_service.apis.goodparty.negotiation import REPLY_TYPES, XML_TYPES, reply_type
 from dunning_service.apis.goodparty.queries import pages_of_failures
 from dunning_service.errors import ReceiptContradicted
+from dunning_service.events import Delivery, kept_headers
 from dunning_service.http.body import read_body
 from dunning_service.http.notices import Acknowledgement, CountedNotice, NoticeRoute
 from dunning_service.ledger.work import Notice, NoticeRecorded
 from dunning_service.merchants.directory import Scope
-from dunning_service.providers import Delivery, Options, kept_headers
+from dunning_service.providers import Options
 from dunning_service.providers.goodparty import (
     ACTION_HEADER,
     LOG_FAILURE,

@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from dunning_service.errors import FieldError
+from dunning_service.events import MAX_IDENTIFIER, Category
 from dunning_service.failed_payments.cursors import MAX_CURSOR
 from dunning_service.failed_payments.queries import FailedPaymentsQuery
 from dunning_service.failed_payments.schedules import NextAttempt
@@ -15,7 +16,6 @@ from dunning_service.failed_payments.sorting import Sort
 from dunning_service.http.parameters import Day, Identifier, Moment, Parameters, Text, WholeNumber
 from dunning_service.ledger.fields import phone_key
 from dunning_service.ledger.status import Status
-from dunning_service.providers import MAX_IDENTIFIER, Category
 from dunning_service.recovery.policy import Rule
 from dunning_service.values.money import MAX_MINOR
 

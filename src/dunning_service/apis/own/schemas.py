@@ -9,11 +9,11 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from dunning_service.errors import FieldError
+from dunning_service.events import MAX_IDENTIFIER, MAX_TEXT, Category, Outcome
 from dunning_service.failed_payments.public_number import payment_id_of, public_number
 from dunning_service.failed_payments.schedules import Schedule
 from dunning_service.ledger.status import ReceiptDue, Status, Verb
 from dunning_service.ledger.work import DecisionRecorded
-from dunning_service.providers import MAX_IDENTIFIER, MAX_TEXT, Category, Outcome
 from dunning_service.recovery.policy import Rule
 
 

@@ -13,10 +13,10 @@ from dunning_service.apis.stripe.errors import NoSuchObject
 from dunning_service.apis.stripe.parameters import ReportAttempt, ReportInformational, ReportPayment, ReportRefund
 from dunning_service.apis.stripe.records import ReportedAttempt, event_of, is_record_id, new_record_id, reported
 from dunning_service.errors import RuleBroken
+from dunning_service.events import AttemptReported, Delivery, Outcome
 from dunning_service.ledger.models import RefundRow
 from dunning_service.ledger.work import Command, Effect, Held, IdempotencyKey, Lookup
 from dunning_service.merchants.directory import MerchantView
-from dunning_service.providers import AttemptReported, Delivery, Outcome
 
 Row = Mapping[str, Any]
 

@@ -31,7 +31,7 @@ from dunning_service.apis.stripe.schemas import (
     StripeErrorEnvelope,
 )
 from dunning_service.errors import FieldError
-from dunning_service.providers import Outcome
+from dunning_service.events import Outcome
 
 Schema = dict[str, Any]
 

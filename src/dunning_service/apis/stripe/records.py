@@ -28,8 +28,8 @@ from dunning_service.apis.stripe.schemas import (
     ProcessorDetails,
     ShippingDetails,
 )
+from dunning_service.events import MAX_IDENTIFIER, AttemptReported, Outcome, filled, shortened
 from dunning_service.ledger.fold import Attempt
-from dunning_service.providers import MAX_IDENTIFIER, AttemptReported, Outcome, filled, shortened
 
 _ALPHABET = ascii_letters + digits
 _ID_LENGTH = 24

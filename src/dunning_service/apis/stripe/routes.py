@@ -37,12 +37,12 @@ from dunning_service.apis.stripe.schemas import (
     PaymentRecordList,
 )
 from dunning_service.errors import NotFound
+from dunning_service.events import Delivery, Outcome, kept_headers
 from dunning_service.http.idempotency import idempotency_key
 from dunning_service.http.middleware import had_trailing_slash
 from dunning_service.http.notices import CountedNotice
 from dunning_service.ledger.work import Command, NoticeRecorded
 from dunning_service.merchants.directory import Principal, Scope
-from dunning_service.providers import Delivery, Outcome, kept_headers
 from dunning_service.services import services
 
 PREFIX = "/v1"

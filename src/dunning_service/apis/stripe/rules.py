@@ -31,7 +31,7 @@ from dunning_service.apis.stripe.schemas import (
 )
 from dunning_service.apis.stripe.values import MAX_METADATA_KEYS
 from dunning_service.errors import RuleBroken
-from dunning_service.providers import Outcome
+from dunning_service.events import Outcome
 
 _SETTLED = {Outcome.FAILED: "failed", Outcome.CANCELED: "canceled", Outcome.GUARANTEED: "guaranteed"}
 _ONE_OPEN = "one attempt may be open at a time: report first whether it failed, was canceled or is guaranteed"

@@ -14,7 +14,7 @@ from pydantic_core import PydanticCustomError
 
 from dunning_service.apis.stripe.errors import BLANK, EMPTY, NOT_AN_INTEGER
 from dunning_service.errors import FieldError
-from dunning_service.providers import MAX_IDENTIFIER
+from dunning_service.events import MAX_IDENTIFIER
 from dunning_service.values.money import MAX_MINOR, InvalidAmount, currency_exponent
 
 MAX_TEXT = 5_000
