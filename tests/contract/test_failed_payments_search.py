@@ -25,7 +25,7 @@ from dunning_service.commands.ledger import fold_texts
 from dunning_service.failed_payments.queries import FailedPaymentsQuery
 from dunning_service.ledger.models import AttemptRow, PaymentRow
 from dunning_service.providers import all_providers
-from dunning_service.senders import identifiers_of
+from dunning_service.senders import sender_named
 from ledgers import Ledger
 from running import RunningService
 
@@ -96,8 +96,8 @@ async def test_every_id_of_a_notice_is_found_whole_in_part_and_in_any_case(servi
 
 def test_every_sender_says_which_of_its_details_are_ids() -> None:
     for provider in (*all_providers(), "payment_records", "subscriptions"):
-        assert identifiers_of(provider)
-    assert identifiers_of("nobody") == frozenset()
+        assert sender_named(provider).identifiers
+    assert sender_named("nobody").identifiers == frozenset()
 
 
 async def test_a_number_is_found_however_it_was_sent_and_is_asked_for(service: RunningService) -> None:

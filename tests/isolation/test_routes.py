@@ -13,11 +13,14 @@ from urllib.parse import unquote_plus
 
 import httpx
 import pytest
+import sqlalchemy as sa
 from fastapi import APIRouter, FastAPI, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 
 from dunning_service.app import create_app
+from dunning_service.ledger.models import PaymentRow
+from dunning_service.senders import all_senders
 from dunning_service.settings import Settings
 from isolation.operations import Key, uncovered
 from isolation.probes import OPEN_TO_ALL, PROBES
@@ -85,6 +88,9 @@ async def test_nothing_of_another_merchant_is_there(service: RunningService) -> 
     world = await two_tenants(service)
     before = {(key, places, at): await world.we.ask(request) async for key, places, at, request in _foreseen(world)}
     await tell(world)
+    async with service.database.read() as connection:  # and every sender that the ledger can hold has an entry
+        providers = await connection.execute(sa.select(PaymentRow.provider).distinct())
+        assert {row.provider for row in providers} == set(all_senders())
     theirs = await world.they.everything()
     await _require_a_token(world)
 

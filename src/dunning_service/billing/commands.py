@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-from dunning_service.billing import PROVIDER
 from dunning_service.billing.attempts import Known
 from dunning_service.billing.models import BlockedMethodRow, ScheduledPaymentRow, SubscriptionRow
 from dunning_service.billing.outcomes import ACTOR, TERMINATED, dropped
@@ -20,6 +19,7 @@ from dunning_service.ledger.status import Verb
 from dunning_service.ledger.work import ActionTaken, Command, Effect, Held, IdempotencyKey, Lookup
 from dunning_service.merchants.directory import MerchantView, Principal
 from dunning_service.recovery.ladder import Ladder
+from dunning_service.senders import SUBSCRIPTIONS
 
 NO_SUCH_SUBSCRIPTION = "there is no subscription of that id"
 FORGOTTEN = "the customer's data were erased"
@@ -57,7 +57,7 @@ def create(
     return Command(
         merchant_id=merchant.id,
         time_zone=merchant.time_zone,
-        provider=PROVIDER,
+        provider=SUBSCRIPTIONS.name,
         origin=path,
         delivery=delivery,
         idempotency_key=idempotency_key,
@@ -111,7 +111,7 @@ def terminate(
     return Command(
         merchant_id=merchant.id,
         time_zone=merchant.time_zone,
-        provider=PROVIDER,
+        provider=SUBSCRIPTIONS.name,
         provider_payment_ids=sorted(failed_payment_ids),
         origin=path,
         delivery=delivery,
@@ -161,7 +161,7 @@ def forget_customer(merchant: MerchantView, subscription_id: str) -> Command:
     return Command(
         merchant_id=merchant.id,
         time_zone=merchant.time_zone,
-        provider=PROVIDER,
+        provider=SUBSCRIPTIONS.name,
         lookups=[this, payments],
         is_idempotent=True,
         execute=execute,
@@ -226,7 +226,7 @@ def record(
     return Command(
         merchant_id=merchant_id,
         time_zone=time_zone,
-        provider=PROVIDER,
+        provider=SUBSCRIPTIONS.name,
         provider_payment_ids=sorted(names),
         origin=origin,
         delivery=delivery,

@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dunning_service.billing import PROVIDER, states
+from dunning_service.billing import states
 from dunning_service.billing.models import BlockedMethodRow, ScheduledPaymentRow, SubscriptionRow
 from dunning_service.billing.outcomes import LOOK_AGAIN_LAST, reason_to_leave
 from dunning_service.billing.schedule import charge_key
@@ -26,6 +26,7 @@ from dunning_service.gateways.models import GatewayRow
 from dunning_service.ledger.models import PaymentRow
 from dunning_service.ledger.status import Status
 from dunning_service.merchants.models import Merchant
+from dunning_service.senders import SUBSCRIPTIONS
 from dunning_service.values.money import Money
 
 log = structlog.get_logger("dunning_service.billing")
@@ -193,7 +194,7 @@ def _due_payments(connection: Connection, payments: Sequence[Mapping[str, Any]])
         return payment["merchant_id"], agreed(payment)["payment_method_id"]
 
     def ledger_key(payment: Mapping[str, Any]) -> tuple[int, str, str]:
-        return payment["merchant_id"], PROVIDER, payment["id"]
+        return payment["merchant_id"], SUBSCRIPTIONS.name, payment["id"]
 
     merchants = found(Merchant, ("id",), ((one["merchant_id"],) for one in payments))
     subscriptions = found(

@@ -11,7 +11,6 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dunning_service.billing import PROVIDER
 from dunning_service.billing.commands import NO_SUCH_SUBSCRIPTION
 from dunning_service.billing.models import ScheduledPaymentRow, SubscriptionRow
 from dunning_service.billing.names import has_name_like
@@ -38,6 +37,7 @@ from dunning_service.ledger.fold import current_attempts
 from dunning_service.ledger.models import AttemptRow, PaymentRow
 from dunning_service.ledger.status import Status
 from dunning_service.recovery.policy import Rule
+from dunning_service.senders import SUBSCRIPTIONS
 from dunning_service.values.money import Money
 
 Row = Mapping[str, Any]
@@ -257,7 +257,7 @@ async def _next_retries(connection: AsyncConnection, merchant_id: int, ids: Sequ
             _PAYMENTS.status == PaymentState.FAILED,
             _PAYMENTS.wake_at.is_not(None),
             _RECORDED.merchant_id == _PAYMENTS.merchant_id,
-            _RECORDED.provider == PROVIDER,
+            _RECORDED.provider == SUBSCRIPTIONS.name,
             _RECORDED.provider_payment_id == _PAYMENTS.id,
             _RECORDED.status == Status.FAILED.value,
         )
@@ -326,7 +326,7 @@ def _made_by_us(merchant_id: int) -> tuple[sa.ColumnElement[bool], ...]:
     """The attempts of payments that this service charges: another provider may speak of the same subscription."""
     return (
         _RECORDED.merchant_id == merchant_id,
-        _RECORDED.provider == PROVIDER,
+        _RECORDED.provider == SUBSCRIPTIONS.name,
         _ATTEMPTS.merchant_id == _RECORDED.merchant_id,
         _ATTEMPTS.payment_id == _RECORDED.id,
     )

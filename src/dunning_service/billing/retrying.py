@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from dunning_service.billing import PROVIDER
 from dunning_service.billing.models import BlockedMethodRow, ScheduledPaymentRow, SubscriptionRow
 from dunning_service.billing.outcomes import TERMINATED, blocking_decline
 from dunning_service.billing.states import PaymentState, SubscriptionState
@@ -27,6 +26,7 @@ from dunning_service.ledger.work import (
 )
 from dunning_service.recovery.declines import read_decline
 from dunning_service.recovery.policy import Rule, within_limits
+from dunning_service.senders import SUBSCRIPTIONS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +100,7 @@ def retry(asked: RetryRequest) -> Command:
     return Command(
         merchant_id=merchant_id,
         time_zone=asked.time_zone,
-        provider=PROVIDER,
+        provider=SUBSCRIPTIONS.name,
         provider_payment_ids=[asked.payment_id],
         lookups=[this, agreed, blocked],
         idempotency_key=asked.idempotency_key,

@@ -9,7 +9,6 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from dunning_service.erasure.service import impersonal
 from dunning_service.errors import DunningError
 from dunning_service.events import Delivery
 from dunning_service.ledger.erasing import PERSONAL
@@ -20,6 +19,7 @@ from dunning_service.ledger.working_set import statement_digest
 from dunning_service.merchants.directory import MerchantView
 from dunning_service.merchants.service import list_merchants, source_options
 from dunning_service.providers import Options, all_providers
+from dunning_service.senders import impersonal
 
 _ATTEMPTS = AttemptRow.__table__.c
 _DELIVERIES = DeliveryRow.__table__.c

@@ -11,8 +11,6 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from dunning_service import billing as subscriptions
-from dunning_service.apis import stripe as payment_records
 from dunning_service.billing.models import ScheduledPaymentRow, SubscriptionRow
 from dunning_service.database.engines import Database
 from dunning_service.erasure.person import Person, Words, caseless
@@ -20,6 +18,7 @@ from dunning_service.errors import DunningError
 from dunning_service.events import AttemptReported, Delivery
 from dunning_service.ledger.models import AttemptRow, DeliveryRow, PaymentRow, ReceiptRow, RefundRow
 from dunning_service.providers import all_providers
+from dunning_service.senders import PAYMENT_RECORDS, SUBSCRIPTIONS
 from dunning_service.values.chunks import in_chunks
 from dunning_service.values.progress import Progress
 
@@ -128,7 +127,7 @@ class _Finder:
         for some in in_chunks(list(self._found.subscriptions), _AT_ONCE):
             scheduled = sa.select(_PAYMENTS.id).where(
                 _PAYMENTS.merchant_id == self._merchant_id,
-                _PAYMENTS.provider == subscriptions.PROVIDER,
+                _PAYMENTS.provider == SUBSCRIPTIONS.name,
                 _PAYMENTS.provider_subscription_id.in_(some),
             )
             new |= set(self._connection.scalars(scheduled))
@@ -230,11 +229,11 @@ class _Finder:
                 self._found.receipts.add((provider, row.provider_receipt_id))
                 if row.delivery_digest is not None:
                     self._found.brought_by.add(row.delivery_digest)
-        records = [name for provider, name in self._found.names if provider == payment_records.PROVIDER]
+        records = [name for provider, name in self._found.names if provider == PAYMENT_RECORDS.name]
         for some in in_chunks(records, _AT_ONCE):
             refunds = sa.select(_REFUNDS.delivery_digest).where(
                 _REFUNDS.merchant_id == self._merchant_id,
-                _REFUNDS.provider == payment_records.PROVIDER,
+                _REFUNDS.provider == PAYMENT_RECORDS.name,
                 _REFUNDS.provider_payment_id.in_(some),
             )
             self._found.brought_by |= set(self._connection.scalars(refunds))
@@ -353,7 +352,7 @@ class _Search:
         self._person = person
         self._found = found
         self._names = found.names
-        ours = (payment_records.PROVIDER, subscriptions.PROVIDER)
+        ours = (PAYMENT_RECORDS.name, SUBSCRIPTIONS.name)
         # our own ids are long and nobody else's, so they may be looked for anywhere
         self._ours = {name for provider, name in self._names if provider in ours} | found.subscriptions.keys()
         self._words = Words(person.words | self._ours)

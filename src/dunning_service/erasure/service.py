@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from dunning_service import billing as subscriptions
-from dunning_service.apis import stripe as payment_records
-from dunning_service.apis.stripe.records import IMPERSONAL, without_the_person
+from dunning_service.apis.stripe.records import without_the_person
 from dunning_service.billing.commands import forget_customer
 from dunning_service.billing.states import SubscriptionState
 from dunning_service.database.engines import Database
@@ -22,7 +20,7 @@ from dunning_service.ledger.commit import Committer
 from dunning_service.ledger.receipts import OPEN
 from dunning_service.ledger.work import Command, CommandDone, Erasure, ErasureDone
 from dunning_service.merchants.directory import MerchantView
-from dunning_service.providers import all_providers
+from dunning_service.senders import impersonal
 from dunning_service.values.chunks import in_chunks
 from dunning_service.values.clock import Clock
 from dunning_service.values.progress import Progress, Unreported
@@ -162,18 +160,6 @@ class _Eraser:
         if isinstance(result, DunningError):
             raise result
         return result
-
-
-def impersonal(provider: str, details: Mapping[str, Any]) -> dict[str, Any]:
-    """Of an attempt's details, what says nothing of a person."""
-    if provider == subscriptions.PROVIDER:  # what this service decided, and the gateway's own name for the charge
-        return dict(details)
-    if provider == payment_records.PROVIDER:
-        keeps: Collection[str] = IMPERSONAL
-    else:
-        adapter = all_providers().get(provider)
-        keeps = () if adapter is None else adapter.impersonal_details
-    return {name: value for name, value in details.items() if name in keeps}
 
 
 def impersonal_answer(response: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,13 +16,13 @@ import sqlalchemy as sa
 from sqlalchemy import ColumnElement
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dunning_service.billing import PROVIDER
 from dunning_service.billing.models import ScheduledPaymentRow
 from dunning_service.billing.states import PaymentState
 from dunning_service.database.unindexed import unindexed
 from dunning_service.ledger.models import PaymentRow
 from dunning_service.ledger.status import Status
 from dunning_service.recovery.policy import Rule
+from dunning_service.senders import SUBSCRIPTIONS
 
 _PAYMENTS = PaymentRow.__table__.c
 _SCHEDULED = ScheduledPaymentRow.__table__.c
@@ -60,7 +60,7 @@ UNSCHEDULED: Final = Schedule()
 
 async def schedules_of(connection: AsyncConnection, merchant_id: int, rows: Sequence[Any]) -> Mapping[int, Schedule]:
     """By payment, those of the listed rows that have one. Asks the database only when there are any."""
-    ours = {row.provider_payment_id: row for row in rows if row.provider == PROVIDER}
+    ours = {row.provider_payment_id: row for row in rows if row.provider == SUBSCRIPTIONS.name}
     if not ours:
         return {}
     statement = sa.select(
@@ -115,7 +115,7 @@ def _is_scheduled(merchant_id: int, *conditions: ColumnElement[bool]) -> ColumnE
         _SCHEDULED.merchant_id == merchant_id, _SCHEDULED.status == sa.literal_column("'failed'"), *conditions
     )
     return sa.and_(
-        _PAYMENTS.provider == PROVIDER,
+        _PAYMENTS.provider == SUBSCRIPTIONS.name,
         unindexed(_PAYMENTS.status) == Status.FAILED.value,
         _PAYMENTS.provider_payment_id.in_(found),
     )

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final
 
-from dunning_service import billing as subscriptions
-from dunning_service.apis import stripe as payment_records
 from dunning_service.errors import ConfigurationError, InvalidInput
 from dunning_service.events import Delivery
 from dunning_service.intake.service import read_notice
@@ -14,9 +11,7 @@ from dunning_service.ledger.models import DeliveryRow
 from dunning_service.ledger.work import ERASED_AT, Notice
 from dunning_service.merchants.directory import MerchantView
 from dunning_service.providers import Options, provider_named
-
-_DECIDED: Final = frozenset({payment_records.PROVIDER, subscriptions.PROVIDER})
-"""Whose deliveries are calls and answers of gateways: what they did hung on how things stood."""
+from dunning_service.senders import all_senders
 
 
 def replayed_notice(row: DeliveryRow, merchant: MerchantView, options: Options | None, now: datetime) -> Notice:
@@ -32,7 +27,8 @@ def replayed_notice(row: DeliveryRow, merchant: MerchantView, options: Options |
         raise InvalidInput("what it said of a person was erased, so it is not read again")
     if row.body is None:
         raise InvalidInput("the raw bytes of this delivery have been pruned, so it cannot be read again")
-    if row.provider in _DECIDED:
+    sender = all_senders().get(row.provider)
+    if sender is not None and not sender.is_replayable:
         raise InvalidInput("it was decided by how the payment stood when it came, so it is not read again")
     provider = provider_named(row.provider)
     if options is None:

@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any, NamedTuple, Protocol
 
 from dunning_service.ledger.fields import folded, folded_name, phone_key
-from dunning_service.senders import identifiers_of
+from dunning_service.senders import sender_named
 
 
 class FoldedTexts(NamedTuple):
@@ -71,7 +71,7 @@ def fold_texts(provider: str, provider_payment_id: str, shown: Shown, revisions:
 @cache
 def _where_ids_are(provider: str) -> tuple[bool, tuple[tuple[str, ...], ...]]:
     """Whether the sender names its attempts, and the ways to the details that are ids."""
-    names = identifiers_of(provider)
+    names = sender_named(provider).identifiers
     return "provider_attempt_id" in names, tuple(tuple(name.split(".")) for name in names - {"provider_attempt_id"})
 
 

@@ -24,9 +24,8 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 
-from dunning_service.apis import stripe as payment_records
 from dunning_service.events import Category
-from dunning_service.providers import all_providers
+from dunning_service.senders import all_senders
 
 MEDIA_TYPE = CONTENT_TYPE_LATEST
 
@@ -128,7 +127,7 @@ class Metrics:
         )
         self._charges = {outcome: charges.labels(outcome).inc for outcome in CHARGE_OUTCOMES}
         self._declines = {category.value: declines.labels(category.value).inc for category in Category}
-        providers = [*all_providers(), payment_records.PROVIDER, _UNKNOWN]
+        providers = [*(sender.name for sender in all_senders().values() if sender.posts_notices), _UNKNOWN]
         self._notices = {
             (provider, outcome): notices.labels(provider, outcome).inc for provider in providers for outcome in OUTCOMES
         }

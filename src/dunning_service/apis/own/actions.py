@@ -7,13 +7,13 @@ from pydantic import ValidationError
 
 from dunning_service.apis.own.schemas import ActionRequest
 from dunning_service.apis.own.timeline import find_payment
-from dunning_service.billing import PROVIDER
 from dunning_service.billing.service import retry_payment
 from dunning_service.errors import ActionDoesNotApply, FieldError, UnreadableNotice
 from dunning_service.http.body import content_type_of, read_body, require_json
 from dunning_service.http.parameters import field_errors, refused
 from dunning_service.ledger.work import DecisionRecorded, IdempotencyKey
 from dunning_service.merchants.directory import Principal
+from dunning_service.senders import SUBSCRIPTIONS
 from dunning_service.services import Services, services
 from dunning_service.values.exact_json import read_json
 
@@ -51,10 +51,10 @@ async def retry(
     """
     async with services.database.read() as connection:
         payment = await find_payment(connection, principal.merchant.id, number)
-    if payment.provider != PROVIDER:
+    if payment.provider != SUBSCRIPTIONS.name:
         raise ActionDoesNotApply(
             f"retry does not apply to a payment that {payment.provider} reported: only the system that charges it can "
-            f"try it again, and here that is done for the payments of `{PROVIDER}` alone"
+            f"try it again, and here that is done for the payments of `{SUBSCRIPTIONS.name}` alone"
         )
     return await retry_payment(
         services.database,

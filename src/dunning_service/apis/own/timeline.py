@@ -10,7 +10,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dunning_service.apis.own.receipt_notes import notes_of
 from dunning_service.apis.own.schemas import ActionEntry, AttemptEntry, NoteEntry, ReceiptEntry, RefundEntry
-from dunning_service.billing import PROVIDER
 from dunning_service.errors import NotFound
 from dunning_service.failed_payments.public_number import payment_id_of, public_number
 from dunning_service.failed_payments.queries import LISTED, AnyRow
@@ -19,6 +18,7 @@ from dunning_service.ledger.models import ActionRow, AttemptRow, PaymentRow, Rec
 from dunning_service.ledger.receipts import current_receipts
 from dunning_service.ledger.work import NO_SUCH_PAYMENT
 from dunning_service.merchants.directory import MerchantView
+from dunning_service.senders import SUBSCRIPTIONS
 
 _PAYMENTS = PaymentRow.__table__.c
 _ATTEMPTS = AttemptRow.__table__.c
@@ -127,7 +127,7 @@ async def timeline_of(connection: AsyncConnection, merchant: MerchantView, payme
 def _told_by_us(payment: AnyRow, attempt: AnyRow) -> dict[str, Any]:
     """Who asked this service for an attempt of its own, and what it decided about the next one when it heard of this,
     as it was recorded with it."""
-    if payment.provider != PROVIDER:
+    if payment.provider != SUBSCRIPTIONS.name:
         return {}
     details = attempt.details
     return {

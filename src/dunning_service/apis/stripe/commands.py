@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from dunning_service.apis.stripe import PROVIDER, rules
+from dunning_service.apis.stripe import rules
 from dunning_service.apis.stripe.currencies import to_value
 from dunning_service.apis.stripe.errors import NoSuchObject
 from dunning_service.apis.stripe.parameters import ReportAttempt, ReportInformational, ReportPayment, ReportRefund
@@ -17,6 +17,7 @@ from dunning_service.events import AttemptReported, Delivery, Outcome
 from dunning_service.ledger.models import RefundRow
 from dunning_service.ledger.work import Command, Effect, Held, IdempotencyKey, Lookup
 from dunning_service.merchants.directory import MerchantView
+from dunning_service.senders import PAYMENT_RECORDS
 
 Row = Mapping[str, Any]
 
@@ -63,7 +64,9 @@ def refund(posted: Posted, record_id: str, given: ReportRefund) -> Command:
     processor = given.processor_details.custom
     if processor is not None:
         reference = processor.refund_reference
-        lookups.append(Lookup(RefundRow, ("merchant_id", "provider", "reference"), (merchant_id, PROVIDER, reference)))
+        lookups.append(
+            Lookup(RefundRow, ("merchant_id", "provider", "reference"), (merchant_id, PAYMENT_RECORDS.name, reference))
+        )
 
     def execute(held: Held, now: datetime) -> Effect:
         latest = _latest(held, record_id)
@@ -75,7 +78,7 @@ def refund(posted: Posted, record_id: str, given: ReportRefund) -> Command:
         attempt = latest.changed(metadata=rules.merged_metadata(latest.metadata, given.metadata))
         row = {
             "merchant_id": merchant_id,
-            "provider": PROVIDER,
+            "provider": PAYMENT_RECORDS.name,
             "provider_payment_id": record_id,
             "number": len(before) + 1,
             "provider_attempt_id": latest.id,
@@ -118,7 +121,7 @@ def _command(
     return Command(
         merchant_id=posted.merchant.id,
         time_zone=posted.merchant.time_zone,
-        provider=PROVIDER,
+        provider=PAYMENT_RECORDS.name,
         provider_payment_ids=[record_id],
         origin=posted.path,
         delivery=posted.delivery,
@@ -129,7 +132,9 @@ def _command(
 
 
 def _refunds_of(merchant_id: int, record_id: str) -> Lookup:
-    return Lookup(RefundRow, ("merchant_id", "provider", "provider_payment_id"), (merchant_id, PROVIDER, record_id))
+    return Lookup(
+        RefundRow, ("merchant_id", "provider", "provider_payment_id"), (merchant_id, PAYMENT_RECORDS.name, record_id)
+    )
 
 
 def _latest(held: Held, record_id: str) -> ReportedAttempt:

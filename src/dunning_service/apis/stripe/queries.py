@@ -9,7 +9,6 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dunning_service.apis.stripe import PROVIDER
 from dunning_service.apis.stripe.errors import NoSuchObject
 from dunning_service.apis.stripe.parameters import ListRecords
 from dunning_service.apis.stripe.records import ReportedAttempt, is_record_id, record_of_attempt, reported
@@ -17,12 +16,13 @@ from dunning_service.apis.stripe.schemas import PaymentAttemptRecord, PaymentRec
 from dunning_service.events import Outcome
 from dunning_service.ledger.fold import current_attempts
 from dunning_service.ledger.models import AttemptRow, PaymentRow, RefundRow
+from dunning_service.senders import PAYMENT_RECORDS
 
 _PAYMENTS = PaymentRow.__table__.c
 _ATTEMPTS = AttemptRow.__table__.c
 _REFUNDS = RefundRow.__table__.c
 # written out rather than bound, or neither database would see that the partial index has them all
-_IS_RECORD = _PAYMENTS.provider == sa.literal_column(f"'{PROVIDER}'")
+_IS_RECORD = _PAYMENTS.provider == sa.literal_column(f"'{PAYMENT_RECORDS.name}'")
 _NEWEST_FIRST = (_PAYMENTS.created_at.desc(), _PAYMENTS.id.desc())
 _OLDEST_FIRST = (_PAYMENTS.created_at, _PAYMENTS.id)
 
@@ -100,7 +100,7 @@ async def _payment(connection: AsyncConnection, merchant_id: int, record_id: str
         found = await connection.execute(
             sa.select(_PAYMENTS.id, _PAYMENTS.created_at, _PAYMENTS.details).where(
                 _PAYMENTS.merchant_id == merchant_id,
-                _PAYMENTS.provider == PROVIDER,
+                _PAYMENTS.provider == PAYMENT_RECORDS.name,
                 _PAYMENTS.provider_payment_id == record_id,
             )
         )
@@ -128,7 +128,7 @@ async def _attempts(connection: AsyncConnection, merchant_id: int, record_id: st
         .join(PaymentRow, (_PAYMENTS.merchant_id == _ATTEMPTS.merchant_id) & (_PAYMENTS.id == _ATTEMPTS.payment_id))
         .where(
             _PAYMENTS.merchant_id == merchant_id,
-            _PAYMENTS.provider == PROVIDER,
+            _PAYMENTS.provider == PAYMENT_RECORDS.name,
             _PAYMENTS.provider_payment_id == record_id,
         )
     )
@@ -142,7 +142,7 @@ async def _refunded(connection: AsyncConnection, merchant_id: int, record_ids: C
         sa.select(_REFUNDS.provider_payment_id, sa.func.sum(_REFUNDS.amount_minor))
         .where(
             _REFUNDS.merchant_id == merchant_id,
-            _REFUNDS.provider == PROVIDER,
+            _REFUNDS.provider == PAYMENT_RECORDS.name,
             _REFUNDS.provider_payment_id.in_(record_ids),
         )
         .group_by(_REFUNDS.provider_payment_id)

@@ -138,24 +138,6 @@ class ReportedAttempt(BaseModel):
         }
 
 
-IMPERSONAL = frozenset(
-    {
-        "record_id",
-        "number",
-        "record_created",
-        "created",
-        "initiated_at",
-        "outcome",
-        "settled_at",
-        "requested_minor",
-        "currency",
-        "customer_presence",
-        "payment_reference",
-    }
-)
-"""The fields of a ReportedAttempt that stay when a customer's data are erased."""
-
-
 def without_the_person(answer: Mapping[str, Any]) -> dict[str, Any]:
     """A record as a caller was told of it, with nothing left that says whose it is."""
     personal = ("customer_details", "description", "payment_method_details", "shipping_details")

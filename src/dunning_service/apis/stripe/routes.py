@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from dunning_service.apis.stripe import PROVIDER, commands, documentation
+from dunning_service.apis.stripe import commands, documentation
 from dunning_service.apis.stripe.commands import Posted
 from dunning_service.apis.stripe.credentials import caller
 from dunning_service.apis.stripe.errors import headers_for, note_replay
@@ -43,6 +43,7 @@ from dunning_service.http.middleware import had_trailing_slash
 from dunning_service.http.notices import CountedNotice
 from dunning_service.ledger.work import Command, NoticeRecorded
 from dunning_service.merchants.directory import Principal, Scope
+from dunning_service.senders import PAYMENT_RECORDS
 from dunning_service.services import services
 
 PREFIX = "/v1"
@@ -239,7 +240,7 @@ async def _report(
 ) -> Response:
     """Reads what is reported and has it recorded; answers after the commit, and a repeat as the first time."""
     found = services(request)
-    with CountedNotice(found.metrics, PROVIDER, scope=request.scope) as counted:
+    with CountedNotice(found.metrics, PAYMENT_RECORDS.name, scope=request.scope) as counted:
         given, body = await read_form(request, model)
         posted = Posted(
             merchant=principal.merchant,
