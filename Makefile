@@ -59,6 +59,7 @@ check: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy --strict src
+	$(BIN)/lint-imports
 
 lint-openapi: $(STAMP)
 	@command -v npx >/dev/null || { echo "npx is needed for redocly and spectral: install Node.js 20 or newer" >&2; exit 1; }

@@ -21,13 +21,13 @@ from dunning_service.apis.goodparty import routes as action_service
 from dunning_service.apis.own import routes as failed_payments
 from dunning_service.apis.stripe import errors as payment_records_errors
 from dunning_service.apis.stripe import routes as payment_records
+from dunning_service.http import health
 from dunning_service.http.idempotency import ORIGINAL_REQUEST, REPLAYED
 from dunning_service.http.middleware import AroundRequests
 from dunning_service.http.notices import NoticeRoute, NoticesFirst
 from dunning_service.http.openapi import complete
 from dunning_service.http.problems import DOCUMENTED, Problems
 from dunning_service.intake import routes as webhooks
-from dunning_service.operation import health
 from dunning_service.operation.logs import configure_logs
 from dunning_service.running import opened_services, worker_of, working
 from dunning_service.server.connection_limit import RejectOverLimit

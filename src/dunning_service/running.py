@@ -18,12 +18,12 @@ from dunning_service.database.outages import why
 from dunning_service.due.worker import Worker
 from dunning_service.gateways.registry import MerchantGateways
 from dunning_service.gateways.service import network_rules_of
-from dunning_service.http.body import Bodies
 from dunning_service.ledger.writer import LedgerWriter
 from dunning_service.merchants.directory import Directory
 from dunning_service.merchants.keyring import keyring_of
 from dunning_service.operation.metrics import Metrics
 from dunning_service.recovery.ladder import parse_ladder
+from dunning_service.server.bodies import Bodies
 from dunning_service.services import Services
 from dunning_service.settings import Settings
 from dunning_service.values.clock import Clock

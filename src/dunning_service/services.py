@@ -12,10 +12,10 @@ from dunning_service.billing.charging import Charging
 from dunning_service.billing.first_payment import Billing
 from dunning_service.database.engines import Database
 from dunning_service.gateways.registry import MerchantGateways
-from dunning_service.http.body import Bodies
 from dunning_service.ledger.writer import LedgerWriter
 from dunning_service.merchants.directory import Directory
 from dunning_service.operation.metrics import Metrics
+from dunning_service.server.bodies import Bodies
 from dunning_service.settings import Settings
 from dunning_service.values.clock import Clock
 

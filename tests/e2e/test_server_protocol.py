@@ -304,7 +304,7 @@ import resource
 resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard}))
 from dunning_service.server.listening import server_options
 from dunning_service.settings import Settings
-served = server_options(Settings(max_connections=500))["http"].keywords["max_connections"]
+served = server_options(Settings(max_connections=500), print)["http"].keywords["max_connections"]
 print(served, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -146,7 +146,7 @@ def _run(settings: Settings, listening: socket.socket, workers: int) -> None:
         lifespan="on",
         workers=workers,
         timeout_worker_healthcheck=_SILENT_FOR_S,
-        **server_options(settings),
+        **server_options(settings, warn),
     )
     if workers == 1:
         _run_here(config, listening)

@@ -118,7 +118,9 @@ async def _metrics(found: Services, listening: socket.socket | None) -> AsyncIte
         return
     from dunning_service.app import create_operation_app  # which takes time that no other command should spend
 
-    server = _Beside(uvicorn.Config(create_operation_app(found), lifespan="off", **server_options(found.settings)))
+    server = _Beside(
+        uvicorn.Config(create_operation_app(found), lifespan="off", **server_options(found.settings, warn))
+    )
     task = asyncio.create_task(server.serve(sockets=[listening]), name="metrics")
     try:
         yield

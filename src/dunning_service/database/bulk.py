@@ -19,7 +19,6 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Connection
 
 from dunning_service.database.engines import UtcDateTime
-from dunning_service.ledger.models import FIRST_SHARD, SHARDS
 
 Row = Mapping[str, Any]
 
@@ -40,7 +39,7 @@ class Bulk(Protocol):
         end of this one."""
         ...
 
-    def free_shard(self, connection: Connection) -> int:
+    def free_shard(self, connection: Connection, shards: range) -> int:
         """A shard of the counts that nobody else adds to until the end of this transaction, as far as there are any."""
         ...
 
@@ -89,7 +88,7 @@ def bulk_for(connection: Connection) -> Bulk:
 # Tried one after the other until one is ours. Locks with two keys of 32 bits are apart from the other ones, with one of
 # 64.
 _FREE_SHARD = (
-    f"SELECT shard FROM generate_series({FIRST_SHARD}, {FIRST_SHARD + SHARDS - 1}) AS shard "  # noqa: S608
+    "SELECT shard FROM generate_series(%(first)s, %(last)s) AS shard "  # noqa: S608
     f"WHERE pg_try_advisory_xact_lock({0x64756E6E}, shard) LIMIT 1"
 )
 
@@ -117,9 +116,10 @@ class _Postgres:
     def hold_time_zone(self, connection: Connection, merchant_id: int) -> None:
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ZONE_LOCKS}, %(id)s)", {"id": merchant_id})
 
-    def free_shard(self, connection: Connection) -> int:
-        found: int | None = connection.exec_driver_sql(_FREE_SHARD).scalar()
-        return FIRST_SHARD if found is None else found
+    def free_shard(self, connection: Connection, shards: range) -> int:
+        bounds = {"first": shards[0], "last": shards[-1]}
+        found: int | None = connection.exec_driver_sql(_FREE_SHARD, bounds).scalar()
+        return shards[0] if found is None else found
 
     def select(
         self,
@@ -216,8 +216,8 @@ class _Sqlite:
     def hold_time_zone(self, connection: Connection, merchant_id: int) -> None:
         """The transaction began with the write lock: no other is running."""
 
-    def free_shard(self, connection: Connection) -> int:
-        return FIRST_SHARD
+    def free_shard(self, connection: Connection, shards: range) -> int:
+        return shards[0]
 
     def select(
         self,

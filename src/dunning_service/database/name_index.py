@@ -6,6 +6,7 @@ it there. On PostgreSQL an index of pg_trgm, where there is one, is the planner'
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,8 +14,6 @@ from sqlalchemy import ColumnElement
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dunning_service.database.engines import Database
-from dunning_service.ledger.fields import folded_name
-from dunning_service.ledger.models import PaymentRow
 
 NAMES = "payment_names"
 """The table of SQLite; those that FTS5 keeps for it begin with its name."""
@@ -26,33 +25,29 @@ _MOST = 2_000
 _PAGES = 200
 """Of so many the table of names is put together again at a time, which takes a few hundredths of a second."""
 
-_PAYMENTS = PaymentRow.__table__.c
 _NAMES = sa.table(NAMES, sa.column("rowid"), sa.column("name"))
 _HAS_NAMES = sa.text("SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = :name").bindparams(name=NAMES)
 _MERGE = sa.text(f"INSERT INTO {NAMES} ({NAMES}, rank) VALUES ('merge', :pages)")  # noqa: S608  (a constant)
 _CHANGES = sa.text("SELECT total_changes()")
 
 
-async def are_few(connection: AsyncConnection, part: str) -> bool:
-    """True when the table of names finds this part, and few payments by it."""
-    text = folded_name(part) or ""
-    if connection.dialect.name != "sqlite" or len(text) < _LEAST:
+async def are_few(connection: AsyncConnection, parts: Collection[str]) -> bool:
+    """True when the table of names finds these parts of a name, each folded in one way, and few payments by them."""
+    if connection.dialect.name != "sqlite" or min(map(len, parts)) < _LEAST:
         return False
     if not (await connection.execute(_HAS_NAMES)).scalar_one():
         return False
-    some = sa.select(_NAMES.c.rowid).where(_finds(part)).limit(_MOST + 1).subquery()
+    some = sa.select(_NAMES.c.rowid).where(_finds(parts)).limit(_MOST + 1).subquery()
     return bool((await connection.execute(sa.select(sa.func.count()).select_from(some))).scalar_one() <= _MOST)
 
 
-def has_name_like(part: str) -> ColumnElement[bool]:
-    """True of a payment that the table of names finds by this part; some of those may have it in other letters."""
-    return _PAYMENTS.id.in_(sa.select(_NAMES.c.rowid).where(_finds(part)))
+def has_name_like(payment_id: ColumnElement[int], parts: Collection[str]) -> ColumnElement[bool]:
+    """True of a payment that the table of names finds by one of these parts; some may have it in other letters."""
+    return payment_id.in_(sa.select(_NAMES.c.rowid).where(_finds(parts)))
 
 
-def _finds(part: str) -> ColumnElement[Any]:
-    """The part as names are folded, or as an older version folded them, until the next recount."""
-    texts = sorted({folded_name(part) or "", part.casefold()})
-    phrases = ('"' + text.replace('"', '""') + '"' for text in texts)
+def _finds(parts: Collection[str]) -> ColumnElement[Any]:
+    phrases = ('"' + part.replace('"', '""') + '"' for part in sorted(parts))
     return sa.literal_column(NAMES).op("MATCH")(" OR ".join(phrases))
 
 

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dunning_service.database import name_index as names
 from dunning_service.database.unindexed import unindexed, unindexed_anywhere
+from dunning_service.errors import NotFound
 from dunning_service.failed_payments.counted import CountedPayments, Place
 from dunning_service.failed_payments.groups import Group, grouped
 from dunning_service.failed_payments.phones import phone_candidates
@@ -24,6 +25,7 @@ from dunning_service.failed_payments.sorting import Ordering, Position, Sort, or
 from dunning_service.ledger.counting import summed_halves
 from dunning_service.ledger.fields import folded, folded_name
 from dunning_service.ledger.models import PaymentRow
+from dunning_service.ledger.work import NO_SUCH_PAYMENT
 
 _PAYMENTS = PaymentRow.__table__.c
 
@@ -200,7 +202,7 @@ class FailedPaymentsQuery:
 
     async def _prepared(self, connection: AsyncConnection) -> FailedPaymentsQuery:
         """The same query, in the way that finds the name sooner."""
-        if self.name is None or self._hidden is not None or not await names.are_few(connection, self.name):
+        if self.name is None or self._hidden is not None or not await names.are_few(connection, _name_parts(self.name)):
             return self
         return replace(self, is_name_rare=True)
 
@@ -284,7 +286,7 @@ class FailedPaymentsQuery:
         if self.last_failed_before is not None:
             found.append(_PAYMENTS.last_failed_at < self.last_failed_before)
         if self.name is not None and self.is_name_rare:
-            found.append(names.has_name_like(self.name))
+            found.append(names.has_name_like(_PAYMENTS.id, _name_parts(self.name)))
         if self.name is not None:
             found.append(_has_name(self.name))
         if self.text is not None:
@@ -334,3 +336,25 @@ def _mentions(text: str) -> ColumnElement[bool]:
     if payment_id is not None:
         alternatives.append(_PAYMENTS.id == payment_id)
     return sa.or_(*alternatives)
+
+
+async def find_payment(connection: AsyncConnection, merchant_id: int, number: str) -> AnyRow:
+    """The merchant's failed payment of that public number.
+
+    Raises NotFound for every other number, whether it is another merchant's, never failed, or no number at all.
+    """
+    payment_id = payment_id_of(number)
+    if payment_id is None:
+        raise NotFound(NO_SUCH_PAYMENT)
+    statement = sa.select(*LISTED, _PAYMENTS.payer_key).where(
+        _PAYMENTS.merchant_id == merchant_id, _PAYMENTS.id == payment_id, _PAYMENTS.order_on.is_not(None)
+    )
+    found = (await connection.execute(statement)).one_or_none()
+    if found is None:
+        raise NotFound(NO_SUCH_PAYMENT)
+    return found
+
+
+def _name_parts(name: str) -> frozenset[str]:
+    """A part of a name as names are folded, and as an older version folded them, until the next recount."""
+    return frozenset({folded_name(name) or "", name.casefold()})

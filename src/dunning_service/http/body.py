@@ -3,24 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
 
 from starlette.requests import ClientDisconnect, Request
 
 from dunning_service.errors import BodyTooLarge, BodyTooSlow, Unavailable, UnsupportedMediaType
-
-
-@dataclass(slots=True, kw_only=True)
-class Bodies:
-    """What the bodies of a process's requests may be."""
-
-    max_bytes: int
-    """Of each."""
-    timeout_s: float
-    """How long each may take to arrive."""
-    max_arriving_bytes: int
-    """Of all together that have begun to arrive and are not there in full."""
-    arriving_bytes: int = field(default=0, init=False)
+from dunning_service.server.bodies import Bodies
 
 
 def require_json(request: Request, what: str, *others: str) -> None:

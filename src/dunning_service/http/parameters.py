@@ -13,11 +13,12 @@ from typing import Annotated, Any, ClassVar, TypeVar, get_origin
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError, WithJsonSchema
 from pydantic.fields import FieldInfo
 
 from dunning_service.errors import FieldError
 from dunning_service.events import MAX_IDENTIFIER, MAX_TEXT
+from dunning_service.ledger.fields import phone_key
 
 _WHOLE_NUMBER = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
@@ -207,3 +208,16 @@ Identifier = Annotated[str, BeforeValidator(_identifier), _text_schema(MAX_IDENT
 
 Text = Annotated[str, BeforeValidator(_any_text), _text_schema(MAX_TEXT)]
 """Text to look for."""
+
+
+def _phone(value: str) -> str:
+    if phone_key(value) is None:
+        raise ValueError("must hold the digits of a phone number, such as 46567468 or +4746567468")
+    return value
+
+
+Phone = Annotated[
+    Identifier,
+    AfterValidator(_phone),
+    WithJsonSchema({"type": "string", "pattern": "[0-9]", "maxLength": MAX_IDENTIFIER}),
+]

@@ -19,6 +19,7 @@ from dunning_service.ledger.deciding import as_json, as_recorded, require_effect
 from dunning_service.ledger.erasing import erase, repeats_erased
 from dunning_service.ledger.fold import Action, Attempt, current_attempts
 from dunning_service.ledger.models import (
+    SHARDS,
     ActionRow,
     AttemptRow,
     DeliveryRow,
@@ -328,7 +329,7 @@ class Batch:
 
     def _count(self, changed: Sequence[Payment]) -> None:
         bulk = bulk_for(self._connection)
-        shard = bulk.free_shard(self._connection)
+        shard = bulk.free_shard(self._connection, SHARDS)
         for model, rows in count_changes(changed, shard):
             counts: Any = model.__table__
             bulk.add(self._connection, counts, rows)

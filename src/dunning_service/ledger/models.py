@@ -281,8 +281,8 @@ FIRST_SHARD = 32
 """Shards below it belong to versions of this service that kept daily counts only. A day and status that has one may
 have changed without the finer counts, so these are not used for it until it has been counted again."""
 
-SHARDS = 32
-"""How many transactions can count at the same time without waiting for each other."""
+SHARDS = range(FIRST_SHARD, FIRST_SHARD + 32)
+"""As many transactions can count at the same time without waiting for each other."""
 
 BLOCK_BITS = 13
 """Payments whose numbers differ in these lowest bits only are of one block: 8,192 numbers."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import resource
 import socket
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from dunning_service.commands.printing import warn
 from dunning_service.errors import ConfigurationError
 from dunning_service.server.connection_limit import most_sockets
 from dunning_service.server.protocol import ServerProtocol
@@ -60,8 +60,8 @@ def _in_use(host: str, port: int, options: str, error: OSError) -> Configuration
     )
 
 
-def server_options(settings: Settings) -> dict[str, Any]:
-    """Of every server, whatever it serves."""
+def server_options(settings: Settings, warn: Callable[[str], None]) -> dict[str, Any]:
+    """The options of every server of this service; `warn` is called when fewer connections can be served."""
     return {
         "ws": "none",
         "log_config": None,  # the service's own log takes what the server says
@@ -72,14 +72,14 @@ def server_options(settings: Settings) -> dict[str, Any]:
         "http": partial(
             ServerProtocol,
             receive_timeout_s=settings.receive_timeout_seconds,
-            max_connections=_affordable(settings.max_connections),
+            max_connections=_affordable(settings.max_connections, warn),
         ),
         "timeout_keep_alive": _KEEP_ALIVE_S,
         "timeout_graceful_shutdown": _DRAIN_S,
     }
 
 
-def _affordable(wanted: int) -> int:
+def _affordable(wanted: int, warn: Callable[[str], None]) -> int:
     """How many connections this process can serve with the files that it may have open; it allows itself as many as it
     needs, where it may. A process with none left could not accept a call, nor reach its database."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -9,7 +9,8 @@ import pytest
 from starlette.requests import ClientDisconnect, Request
 
 from dunning_service.errors import BodyTooLarge, BodyTooSlow, Unavailable, UnsupportedMediaType
-from dunning_service.http.body import Bodies, read_body
+from dunning_service.http.body import read_body
+from dunning_service.server.bodies import Bodies
 
 LIMIT = 10
 

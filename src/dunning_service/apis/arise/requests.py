@@ -10,9 +10,10 @@ from starlette.requests import Request
 from dunning_service.apis.arise.wire_values import read_uuid
 from dunning_service.billing.commands import NO_SUCH_SUBSCRIPTION
 from dunning_service.errors import NotFound, UnreadableNotice
-from dunning_service.http.body import Bodies, content_type_of, read_body, require_json
+from dunning_service.http.body import content_type_of, read_body, require_json
 from dunning_service.http.idempotency import idempotency_key
 from dunning_service.ledger.work import IdempotencyKey
+from dunning_service.server.bodies import Bodies
 from dunning_service.values.exact_json import read_json
 
 

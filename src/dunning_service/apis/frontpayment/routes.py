@@ -16,16 +16,15 @@ from dunning_service.apis.frontpayment.wire import (
     order_details,
     order_item,
 )
-from dunning_service.apis.own.filters import Phone
-from dunning_service.apis.own.links import address
-from dunning_service.apis.own.timeline import find_payment
 from dunning_service.errors import FieldError
-from dunning_service.failed_payments.queries import FailedPaymentsQuery
+from dunning_service.failed_payments.queries import FailedPaymentsQuery, find_payment
 from dunning_service.http.auth import scoped
+from dunning_service.http.links import address
 from dunning_service.http.parameters import (
     Day,
     Identifier,
     Parameters,
+    Phone,
     Text,
     openapi_parameters,
     read_parameters,

@@ -6,9 +6,9 @@ from fastapi import Request
 from pydantic import ValidationError
 
 from dunning_service.apis.own.schemas import ActionRequest
-from dunning_service.apis.own.timeline import find_payment
 from dunning_service.billing.service import retry_payment
 from dunning_service.errors import ActionDoesNotApply, FieldError, UnreadableNotice
+from dunning_service.failed_payments.queries import find_payment
 from dunning_service.http.body import content_type_of, read_body, require_json
 from dunning_service.http.parameters import field_errors, refused
 from dunning_service.ledger.work import DecisionRecorded, IdempotencyKey

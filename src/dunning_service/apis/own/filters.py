@@ -8,12 +8,12 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from dunning_service.errors import FieldError
-from dunning_service.events import MAX_IDENTIFIER, Category
+from dunning_service.events import Category
 from dunning_service.failed_payments.cursors import MAX_CURSOR
 from dunning_service.failed_payments.queries import FailedPaymentsQuery
 from dunning_service.failed_payments.schedules import NextAttempt
 from dunning_service.failed_payments.sorting import Sort
-from dunning_service.http.parameters import Day, Identifier, Moment, Parameters, Text, WholeNumber
+from dunning_service.http.parameters import Day, Identifier, Moment, Parameters, Phone, Text, WholeNumber
 from dunning_service.ledger.fields import phone_key
 from dunning_service.ledger.status import Status
 from dunning_service.recovery.policy import Rule
@@ -33,12 +33,6 @@ def _currency(value: object) -> object:
     return value
 
 
-def _phone(value: str) -> str:
-    if phone_key(value) is None:
-        raise ValueError("must hold the digits of a phone number, such as 46567468 or +4746567468")
-    return value
-
-
 def _free_text(value: str) -> str:
     if not value.strip():
         raise ValueError("must hold something to look for")
@@ -49,11 +43,6 @@ Currency = Annotated[
     str,
     BeforeValidator(_currency),
     WithJsonSchema({"type": "string", "pattern": f"^([A-Za-z]{{3}}|{UNKNOWN_CURRENCY})$"}),
-]
-Phone = Annotated[
-    Identifier,
-    AfterValidator(_phone),
-    WithJsonSchema({"type": "string", "pattern": "[0-9]", "maxLength": MAX_IDENTIFIER}),
 ]
 SearchText = Annotated[Text, AfterValidator(_free_text)]
 Amount = Annotated[WholeNumber, Field(ge=0, le=MAX_MINOR)]

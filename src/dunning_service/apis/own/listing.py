@@ -11,8 +11,9 @@ from dunning_service.apis.own.schemas import (
     FailedPaymentPage,
     failed_payment_fields,
 )
-from dunning_service.apis.own.timeline import find_payment, timeline_of
+from dunning_service.apis.own.timeline import timeline_of
 from dunning_service.failed_payments.cursors import decode_cursor, encode_cursor
+from dunning_service.failed_payments.queries import find_payment
 from dunning_service.failed_payments.schedules import UNSCHEDULED, schedules_of
 from dunning_service.failed_payments.sorting import position_of
 from dunning_service.merchants.directory import MerchantView

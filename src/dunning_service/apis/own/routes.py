@@ -9,7 +9,6 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 from dunning_service.apis.own import documentation
 from dunning_service.apis.own.actions import read_action, retry
 from dunning_service.apis.own.filters import FailedPaymentFilters, ListParameters
-from dunning_service.apis.own.links import address, query_without
 from dunning_service.apis.own.listing import detail_of, page_of
 from dunning_service.apis.own.schemas import (
     ActionAnswer,
@@ -24,6 +23,7 @@ from dunning_service.failed_payments.cursors import CursorError
 from dunning_service.failed_payments.public_number import payment_id_of
 from dunning_service.http.auth import scoped
 from dunning_service.http.idempotency import REPLAYED, idempotency_key
+from dunning_service.http.links import address, query_without
 from dunning_service.http.parameters import NoParameters, openapi_parameters, read_parameters, refused
 from dunning_service.ledger.status import ReceiptDue, Verb
 from dunning_service.ledger.work import NO_SUCH_PAYMENT, Decision

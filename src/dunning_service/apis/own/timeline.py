@@ -10,13 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dunning_service.apis.own.receipt_notes import notes_of
 from dunning_service.apis.own.schemas import ActionEntry, AttemptEntry, NoteEntry, ReceiptEntry, RefundEntry
-from dunning_service.errors import NotFound
-from dunning_service.failed_payments.public_number import payment_id_of, public_number
-from dunning_service.failed_payments.queries import LISTED, AnyRow
+from dunning_service.failed_payments.public_number import public_number
+from dunning_service.failed_payments.queries import AnyRow
 from dunning_service.ledger.fold import current_attempts, every_statement
 from dunning_service.ledger.models import ActionRow, AttemptRow, PaymentRow, ReceiptRow, RefundRow
 from dunning_service.ledger.receipts import current_receipts
-from dunning_service.ledger.work import NO_SUCH_PAYMENT
 from dunning_service.merchants.directory import MerchantView
 from dunning_service.senders import SUBSCRIPTIONS
 
@@ -28,23 +26,6 @@ _REFUNDS = RefundRow.__table__.c
 
 
 Entry = AttemptEntry | ActionEntry | ReceiptEntry | RefundEntry | NoteEntry
-
-
-async def find_payment(connection: AsyncConnection, merchant_id: int, number: str) -> AnyRow:
-    """The merchant's failed payment of that public number.
-
-    Raises NotFound for every other number, whether it is another merchant's, never failed, or no number at all.
-    """
-    payment_id = payment_id_of(number)
-    if payment_id is None:
-        raise NotFound(NO_SUCH_PAYMENT)
-    statement = sa.select(*LISTED, _PAYMENTS.payer_key).where(
-        _PAYMENTS.merchant_id == merchant_id, _PAYMENTS.id == payment_id, _PAYMENTS.order_on.is_not(None)
-    )
-    found = (await connection.execute(statement)).one_or_none()
-    if found is None:
-        raise NotFound(NO_SUCH_PAYMENT)
-    return found
 
 
 async def timeline_of(connection: AsyncConnection, merchant: MerchantView, payment: AnyRow) -> Sequence[Entry]:

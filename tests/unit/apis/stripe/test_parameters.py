@@ -31,7 +31,7 @@ from dunning_service.apis.stripe.parameters import (
 )
 from dunning_service.apis.stripe.schemas import PaymentAttemptRecord, PaymentRecord
 from dunning_service.errors import BodyTooLarge
-from dunning_service.http.body import Bodies
+from dunning_service.server.bodies import Bodies
 
 MANDATE = "payment_method_details.us_bank_account.mandate"
 PAYMENT = (

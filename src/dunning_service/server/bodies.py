@@ -1,0 +1,18 @@
+"""The limits of request bodies, and the memory that arriving ones may take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True, kw_only=True)
+class Bodies:
+    """The limits of the request bodies of a process."""
+
+    max_bytes: int
+    """Of each."""
+    timeout_s: float
+    """How long each may take to arrive."""
+    max_arriving_bytes: int
+    """Of all together that have begun to arrive and are not there in full."""
+    arriving_bytes: int = field(default=0, init=False)
