@@ -302,9 +302,10 @@ def test_a_process_allows_itself_the_files_that_its_connections_take(
     program = f"""
 import resource
 resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard}))
+from dunning_service.commands.printing import warn
 from dunning_service.server.listening import server_options
 from dunning_service.settings import Settings
-served = server_options(Settings(max_connections=500), print)["http"].keywords["max_connections"]
+served = server_options(Settings(max_connections=500), warn)["http"].keywords["max_connections"]
 print(served, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
