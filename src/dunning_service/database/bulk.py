@@ -88,7 +88,7 @@ def bulk_for(connection: Connection) -> Bulk:
 # Tried one after the other until one is ours. Locks with two keys of 32 bits are apart from the other ones, with one of
 # 64.
 _FREE_SHARD = (
-    "SELECT shard FROM generate_series(%(first)s, %(last)s) AS shard "  # noqa: S608
+    "SELECT shard FROM generate_series(%(first)s::int, %(last)s::int) AS shard "  # noqa: S608
     f"WHERE pg_try_advisory_xact_lock({0x64756E6E}, shard) LIMIT 1"
 )
 
