@@ -39,6 +39,14 @@ def test_without_options_it_shows_what_holds(dunning: CommandLine) -> None:
     ]
 
 
+def test_another_currency_says_how_it_comes_to_hold_for_what_is_there(dunning: CommandLine) -> None:
+    dunning.json("merchant", "set", "Sweden", "--name", "Sweden & Co")
+    assert dunning.table("merchant", "set", "Sweden & Co", "--currency", "EUR")[-1] == (
+        "It holds for notices from now on. Those that are there already are read with it by "
+        "`dunning events replay --outcome recorded --merchant 'Sweden & Co'`."
+    )
+
+
 def test_what_is_set_holds_and_the_rest_stays(dunning: CommandLine) -> None:
     set_ = dunning.json(
         "merchant", "set", "Sweden", "--gateway", "sandbox", "--retry-ladder", "1d, 3D at 9:00",

@@ -166,6 +166,11 @@ def set_(
             f"\nCommands and Front Payment's list call it {merchant.name!r} from now on; its tokens, sources and "
             "payments stay as they are."
         )
+    if currency is not None:
+        say(
+            "\nIt holds for notices from now on. Those that are there already are read with it by `dunning events "
+            f"replay --outcome recorded --merchant {quote(merchant.name)}`."
+        )
     if timezone is not None:
         redated = _move_order_dates(merchant)
         say(
