@@ -71,6 +71,7 @@ def test_addresses_and_ids_differ_in_more_than_case() -> None:
             "+47 412 34 567 ext. 5",
             "\uff0b\uff14\uff17\uff14\uff11\uff12\uff13\uff14\uff15\uff16\uff17",
         ),
+        "\u0660\u0660\u0664\u0667 412 34 567",
         "+\u0664\u0667\u0664\u0661\u0662\u0663\u0664\u0665\u0666\u0667",
     ],
 )

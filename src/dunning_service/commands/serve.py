@@ -57,8 +57,12 @@ def serve(
         bool, typer.Option("--with-worker", help="Charge what is due as well, as `dunning worker` does.")
     ] = False,
     currency: Annotated[
-        str, typer.Option(help="ISO 4217 code of the merchant that a first start makes, for notices that name none.")
-    ] = STARTER_CURRENCY,
+        str | None,
+        typer.Option(
+            help="ISO 4217 code of the merchant that a first start makes, for notices that name none; or "
+            f"{STARTER_CURRENCY}."
+        ),
+    ] = None,
 ) -> None:
     """Run the service. An SQLite database is migrated on the way, and made where none is configured; PostgreSQL is left
     as it is."""
@@ -68,7 +72,7 @@ def serve(
         os.environ["DUNNING_PORT"] = str(port)
     if with_worker:
         os.environ["DUNNING_WITH_WORKER"] = "true"
-    currency = checked_currency(currency)
+    currency = None if currency is None else checked_currency(currency)
     settings = load_settings(warn)
     url = database_url(settings.database_url)
     file = embedded_file(url)
@@ -96,7 +100,7 @@ def serve(
             _run(settings, listening, workers)
 
 
-def _prepare(settings: Settings, url: URL, currency: str) -> None:
+def _prepare(settings: Settings, url: URL, currency: str | None) -> None:
     """Everything that could refuse, and what a first start makes, before anybody is let in."""
     file = embedded_file(url)
     if file is not None:
@@ -104,7 +108,9 @@ def _prepare(settings: Settings, url: URL, currency: str) -> None:
     else:
         require_current_revision(current_revision(url))
     with looked_at(settings, url) as (connection, keyring):
-        made = made_on_empty(connection, keyring, currency, utc_now()) if file is not None else None
+        made = None
+        if file is not None:
+            made = made_on_empty(connection, keyring, currency or STARTER_CURRENCY, utc_now())
         merchants = list_merchants(connection)
         unreadable = unreadable_sources(connection, keyring)
     if unreadable:
@@ -112,6 +118,11 @@ def _prepare(settings: Settings, url: URL, currency: str) -> None:
             f"the key that encrypted the secrets of {', '.join(unreadable)} is not at hand, so notices to them are "
             "answered 503: put the key file back beside the database, add the key to DUNNING_SECRET_KEY, or give each "
             "a new secret with `dunning source rotate ID`"
+        )
+    if currency is not None and made is None:
+        warn(
+            "--currency is for the merchant that a first start makes, so it changes nothing here: see "
+            f"`dunning merchant set NAME --currency {currency}`"
         )
     if made is not None:
         say(welcome(made, settings.address, utc_now(), with_worker=settings.with_worker))

@@ -71,10 +71,11 @@ def phone_key(text: str | None) -> str | None:
     if text is None:
         return None
     written = normalize("NFKC", "".join(character for character in text if category(character) != "Cf"))
+    written = "".join(str(decimal(character)) if character.isdecimal() else character for character in written)
     written = _DIALLED_ABROAD.sub(r"\1+", written)
     if "+" in written and (key := _e164(written)) is not None:
         return key
-    digits = "".join(str(decimal(character)) for character in written.partition(";")[0] if character.isdecimal())
+    digits = "".join(character for character in written.partition(";")[0] if character.isdecimal())
     if not digits:
         return None
     return f"+{digits}" if _BEGINS_WITH_PLUS.match(written) else digits

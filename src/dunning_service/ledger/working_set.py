@@ -118,7 +118,8 @@ class Payment:
     @property
     def texts(self) -> FoldedTexts:
         """What it is searched by: folded when it is written or checked, as nothing else goes by it."""
-        return fold_texts(self.key[1], self.key[2], self.folded, self.attempts.values())
+        said = (attempt for attempt in self.attempts.values() if not attempt.is_superseded)
+        return fold_texts(self.key[1], self.key[2], self.folded, said)
 
     @property
     def counted(self) -> Counted:

@@ -93,6 +93,14 @@ def keyring_of(settings: Settings) -> Keyring:
     return Keyring([*keys, _read(path)] if path.exists() else keys)
 
 
+def require_keys(settings: Settings) -> None:
+    """Raises ConfigurationError where `keyring_of` would, and makes no key file."""
+    file = embedded_file(database_url(settings.database_url))
+    if settings.secret_key is None and file is not None and not key_file(file).exists():
+        return
+    keyring_of(settings)
+
+
 def _read(path: Path) -> str:
     try:
         key = path.read_text("ascii").strip()
