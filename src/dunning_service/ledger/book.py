@@ -181,8 +181,8 @@ class DeliveryRecord:
 
     def erase(self) -> None:
         """It repeats an erased statement: neither its bytes nor its headers are kept, and it is not read again."""
-        self.loses_bytes = not self.is_erased
-        self.is_erased = True
+        if not self.is_erased:
+            self.is_erased = self.loses_bytes = True
 
 
 class Book:
