@@ -77,6 +77,7 @@ class Payment:
     """Whose it is, as the book has it: see `Book.regroup`."""
     is_changed: bool = False
     _folded: FoldedPayment | None = None
+    _without_receipts: OpenFailure | None = None
 
     def hold(self, facts: Attempt | Action) -> None:
         """Takes in what the database has."""
@@ -93,10 +94,12 @@ class Payment:
     def put_attempt(self, attempt: Attempt) -> None:
         """A new attempt, or another content of the one of that number."""
         self.attempts[attempt.number] = attempt
+        self._without_receipts = None
         self._change()
 
     def add_action(self, action: Action) -> None:
         self.actions.append(action)
+        self._without_receipts = None
         self._change()
 
     def apply(self, receipt: Receipt | None) -> None:
@@ -133,7 +136,10 @@ class Payment:
 
     def without_receipts(self) -> OpenFailure:
         """As receipts find it."""
-        return OpenFailure(self.key[2], self.folded_with(None), self.expects_receipt_since())
+        if self._without_receipts is None:
+            folded = self.folded if self.receipt is None else self.folded_with(None)
+            self._without_receipts = OpenFailure(self.key[2], folded, self.expects_receipt_since())
+        return self._without_receipts
 
     def expects_receipt_since(self) -> datetime | None:
         """When it was marked as paid with a receipt expected; None unless that decides its status."""
