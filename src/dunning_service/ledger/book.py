@@ -262,10 +262,6 @@ class Book:
         """The receipts in the book."""
         return self._revisions.keys()
 
-    def members_of(self, payer: PayerKey) -> Iterable[Payment]:
-        """Those of the payer's payments that are in the book."""
-        return self._members[payer].values()
-
     def receipts_of(self, payer: PayerKey) -> Sequence[Receipt]:
         """The payer's receipts that hold; another revision may have moved one to another payer."""
         merchant_id, provider, payer_key = payer
