@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import random
-import subprocess
 from datetime import timedelta
 
 import pytest
@@ -12,19 +10,9 @@ import sqlalchemy as sa
 
 from building import NOON, a_decision, a_failure, a_notice, a_receipt, a_success, in_batches
 from dunning_service.events import Delivery, Event, Outcome
-from dunning_service.ledger.counting import portions_of, recount, uncounted_days
-from dunning_service.ledger.models import (
-    FIRST_SHARD,
-    AttemptRow,
-    BlockCountRow,
-    DailyAmountRow,
-    DailyCountRow,
-    PaymentRow,
-    RefundRow,
-)
+from dunning_service.ledger.models import AttemptRow, PaymentRow, RefundRow
 from dunning_service.ledger.status import ReceiptDue, Verb
 from ledgers import Ledger
-from serving import DUNNING, environment
 
 PAYER = "7:cus_7"
 
@@ -302,77 +290,6 @@ def test_it_names_what_was_refunded_and_never_paid(
     with ledger.database.write() as connection:
         connection.execute(sa.update(RefundRow).values(wrong))
     assert ledger.complaints() == [f"merchant Sweden & Co: {complaint}"]
-
-
-def test_days_that_an_older_version_wrote_are_counted_again_at_an_operators_word(
-    ledger: Ledger, merchant_id: int, database_url: str
-) -> None:
-    """Such a version keeps the daily counts only, in shards below ours."""
-    _three_failures_and_a_receipt(ledger, merchant_id)
-    with ledger.database.write() as connection:
-        connection.exec_driver_sql("UPDATE daily_counts SET shard = 3 WHERE status = 'failed'")
-        connection.exec_driver_sql("DELETE FROM block_counts WHERE status = 'failed'")
-        connection.exec_driver_sql("DELETE FROM daily_amounts WHERE status = 'failed'")
-        connection.exec_driver_sql("UPDATE payments SET identifiers_folded = NULL WHERE status = 'failed'")
-    assert ledger.complaints() == []
-
-    assert _recounted(database_url) == {"days": {"Sweden & Co": 1}, "texts": {"Sweden & Co": 2}}
-
-    assert ledger.complaints() == []
-    assert {row["shard"] for row in ledger.rows(DailyCountRow, merchant_id)} == {FIRST_SHARD}
-    assert sum(row["payments"] for row in ledger.rows(BlockCountRow, merchant_id)) == 3
-    assert sum(row["amount_low"] for row in ledger.rows(DailyAmountRow, merchant_id)) == 3 * 1999
-    assert _recounted(database_url) == {"days": {"Sweden & Co": 0}, "texts": {"Sweden & Co": 0}}
-
-
-def test_only_such_days_are_counted_again_and_with_all_payments_that_are_on_them(
-    ledger: Ledger, merchant_id: int
-) -> None:
-    days = [NOON - timedelta(days=ago) for ago in (2, 1, 0)]
-    failures = [a_failure(f"in_{day.day}_{number}", occurred_at=day) for day in days for number in (1, 2)]
-    ledger.committer.commit([a_notice(*failures, merchant_id=merchant_id)], NOON)
-    first, between, last = (day.date() for day in days)
-    with ledger.database.write() as connection:
-        for day in (first, last):  # an older version wrote one of the two payments
-            row = {"merchant_id": merchant_id, "order_on": day, "status": "failed", "shard": 3, "payments": 1}
-            connection.execute(sa.update(DailyCountRow).where(DailyCountRow.order_on == day).values(payments=1))
-            connection.execute(sa.insert(DailyCountRow).values(row))
-        # not a fault that such a version makes, so nobody has asked for this day
-        connection.execute(sa.update(BlockCountRow).where(BlockCountRow.order_on == between).values(payments=7))
-
-    with ledger.database.write() as connection:
-        uncounted = [(day, int(payments)) for day, payments in connection.execute(uncounted_days(merchant_id))]
-        assert uncounted == [(first, 2), (last, 2)]
-        (some,) = portions_of(uncounted)
-        recount(connection, merchant_id, some)
-        assert connection.execute(uncounted_days(merchant_id)).all() == []
-
-    (complaint,) = ledger.complaints()
-    assert f"payments of {between}" in complaint
-
-
-def test_days_are_counted_again_in_chunks_of_so_many_payments_and_so_many_days() -> None:
-    first = NOON.date()
-    after = [first + timedelta(days=number) for number in range(1001)]
-    assert portions_of([]) == []
-    assert portions_of([(after[0], 50_000), (after[1], 1), (after[9], 19_999), (after[10], 1)]) == [
-        [after[0]],
-        [after[1], after[9]],
-        [after[10]],
-    ]
-    assert list(map(len, portions_of((day, 0) for day in after))) == [500, 500, 1]
-
-
-def _recounted(database_url: str) -> object:
-    done = subprocess.run(
-        [DUNNING, "ledger", "recount", "--json"],
-        env=environment(database_url=database_url),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
 
 
 def test_it_can_be_asked_about_one_merchant(ledger: Ledger, merchant_id: int) -> None:

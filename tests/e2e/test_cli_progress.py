@@ -38,6 +38,10 @@ def test_long_work_says_in_a_log_how_far_it_is(
         ),
         (("ledger", "check"), [(1, 1, "payments checked")]),
         (
+            ("ledger", "check", "--repair"),
+            [(1, 1, "payments folded again"), (1, None, "days counted again"), (1, 1, "payments checked")],
+        ),
+        (
             ("events", "prune", "--older-than", "1d", "--yes"),
             [(2, 3, "deliveries pruned"), (3, 3, "deliveries pruned")],
         ),
@@ -91,10 +95,15 @@ INTERRUPTED = [
         "dunning_service.ledger.check.book_of",
         "dunning: interrupted after 2 of 5 payments checked; nothing was changed: run `dunning ledger check` again",
     ),
+    (
+        ("ledger", "check", "--repair"),
+        "dunning_service.ledger.check.book_of",
+        "dunning: interrupted after 2 of 5 payments folded again; what is repaired stays: run `dunning ledger check",
+    ),
 ]
 
 
-@pytest.mark.parametrize(("command", "step", "message"), INTERRUPTED, ids=[" ".join(one[0][:2]) for one in INTERRUPTED])
+@pytest.mark.parametrize(("command", "step", "message"), INTERRUPTED, ids=[" ".join(one[0][:3]) for one in INTERRUPTED])
 def test_work_that_is_interrupted_says_what_was_done_and_goes_on_when_it_is_typed_again(
     stored: Stored, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...], step: str, message: str
 ) -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from building import NOON, a_decision, a_failure, a_notice, a_receipt, a_success, in_batches
 from dunning_service.errors import DunningError
 from dunning_service.events import Event
-from dunning_service.ledger import time_zone
+from dunning_service.ledger import repair, time_zone
 from dunning_service.ledger.fold import day_in_zone
 from dunning_service.ledger.models import PaymentRow
 from dunning_service.ledger.status import Verb
@@ -59,7 +59,7 @@ def ledgers(database_url: str) -> Iterator[list[Ledger]]:
 def _few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that few payments take several transactions."""
     monkeypatch.setattr(time_zone, "_READ_AT_ONCE", 5)
-    monkeypatch.setattr(time_zone, "_MOVED_AT_ONCE", 2)
+    monkeypatch.setattr(repair, "_WRITTEN_AT_ONCE", 2)
 
 
 def moved_to(ledger: Ledger, merchant: MerchantView, zone: str) -> Redated:

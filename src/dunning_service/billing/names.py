@@ -1,6 +1,8 @@
-"""Customers' names as the list of subscriptions searches them."""
+"""The search of subscriptions by their customers' names, and the check and repair of what it goes by."""
 
 from __future__ import annotations
+
+from collections.abc import Collection, Iterator
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -12,25 +14,39 @@ _SUBSCRIPTIONS = SubscriptionRow.__table__.c
 
 
 def has_name_like(part: str) -> sa.ColumnElement[bool]:
-    """Part of either name, in any case and with any accents; as an older version folded it, until the next recount."""
+    """Part of either name, in any case and with any accents; as an older version folded it, until the next repair."""
     wanted = {folded_name(part) or "", part.casefold()}
     return sa.or_(*(_SUBSCRIPTIONS.names_folded.contains(text, autoescape=True) for text in sorted(wanted)))
 
 
-def fold_again(connection: Connection, merchant_id: int) -> int:
-    """Folds what a version before this one wrote; answers how many subscriptions that were."""
-    this = _SUBSCRIPTIONS.merchant_id == merchant_id
+def misfolded(connection: Connection, merchant_id: int) -> Iterator[str]:
+    """The ids of the subscriptions whose folded names are not those of their customers."""
+    columns = (
+        _SUBSCRIPTIONS.id,
+        _SUBSCRIPTIONS.customer_name,
+        _SUBSCRIPTIONS.company_name,
+        _SUBSCRIPTIONS.names_folded,
+    )
+    statement = sa.select(*columns).where(_SUBSCRIPTIONS.merchant_id == merchant_id).order_by(_SUBSCRIPTIONS.id)
+    for row in connection.execute(statement.execution_options(yield_per=500)):
+        if row.names_folded != folded_names(row.customer_name, row.company_name):
+            yield row.id
+
+
+def fold_again(connection: Connection, merchant_id: int, ids: Collection[str]) -> int:
+    """Folds the names of these subscriptions again; returns how many were wrong."""
     rows = connection.execute(
         sa.select(
             _SUBSCRIPTIONS.id, _SUBSCRIPTIONS.customer_name, _SUBSCRIPTIONS.company_name, _SUBSCRIPTIONS.names_folded
-        ).where(this)
+        )
+        .where(_SUBSCRIPTIONS.merchant_id == merchant_id, _SUBSCRIPTIONS.id.in_(ids))
+        .with_for_update()  # so that none is erased in the meantime
     ).all()
     changed = 0
     for row in rows:
         names = folded_names(row.customer_name, row.company_name)
-        if names != row.names_folded:  # and not erased in the meantime
-            is_as_read = (this, _SUBSCRIPTIONS.id == row.id, _SUBSCRIPTIONS.names_folded == row.names_folded)
-            changed += connection.execute(
-                sa.update(SubscriptionRow).where(*is_as_read).values(names_folded=names)
-            ).rowcount
+        if names != row.names_folded:
+            this = (_SUBSCRIPTIONS.merchant_id == merchant_id, _SUBSCRIPTIONS.id == row.id)
+            connection.execute(sa.update(SubscriptionRow).where(*this).values(names_folded=names))
+            changed += 1
     return changed

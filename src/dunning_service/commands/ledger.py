@@ -1,24 +1,52 @@
-"""`dunning ledger`: whether the ledger adds up, and its counts."""
+"""`dunning ledger check`: whether the ledger adds up, and the repair of what is derived from facts."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated
 
 import sqlalchemy as sa
 import typer
 from sqlalchemy.engine import Connection
 
 from dunning_service.commands.arguments import AsJson, OnlyMerchant
-from dunning_service.commands.opening import opened_database
+from dunning_service.commands.opening import explained, opened_database
 from dunning_service.commands.printing import print_json, say
 from dunning_service.commands.progress import progress_of
 from dunning_service.database.engines import Database
+from dunning_service.database.long_work import lift_limits
+from dunning_service.errors import Unavailable
+from dunning_service.ledger.models import PaymentRow
+from dunning_service.ledger.repair import FOLDED, Repaired, repair
 from dunning_service.merchants.directory import MerchantView
 from dunning_service.merchants.service import list_merchants, merchant_named
+from dunning_service.values.chunks import in_chunks
+from dunning_service.values.clock import utc_now
 from dunning_service.values.progress import Progress
 
+_NAMES_AT_ONCE = 500
+_KEPT = "what is repaired stays: run `dunning ledger check --repair` again"
+
 app = typer.Typer(help="The ledger as a whole.", no_args_is_help=True)
+
+
+@dataclass
+class _Written:
+    """What a repair has written: in the ledger, and the folded names of subscriptions."""
+
+    ledger: Repaired = field(default_factory=Repaired)
+    subscriptions: int = 0
+
+    def __str__(self) -> str:
+        counts = (
+            (self.ledger.payments, "payment"),
+            (self.ledger.days, "day of counts", "days of counts"),
+            (self.subscriptions, "subscription"),
+        )
+        parts = [f"{count:,} {one if count == 1 else more[0] if more else f'{one}s'}" for count, one, *more in counts]
+        return f"{', '.join(parts)} repaired"
 
 
 @app.callback()
@@ -27,23 +55,41 @@ def ledger() -> None:
 
 
 @app.command("check")
-def check(merchant: OnlyMerchant = None, as_json: AsJson = False) -> None:
+def check(
+    merchant: OnlyMerchant = None,
+    repairs: Annotated[
+        bool,
+        typer.Option("--repair", help="First write again what is derived from facts, while the service runs."),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Fold and count everything again, and report what differs; exit code 1 when anything does."""
     found: dict[str, list[str]] = {}
-    again = "nothing was changed: run `dunning ledger check` again, with --merchant for one merchant at a time"
+    written = _Written()
+    again = (
+        _KEPT
+        if repairs
+        else "nothing was changed: run `dunning ledger check` again, with --merchant for one merchant at a time"
+    )
     with (
         opened_database() as (_, database),
         progress_of("dunning ledger check", again, on_interrupt=lambda: _print_differences(found)) as progress,
     ):
+        if repairs:
+            _repair(database, merchant, written, progress)
         asyncio.run(_checked(database, merchant, found, progress))
     total = sum(len(lines) for lines in found.values())
     if as_json:
-        print_json({"differences": [{"merchant": name, "difference": line} for name in found for line in found[name]]})
+        lines = [{"merchant": name, "difference": line} for name in found for line in found[name]]
+        print_json((_as_json(written) if repairs else {}) | {"differences": lines})
     else:
         _print_differences(found)
+        if repairs:
+            say(str(written))
         merchants = "1 merchant" if len(found) == 1 else f"{len(found)} merchants"
         differing = "1 difference" if total == 1 else f"{total} differences"
-        say(f"{differing} in the ledger of {merchants}" if total else f"the ledger of {merchants} adds up")
+        left = ", not derived from facts: no repair changes that" if repairs else ""
+        say(f"{differing} in the ledger of {merchants}{left}" if total else f"the ledger of {merchants} adds up")
     if total:
         raise typer.Exit(1)
 
@@ -54,52 +100,50 @@ def _print_differences(found: Mapping[str, Sequence[str]]) -> None:
             say(line)
 
 
-@app.command("recount")
-def recount(merchant: OnlyMerchant = None, as_json: AsJson = False) -> None:
-    """Count and fold again what an older version wrote before this one or beside it; for the end of an upgrade."""
-    from dunning_service.ledger import counting
-
-    days: dict[str, int] = {}
-    texts: dict[str, int] = {}
-    with opened_database() as (_, database):
-        with database.read_blocking() as connection:
-            wanted = list_merchants(connection) if merchant is None else [merchant_named(connection, merchant)]
-            found = {
-                one: [(day, int(payments)) for day, payments in connection.execute(counting.uncounted_days(one.id))]
-                for one in wanted
-            }
-        for one, uncounted in found.items():
-            for some in counting.portions_of(uncounted):
-                with database.write() as connection:  # a few days at a time: nobody waits for long
-                    counting.recount(connection, one.id, some)
-            days[one.name] = len(uncounted)
-            texts[one.name] = fold_texts(database, one)
-    if as_json:
-        print_json({"days": days, "texts": texts})
-    else:
-        total, rows = sum(days.values()), sum(texts.values())
-        counted = "1 day was" if total == 1 else f"{total} days were"
-        say(f"{counted} counted again" if total else "there was nothing to count again")
-        if rows:
-            say(f"what {'1 row is' if rows == 1 else f'{rows} rows are'} searched by was folded again")
+def _as_json(written: _Written) -> dict[str, object]:
+    return {
+        "repaired": {
+            "payments": written.ledger.payments,
+            "days": written.ledger.days,
+            "subscriptions": written.subscriptions,
+        }
+    }
 
 
-def fold_texts(database: Database, merchant: MerchantView) -> int:
-    """The texts of payments and subscriptions by which they are searched; answers of how many."""
-    from dunning_service.billing.names import fold_again
-    from dunning_service.ledger import refolding
+def _repair(database: Database, merchant: str | None, written: _Written, progress: Progress) -> None:
+    """Raises Unavailable, with how to go on, when the database does not take it."""
+    with database.read_blocking() as connection:
+        lift_limits(connection, may_scan=True)
+        wanted = _wanted(connection, merchant)
+        progress.begin(FOLDED, _payments_of(connection, wanted))
+    try:
+        for one in wanted:
+            repair(database, one.id, one.time_zone, utc_now, written.ledger, progress)
+            _repair_names(database, one, written)
+    except (Unavailable, sa.exc.DBAPIError) as error:
+        why = error.message if isinstance(error, Unavailable) else explained(error)
+        raise Unavailable(f"{why}; {_KEPT}") from None
 
-    with database.write() as connection:
-        rows = fold_again(connection, merchant.id)
-    after = 0
-    while True:
-        with database.read_blocking() as connection:
-            ids = refolding.payments_to_fold(connection, merchant.id, after)
-        if not ids:
-            return rows
+
+def _repair_names(database: Database, merchant: MerchantView, written: _Written) -> None:
+    """Folds the names again that subscriptions are searched by, where they are not the customers'."""
+    from dunning_service.billing.names import fold_again, misfolded  # here, for only a repair needs them
+
+    with database.read_blocking() as connection:
+        wrong = list(misfolded(connection, merchant.id))
+    for some in in_chunks(wrong, _NAMES_AT_ONCE):
         with database.write() as connection:
-            rows += refolding.fold_texts(connection, merchant.id, merchant.time_zone, ids)
-        after = ids[-1]
+            written.subscriptions += fold_again(connection, merchant.id, some)
+
+
+def _wanted(connection: Connection, merchant: str | None) -> list[MerchantView]:
+    return list_merchants(connection) if merchant is None else [merchant_named(connection, merchant)]
+
+
+def _payments_of(connection: Connection, merchants: Sequence[MerchantView]) -> int:
+    """How many payments these merchants have."""
+    of_merchants = PaymentRow.merchant_id.in_([one.id for one in merchants])
+    return connection.scalar(sa.select(sa.func.count()).where(of_merchants)) or 0
 
 
 async def _checked(database: Database, merchant: str | None, found: dict[str, list[str]], progress: Progress) -> None:
@@ -113,18 +157,17 @@ async def _checked(database: Database, merchant: str | None, found: dict[str, li
 
 
 def _check(connection: Connection, merchant: str | None, found: dict[str, list[str]], progress: Progress) -> None:
+    from dunning_service.billing.names import misfolded
     from dunning_service.erasure.check import returned  # here, for no other command needs them
     from dunning_service.ledger.check import differences
-    from dunning_service.ledger.models import PaymentRow
 
-    if connection.dialect.name == "postgresql":  # folding a large ledger again takes longer than a request may
-        connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
-        connection.execute(sa.text("SET LOCAL idle_in_transaction_session_timeout = 0"))
-    wanted = list_merchants(connection) if merchant is None else [merchant_named(connection, merchant)]
-    payments = sa.select(sa.func.count()).where(PaymentRow.merchant_id.in_([one.id for one in wanted]))
-    progress.begin("payments checked", connection.scalar(payments))
+    lift_limits(connection)
+    wanted = _wanted(connection, merchant)
+    progress.begin("payments checked", _payments_of(connection, wanted))
     for one in wanted:
         lines = found.setdefault(one.name, [])
         for line in differences(connection, one.id, progress):
             lines.append(line)
+        for subscription in misfolded(connection, one.id):
+            lines.append(f"merchant {one.name}: subscription {subscription} is not searched by its customer's names")
         lines.extend(returned(connection, one.id))

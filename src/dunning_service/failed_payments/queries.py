@@ -30,7 +30,7 @@ from dunning_service.ledger.work import NO_SUCH_PAYMENT
 _PAYMENTS = PaymentRow.__table__.c
 
 _IS_FOLDED_BEFORE = _PAYMENTS.identifiers_folded.is_(None)
-"""True of rows that an older version wrote, until `dunning ledger recount` folds their texts."""
+"""True of rows that an older version wrote, until `dunning ledger check --repair` folds their texts."""
 
 _FOUND_BEFORE = (
     _PAYMENTS.provider_payment_id,
@@ -356,5 +356,5 @@ async def find_payment(connection: AsyncConnection, merchant_id: int, number: st
 
 
 def _name_parts(name: str) -> frozenset[str]:
-    """A part of a name as names are folded, and as an older version folded them, until the next recount."""
+    """A part of a name as names are folded, and as an older version folded them, until the next repair."""
     return frozenset({folded_name(name) or "", name.casefold()})

@@ -29,7 +29,7 @@ from dunning_service.ledger.models import (
 )
 from dunning_service.ledger.moving import moved
 from dunning_service.ledger.numbers import PaymentNumbers
-from dunning_service.ledger.reading import lookups_of, open_book
+from dunning_service.ledger.reading import lookups_of, open_book, select_by
 from dunning_service.ledger.row_cache import Shelf
 from dunning_service.ledger.statements import Statements
 from dunning_service.ledger.status import ReceiptDue, Status, Verb
@@ -161,11 +161,13 @@ class Batch:
         )
 
     def _refold(self, refold: Refold) -> RefoldDone:
-        payments = [self._book.by_id[refold.merchant_id, payment_id] for payment_id in refold.payment_ids]
-        moved = [payment for payment in payments if payment.counted != payment.held]
-        for payment in moved:
+        wanted = {(refold.merchant_id, payment_id) for payment_id in refold.payment_ids}
+        rows = select_by(self._connection, PaymentRow, ("merchant_id", "id"), wanted)
+        payments = [(self._book.by_id[row["merchant_id"], row["id"]], row) for row in rows]
+        changed = [payment for payment, row in payments if payment.differing(row)]
+        for payment in changed:
             payment.is_changed = True
-        return RefoldDone(len(moved))
+        return RefoldDone(len(changed))
 
     # Decisions
 

@@ -1,4 +1,4 @@
-"""Does the ledger still add up? Folds and counts everything again, and names every difference."""
+"""The check of the ledger: folds and counts everything again, and names every difference."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ from dunning_service.ledger.reading import (
     read_receipts,
     select_by,
 )
+from dunning_service.ledger.texts import FoldedTexts
 from dunning_service.ledger.working_set import Book, Payment
 from dunning_service.merchants.models import Merchant
 from dunning_service.values.chunks import in_chunks
@@ -72,28 +73,36 @@ def differences(
 def _payments(connection: Connection, merchant_id: int, time_zone: str, progress: Progress) -> Iterator[str]:
     progress.begin("payments checked")
     last = 0
-    while True:
-        ids = connection.scalars(
-            sa.select(PaymentRow.id)
-            .where(PaymentRow.merchant_id == merchant_id, PaymentRow.id > last)
-            .order_by(PaymentRow.id)
-            .limit(_PAGE)
-        ).all()
-        if not ids:
-            return
-        last = ids[-1]
-        rows = select_by(connection, PaymentRow, ("merchant_id", "id"), {(merchant_id, number) for number in ids})
-        book = book_of(connection, rows, {merchant_id: time_zone})
-        for row in rows:
-            payment = book.by_id[merchant_id, row["id"]]
-            derived = payment.folded._asdict()
-            if row["identifiers_folded"] is not None:  # else an older version folded its texts: see `refolding.py`
-                derived |= payment.texts._asdict()
-            for name, expected in derived.items():
-                if row[name] != expected:
-                    yield f"ODR{row['id']} has {name} {row[name]!s}, but its facts say {expected!s}"
-        yield from _brought_by_nothing(connection, merchant_id, [book.by_id[merchant_id, row["id"]] for row in rows])
-        progress.advance(len(ids))
+    while page := payments_after(connection, merchant_id, time_zone, last):
+        last = page[-1][1].id
+        for row, payment in page:
+            yield from _differing(row, payment)
+        yield from _brought_by_nothing(connection, merchant_id, [payment for _, payment in page])
+        progress.advance(len(page))
+
+
+def payments_after(
+    connection: Connection, merchant_id: int, time_zone: str, last: int
+) -> Sequence[tuple[Row, Payment]]:
+    """A page of payments numbered above `last`: each row with the payment as its facts fold; none at the end."""
+    ids = connection.scalars(
+        sa.select(PaymentRow.id)
+        .where(PaymentRow.merchant_id == merchant_id, PaymentRow.id > last)
+        .order_by(PaymentRow.id)
+        .limit(_PAGE)
+    ).all()
+    rows = select_by(connection, PaymentRow, ("merchant_id", "id"), {(merchant_id, number) for number in ids})
+    book = book_of(connection, rows, {merchant_id: time_zone})
+    return [(row, book.by_id[merchant_id, row["id"]]) for row in sorted(rows, key=lambda row: row["id"])]
+
+
+def _differing(row: Row, payment: Payment) -> Iterator[str]:
+    differing = payment.differing(row)
+    if row["identifiers_folded"] is None:
+        differing = {name: value for name, value in differing.items() if name not in FoldedTexts._fields}
+        yield f"ODR{row['id']} was written by an older version, and is searched as that one did"
+    for name, expected in differing.items():
+        yield f"ODR{row['id']} has {name} {row[name]!s}, but its facts say {expected!s}"
 
 
 def book_of(connection: Connection, rows: list[Row], zones: dict[int, str]) -> Book:

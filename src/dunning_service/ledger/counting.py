@@ -1,4 +1,4 @@
-"""The counts that totals and page numbers come from: how they move with each batch, and what they should be."""
+"""The counts that totals and page numbers come from: how they move with each batch, and how they are recounted."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from dunning_service.database.bulk import bulk_for
 from dunning_service.ledger.models import (
     BLOCK_BITS,
     FIRST_SHARD,
+    SHARDS,
     BlockCountRow,
     DailyAmountRow,
     DailyCountRow,
@@ -32,6 +33,7 @@ _AT_ONCE = 20_000
 """As many payments as are counted again in one transaction, unless a single day has more."""
 _DAYS_AT_ONCE = 500
 """Each is a parameter, several times over, and databases set a limit to those."""
+_RECOUNT_LOCK = 0x7265636F756E74  # "recount"
 _PAYMENTS = PaymentRow.__table__.c
 
 
@@ -125,17 +127,37 @@ def uncounted_days(merchant_id: int) -> Select[*tuple[Any, ...]]:
     )
 
 
-def portions_of(days: Iterable[tuple[date, int]]) -> list[list[date]]:
-    """Days with how many payments there are on each, in portions that are counted again in a moment each."""
-    portions: list[list[date]] = []
+def counted_days(connection: Connection, merchant_id: int) -> list[tuple[date, int]]:
+    """Every day on which there are payments or counts, with how many payments there are."""
+    payments = sa.select(_PAYMENTS.order_on, sa.func.count().label("payments")).where(
+        _PAYMENTS.merchant_id == merchant_id, _PAYMENTS.order_on.is_not(None)
+    )
+    there = {row.order_on: int(row.payments) for row in connection.execute(payments.group_by(_PAYMENTS.order_on))}
+    for model in COUNTS:
+        table: Any = model.__table__
+        of_merchant = sa.select(table.c.order_on).where(table.c.merchant_id == merchant_id).distinct()
+        for day in connection.scalars(of_merchant):
+            there.setdefault(day, 0)
+    return sorted(there.items())
+
+
+def chunks_of(days: Iterable[tuple[date, int]]) -> list[list[date]]:
+    """Days with how many payments there are on each, in chunks that are counted again in a moment each."""
+    chunks: list[list[date]] = []
     room = 0
     for day, payments in days:
-        if not portions or payments > room or len(portions[-1]) == _DAYS_AT_ONCE:
-            portions.append([])
+        if not chunks or payments > room or len(chunks[-1]) == _DAYS_AT_ONCE:
+            chunks.append([])
             room = _AT_ONCE
-        portions[-1].append(day)
+        chunks[-1].append(day)
         room -= payments
-    return portions
+    return chunks
+
+
+def miscounted_days(connection: Connection, merchant_id: int, days: Collection[date]) -> list[date]:
+    """Those of these days that `recount` would change."""
+    wrong = {row.order_on for model in COUNTS for row in connection.execute(miscounts(model, merchant_id, days)).all()}
+    return sorted(wrong | set(connection.scalars(uncounted_days(merchant_id))).intersection(days))
 
 
 def miscounts(model: CountRow, merchant_id: int, days: Collection[date] | None = None) -> Select[*tuple[Any, ...]]:
@@ -202,26 +224,31 @@ def _counted(model: CountRow, merchant_id: int, days: Collection[date] | None) -
 
 
 def recount(connection: Connection, merchant_id: int, days: Collection[date]) -> None:
-    """Puts the counts of these days right, while others write, and looks at no other day; `connection` is in READ
-    COMMITTED, as writers are.
+    """Adds to the counts of these days what they lack, while others write; `connection` is in READ COMMITTED, as
+    writers are.
 
-    What an older version has written becomes ours first: one that is about to write more waits, or begins a row that
-    the next recount finds. Then what is missing is added as any batch would add it, so what others add meanwhile stays.
+    A transaction changes payments and counts together, so what a count lacks stays the same whatever is committed
+    meanwhile. Only another recount would add the same again, so that one waits.
     """
-    _take_over(connection, merchant_id, days)
+    bulk = bulk_for(connection)
+    bulk.lock(connection, {_RECOUNT_LOCK}, ())
+    shard = bulk.free_shard(connection, SHARDS)
+    _take_over(connection, merchant_id, days, shard)
     for model in COUNTS:
         keys, names = keys_of(model), measures_of(model)
         rows = [
-            {"merchant_id": merchant_id, "shard": FIRST_SHARD}
+            {"merchant_id": merchant_id, "shard": shard}
             | dict(zip(keys, found, strict=False))
             | {name: int(found[at + len(names)]) - int(found[at]) for at, name in enumerate(names, len(keys))}
             for found in connection.execute(miscounts(model, merchant_id, days))
         ]
         table: Any = model.__table__
-        bulk_for(connection).add(connection, table, rows)
+        bulk.add(connection, table, rows)
 
 
-def _take_over(connection: Connection, merchant_id: int, days: Collection[date]) -> None:
+def _take_over(connection: Connection, merchant_id: int, days: Collection[date], shard: int) -> None:
+    """Moves what an older version has counted to `shard`: such a version that is about to count more waits, or begins a
+    row that the next recount finds."""
     table: Any = DailyCountRow.__table__
     taken = connection.execute(
         sa.delete(table)
@@ -232,7 +259,7 @@ def _take_over(connection: Connection, merchant_id: int, days: Collection[date])
     for order_on, status, payments in taken:
         sums[order_on, status] += payments
     rows = [
-        {"merchant_id": merchant_id, "order_on": order_on, "status": status, "shard": FIRST_SHARD, "payments": payments}
+        {"merchant_id": merchant_id, "order_on": order_on, "status": status, "shard": shard, "payments": payments}
         for (order_on, status), payments in sorted(sums.items())
     ]
     bulk_for(connection).add(connection, table, rows)

@@ -145,7 +145,7 @@ class PaymentRow(Base):
     """The receipt that has been applied to it, if one has."""
     identifiers_folded: Mapped[str | None] = mapped_column(sa.Text)
     """Every id that its notices held, one a line. None: a version before this one wrote what is folded of the row, and
-    `dunning ledger recount` writes it again."""
+    `dunning ledger check --repair` writes it again."""
     details: Mapped[dict[str, Any]] = mapped_column(sa.JSON)
     """The newest attempt's own fields, in the sender's words."""
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -1,4 +1,4 @@
-"""A merchant's other time zone: the order date of each payment is a day in it, and moves.
+"""The change of a merchant's time zone: the order date of each payment is a day in it, and moves.
 
 Every batch reads the time zone under a lock that it shares with other batches and not with a change of the zone. So
 once the change is committed, whatever was recorded with the old zone can be seen, and whatever is recorded from then on
@@ -14,18 +14,14 @@ from sqlalchemy.engine import Connection
 
 from dunning_service.database.bulk import bulk_for
 from dunning_service.database.engines import Database
-from dunning_service.errors import DunningError
 from dunning_service.ledger.commit import Committer
 from dunning_service.ledger.fold import day_in_zone
 from dunning_service.ledger.models import PaymentRow
-from dunning_service.ledger.work import Refold, RefoldDone
-from dunning_service.values.chunks import in_chunks
+from dunning_service.ledger.repair import refold
 from dunning_service.values.clock import Clock
 
 _PAYMENTS = PaymentRow.__table__.c
 _READ_AT_ONCE = 2_000
-_MOVED_AT_ONCE = 100
-"""In one transaction, for which notices wait."""
 
 
 @dataclass
@@ -65,11 +61,6 @@ def move_order_dates(database: Database, merchant_id: int, time_zone: str, clock
             return
         last = rows[-1].id
         to_move = [row.id for row in rows if day_in_zone(row.first_failed_at, time_zone) != row.order_on]
-        for some in in_chunks(to_move, _MOVED_AT_ONCE):
-            refold = Refold(merchant_id=merchant_id, time_zone=time_zone, payment_ids=some)
-            (done,) = committer.commit([refold], clock())
-            if isinstance(done, DunningError):
-                raise done
-            assert isinstance(done, RefoldDone)
-            redated.moved += done.moved
+        for moved in refold(committer, merchant_id, time_zone, to_move, clock):
+            redated.moved += moved
         redated.payments += len(rows)

@@ -282,7 +282,7 @@ class ErasureDone:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refold:
-    """Payments to be folded again, because the merchant's time zone, with which they are folded, has changed."""
+    """Payments whose derived columns are computed again: their facts fold to other values than their rows have."""
 
     merchant_id: int
     time_zone: str
@@ -291,10 +291,10 @@ class Refold:
 
 @dataclass(frozen=True, slots=True)
 class RefoldDone:
-    """The payments are committed as they fold now."""
+    """The refold is committed."""
 
-    moved: int
-    """How many are counted otherwise than before."""
+    changed: int
+    """How many payments were written; the others had the right values by then."""
 
 
 Work = Notice | Decision | Command | Erasure | Refold

@@ -125,6 +125,15 @@ class Payment:
         return fold_texts(self.key[1], self.key[2], self.folded, said)
 
     @property
+    def derived(self) -> Row:
+        """The columns that follow from its facts."""
+        return self.folded._asdict() | self.texts._asdict()
+
+    def differing(self, row: Mapping[str, Any]) -> Row:
+        """The derived columns that this row of the database has with other values, as they should be."""
+        return {name: value for name, value in self.derived.items() if row[name] != value}
+
+    @property
     def counted(self) -> Counted:
         """As the counts are to have it."""
         folded = self.folded
@@ -381,7 +390,6 @@ def payment_columns(payment: Payment, now: datetime) -> Row:
     row: Row = {"merchant_id": merchant_id, "id": payment.id}
     if payment.held is None:
         row |= {"provider": provider, "provider_payment_id": provider_payment_id, "created_at": now}
-    row |= payment.folded._asdict()
-    row |= payment.texts._asdict()
+    row |= payment.derived
     row["updated_at"] = now
     return row
