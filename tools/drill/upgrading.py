@@ -33,6 +33,7 @@ async def exercise(place: Place, before: int) -> Result:
         load = await upgrade(result, url, account, previous, before)
     result.nothing_refused(load)
     result.each_once(url, account, load.book.sent)
+    await Operator(url)("ledger", "check", "--repair")  # fails when it leaves a difference
     await result.checked(url)
     return result
 
