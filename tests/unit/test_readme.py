@@ -33,8 +33,10 @@ from dunning_service.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
+DOCS = ROOT / "docs"
+REFERENCE = DOCS / "reference"
 OPERATIONS = ROOT / "docs" / "operations.md"
-DOCUMENTS = [README, *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [README, *sorted(DOCS.rglob("*.md"))]
 SOURCE = ROOT / "src" / "dunning_service"
 
 
@@ -68,7 +70,7 @@ def test_every_setting_is_in_the_table_and_nothing_else() -> None:
         choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
         description = f"{field.description}: {code(*choices)}" if choices else str(field.description)
         expected.append(row(code(f"DUNNING_{name.upper()}"), _shown(field.default), description))
-    require_table(README, "| Setting | Default | What it is |", expected)
+    require_table(REFERENCE / "settings.md", "| Setting | Default | What it is |", expected)
 
 
 def _shown(default: object) -> str:
@@ -82,7 +84,7 @@ def test_every_command_is_in_the_table_and_nothing_else() -> None:
         row(code(" ".join([*path, *_arguments(command)])), " ".join(str(command.help).split()))
         for path, command in _commands(typer.main.get_command(app), ["dunning"])
     ]
-    require_table(README, "| Command | What it does |", expected)
+    require_table(REFERENCE / "commands.md", "| Command | What it does |", expected)
 
 
 def _commands(command: Any, path: list[str]) -> Iterator[tuple[list[str], Any]]:
@@ -112,18 +114,20 @@ def _arguments(command: Any) -> Iterator[str]:
 
 def test_every_filter_of_our_list_is_in_the_table_and_nothing_else() -> None:
     expected = [row(code(name), str(field.description)) for name, field in ListParameters.model_fields.items()]
-    require_table(README, "| Parameter | Which payments, or which page |", expected)
+    require_table(REFERENCE / "failed-payments.md", "| Parameter | Which payments, or which page |", expected)
 
 
 def test_every_filter_of_front_payments_list_is_in_the_table_and_nothing_else() -> None:
     expected = [row(code(name), str(field.description)) for name, field in FailedOrderParameters.model_fields.items()]
-    require_table(README, "| Query | Which orders, or which page |", expected)
+    require_table(REFERENCE / "frontpayment.md", "| Query | Which orders, or which page |", expected)
 
 
 def test_every_filter_of_the_list_of_subscriptions_is_in_the_table_and_nothing_else() -> None:
     fields = SubscriptionFilters.model_fields.items()
     expected = [row(code(field.alias or name), str(field.description)) for name, field in fields]
-    require_table(README, "| Query of the list | Which subscriptions, or which page |", expected)
+    require_table(
+        REFERENCE / "subscriptions.md", "| Query of the list | Which subscriptions, or which page |", expected
+    )
 
 
 def test_every_member_of_a_new_subscription_is_in_the_table_and_nothing_else() -> None:
@@ -132,7 +136,7 @@ def test_every_member_of_a_new_subscription_is_in_the_table_and_nothing_else() -
         row(code(field.alias), "yes" if field.alias in required else "no", str(field.description))
         for field in CreateSubscription.model_fields.values()
     ]
-    require_table(README, "| Member | Has to be there | What it is |", expected)
+    require_table(REFERENCE / "subscriptions.md", "| Member | Has to be there | What it is |", expected)
 
 
 def test_every_status_is_in_the_table_with_its_number() -> None:
@@ -142,19 +146,23 @@ def test_every_status_is_in_the_table_with_its_number() -> None:
         for number in NUMBERS[SubscriptionState].values()
     ]
     assert {len(kind) for kind in kinds} == {len(expected)}
-    require_table(README, "| `statusId` | `status` of a subscription | of a payment | of an attempt |", expected)
+    require_table(
+        REFERENCE / "subscriptions.md",
+        "| `statusId` | `status` of a subscription | of a payment | of an attempt |",
+        expected,
+    )
 
 
 def test_every_request_about_subscriptions_is_in_the_table_and_nothing_else() -> None:
     served = {
         f"{method} {route.path}" for route in subscriptions.router.routes for method in getattr(route, "methods", ())
     }
-    shown = [line.split("`")[1] for line in rows_under(README, "| Request | What it does |")]
+    shown = [line.split("`")[1] for line in rows_under(DOCS / "arise.md", "| Request | What it does |")]
     assert served == {*shown, *(line.replace("POST", "PUT") for line in shown if line.endswith("/terminate"))}
 
 
 def test_every_rule_about_retries_is_explained() -> None:
-    cells = [line.split(" | ")[0] for line in rows_under(README, "| Rule | When | What happens |")]
+    cells = [line.split(" | ")[0] for line in rows_under(DOCS / "charging.md", "| Rule | When | What happens |")]
     assert {rule for cell in cells for rule in re.findall(r"`(\w+)`", cell)} == set(Rule)
     waiting = rows_under(OPERATIONS, "| `next_attempt_rule` | Whose turn it is | What to do |")
     moving = {Rule.LADDER, Rule.NETWORK_LIMIT, Rule.POSTPONED, Rule.REQUESTED}
@@ -162,7 +170,7 @@ def test_every_rule_about_retries_is_explained() -> None:
 
 
 def test_the_limits_of_retries_that_are_named_are_those_that_hold() -> None:
-    text = " ".join(rows_under(README, "| Rule | When | What happens |"))
+    text = " ".join(rows_under(DOCS / "charging.md", "| Rule | When | What happens |"))
     assert {category: f"({tries} tries in all)" in text for category, tries in FEW_TRIES.items()} == {
         Category.UNKNOWN: True,
         Category.DO_NOT_HONOR: True,
@@ -173,7 +181,7 @@ def test_the_limits_of_retries_that_are_named_are_those_that_hold() -> None:
     shortest, longest = min(ADVISED_WAITS.values()), max(ADVISED_WAITS.values())
     assert (shortest, longest) == (timedelta(hours=1), timedelta(days=10))
     assert "(1 hour to 10 days)" in text
-    assert f"up to {MAX_RETRIES} steps within {MAX_SPAN.days} days" in README.read_text("utf-8")
+    assert f"up to {MAX_RETRIES} steps within {MAX_SPAN.days} days" in (DOCS / "charging.md").read_text("utf-8")
 
 
 def test_every_action_is_in_the_table_with_where_it_applies() -> None:
@@ -186,7 +194,7 @@ def test_every_action_is_in_the_table_with_where_it_applies() -> None:
             expected.append(row(code(verb), "any", "what the money comes to"))
         else:
             expected.append(row(code(verb), code(*applies), says))
-    require_table(README, "| Action | Applies to | Becomes |", expected)
+    require_table(REFERENCE / "failed-payments.md", "| Action | Applies to | Becomes |", expected)
 
 
 def test_every_option_of_a_maple_source_is_in_the_table() -> None:
@@ -194,11 +202,11 @@ def test_every_option_of_a_maple_source_is_in_the_table() -> None:
     expected = [
         row(code(name), _shown(field.default), str(field.description)) for name, field in options.model_fields.items()
     ]
-    require_table(README, "| Option | Default | What it says |", expected)
+    require_table(REFERENCE / "sources.md", "| Option | Default | What it says |", expected)
 
 
 def test_every_word_that_a_caller_may_send_is_said() -> None:
-    text = README.read_text("utf-8")
+    text = "".join(document.read_text("utf-8") for document in DOCUMENTS)
     missing = [
         word for words in (Scope, Status, Verb, Category, Sort, Rule) for word in words if f"`{word}`" not in text
     ]
@@ -244,7 +252,9 @@ def test_every_event_that_is_logged_is_explained() -> None:
 
 
 def test_the_tree_names_every_package_and_module() -> None:
-    tree = re.search(r"^src/dunning_service/\n(.*?)^```", README.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    tree = re.search(
+        r"^src/dunning_service/\n(.*?)^```", (DOCS / "contributing.md").read_text("utf-8"), re.MULTILINE | re.DOTALL
+    )
     assert tree is not None
     named = set(re.findall(r"^  ([\w.]+/?) ", tree[1], re.MULTILINE))
     there = {path.name for path in SOURCE.glob("*.py") if path.name != "__init__.py"}
@@ -252,7 +262,7 @@ def test_the_tree_names_every_package_and_module() -> None:
     assert named == there
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: str(document.relative_to(ROOT)))
 def test_every_link_leads_somewhere(document: Path) -> None:
     text = document.read_text("utf-8")
     for target in re.findall(r"\]\((?!https?:)([^)\s]+)\)", text):
