@@ -62,6 +62,7 @@ _ATTEMPTS = sa.table(
     sa.column("payment_id", sa.BigInteger),
     *(sa.column(name, sa.Text) for name in ("provider_attempt_id", "provider_customer_id", "provider_subscription_id")),
     sa.column("details", sa.JSON),
+    sa.column("is_superseded", sa.Boolean),
 )
 _SUBSCRIPTIONS = sa.table(
     "subscriptions",
@@ -117,6 +118,7 @@ def _payments_folded(connection: sa.Connection, rows: Sequence[sa.Row[Any]]) -> 
         within = (
             _ATTEMPTS.c.merchant_id == merchant_id,
             _ATTEMPTS.c.payment_id.between(theirs[0].id, theirs[-1].id),
+            ~_ATTEMPTS.c.is_superseded,
         )
         for attempt in connection.execute(sa.select(_ATTEMPTS).where(*within)):
             attempts.get(attempt.payment_id, []).append(attempt)

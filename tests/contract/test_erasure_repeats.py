@@ -9,6 +9,7 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
+from building import a_notice
 from contract._erasure import (
     PERSONAL,
     Kari,
@@ -26,6 +27,7 @@ from contract._payments import an_attempt, record
 from contract._subscriptions import a_request, send, told
 from dunning_service.errors import InvalidInput
 from dunning_service.intake.replay import replayed_notice
+from dunning_service.ledger.commit import Committer
 from dunning_service.ledger.models import AttemptRow, DeliveryRow
 from dunning_service.ledger.work import ERASED_AT, delivery_digest
 from dunning_service.providers.maple import MapleOptions
@@ -175,6 +177,15 @@ async def test_a_notice_about_two_customers_loses_its_bytes_and_states_what_is_n
     with service.database.write() as connection:
         names = connection.scalars(sa.select(AttemptRow.customer_name)).all()
     assert sorted(map(str, names)) == ["None", "Ola"]
+    assert_nothing_is_back(service)
+
+
+async def test_a_repeat_that_comes_twice_in_one_batch_keeps_no_bytes(service: RunningService) -> None:
+    kari = an_attempt(provider_customer_id="cus_kari", customer_name="Kari")
+    await record(service, [kari])
+    erase(service)
+    notice = a_notice(kari, merchant_id=service.merchant.id, body=b"kari, in other bytes")
+    Committer(service.database).commit([notice, notice], service.clock())
     assert_nothing_is_back(service)
 
 

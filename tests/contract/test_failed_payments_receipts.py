@@ -212,7 +212,8 @@ async def test_move_that_makes_no_sense_is_refused_with_what_would_be_right(serv
     for number, body, words in (
         (dear, {"to": february}, f"no receipt pays {dear}; name one in `receipt_id`: T-1 (2500 NOK), T-2 (2500 NOK)"),
         (january, {"receipt_id": "T-9"}, "sent no receipt 'T-9'; name one in `receipt_id`: T-1 (2500 NOK)"),
-        (nobodys, {"receipt_id": "T-1"}, "the payer has sent none"),
+        (nobodys, {"receipt_id": "T-1"}, "sent no receipt 'T-1'; its payer, as far as it is known, has sent none"),
+        (nobodys, {"to": january}, f"no receipt pays {nobodys}; its payer, as far as it is known, has sent none"),
         (january, {"to": berts}, f"{berts} is not owed by the payer of {january}; name a failure of the same payer"),
         (january, {"to": nobodys}, f"{nobodys} is not owed by the payer"),
         (january, {"to": dear}, f"receipt T-1 is of 2500 NOK, and 3000 NOK of {dear} are open; name a failure in `to`"),

@@ -187,7 +187,7 @@ async def test_after_a_rotation_both_secrets_sign_and_after_another_the_last_two
             assert made.has_old_beside
             forget(service)
             found: Any = await gateway(service)
-            signed = found._headers("p:1", "")["webhook-signature"].split()
+            signed = found._client._headers("p:1", "")["webhook-signature"].split()
             expected = [Webhook(secret).sign("p:1", service.clock(), "") for secret in reversed(secrets[-2:])]
             assert signed == expected
 

@@ -85,6 +85,8 @@ async def test_metrics_time_requests_by_route_and_status(service: RunningService
     await service.client.get("/api/v1/failed-payments/ODR124", headers=service.auth)
     await service.client.head("/healthz")
     await service.client.delete("/healthz")
+    for path in ("/openapi.json", "/docs"):
+        assert (await service.client.get(path)).status_code == 200
     for number in range(20):
         await service.client.get(f"/nowhere/{number}")
         await service.client.request(f"METHOD{number}", "/nowhere")
@@ -96,6 +98,8 @@ async def test_metrics_time_requests_by_route_and_status(service: RunningService
         'dunning_request_seconds_count{method="GET",route="/api/v1/failed-payments/{id}",status="404"} 2.0',
         'dunning_request_seconds_count{method="HEAD",route="/healthz",status="200"} 1.0',
         'dunning_request_seconds_count{method="DELETE",route="/healthz",status="405"} 1.0',
+        'dunning_request_seconds_count{method="GET",route="/openapi.json",status="200"} 1.0',
+        'dunning_request_seconds_count{method="GET",route="/docs",status="200"} 1.0',
         'dunning_request_seconds_count{method="GET",route="unknown",status="404"} 20.0',
         'dunning_request_seconds_count{method="other",route="unknown",status="404"} 20.0',
     }

@@ -83,13 +83,15 @@ class Calls:
 
 
 def _plain(value: Any) -> Any:
-    """Without the two ways to write a moment in UTC."""
+    """Without the two ways to write a moment in UTC. A date that was never set has no offset and stays as it is: a day
+    before it, which Python looks at for the local zone, there is no date."""
     if isinstance(value, dict):
         return {name: _plain(member) for name, member in value.items()}
     if isinstance(value, list):
         return [_plain(one) for one in value]
     if isinstance(value, str) and value[10:11] == "T":
-        return datetime.fromisoformat(value).astimezone(UTC)
+        moment = datetime.fromisoformat(value)
+        return moment if moment.tzinfo is None else moment.astimezone(UTC)
     return value
 
 

@@ -130,7 +130,7 @@ def test_a_delivery_of_a_disabled_source_can_be_read_again(stored: Stored) -> No
 def test_reading_again_wants_to_know_what(stored: Stored, arguments: tuple[str, ...]) -> None:
     typed = stored.dunning("events", "replay", *arguments)
     assert typed.code == 2
-    assert "give the ids of deliveries, or --outcome failed" in typed.err
+    assert "give the ids of deliveries, or --outcome failed for all that failed, --outcome recorded" in typed.err
 
 
 def test_pruning_drops_raw_bytes_and_no_facts(stored: Stored) -> None:

@@ -39,6 +39,14 @@ def test_without_options_it_shows_what_holds(dunning: CommandLine) -> None:
     ]
 
 
+def test_another_currency_says_how_it_comes_to_hold_for_what_is_there(dunning: CommandLine) -> None:
+    dunning.json("merchant", "set", "Sweden", "--name", "Sweden & Co")
+    assert dunning.table("merchant", "set", "Sweden & Co", "--currency", "EUR")[-1] == (
+        "It holds for notices from now on. Those that are there already are read with it by "
+        "`dunning events replay --outcome recorded --merchant 'Sweden & Co'`."
+    )
+
+
 def test_what_is_set_holds_and_the_rest_stays(dunning: CommandLine) -> None:
     set_ = dunning.json(
         "merchant", "set", "Sweden", "--gateway", "sandbox", "--retry-ladder", "1d, 3D at 9:00",
@@ -168,16 +176,17 @@ def test_another_time_zone_moves_the_order_dates(dunning: CommandLine, database_
 
 
 @pytest.mark.parametrize(
-    "trouble", [KeyboardInterrupt(), Unavailable("the database gives no confirmation of a commit")]
+    ("trouble", "code"),
+    [(KeyboardInterrupt(), 130), (Unavailable("the database gives no confirmation of a commit"), 1)],
 )
 def test_a_move_that_is_interrupted_says_how_to_go_on(
-    dunning: CommandLine, monkeypatch: pytest.MonkeyPatch, trouble: BaseException
+    dunning: CommandLine, monkeypatch: pytest.MonkeyPatch, trouble: BaseException, code: int
 ) -> None:
     def move(*arguments: object) -> None:
         raise trouble
 
     monkeypatch.setattr(merchant, "move_order_dates", move)
     typed = dunning("merchant", "set", "Sweden", "--timezone", "UTC")
-    assert typed.code == 1
+    assert typed.code == code
     assert typed.err.endswith("to go on: dunning merchant set Sweden --timezone UTC\n")
     assert dunning.json("merchant", "list")[0]["time_zone"] == "UTC"

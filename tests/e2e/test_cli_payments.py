@@ -9,8 +9,8 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from building import NOON, a_decision, a_failure, a_notice, a_success
-from dunning_service.ledger.status import Verb
+from building import NOON, a_decision, a_failure, a_notice, a_receipt, a_success
+from dunning_service.ledger.status import ReceiptDue, Verb
 from ledgers import Ledger
 from running import run_service
 from typing_commands import CommandLine
@@ -109,6 +109,26 @@ def test_one_is_shown_with_its_time_line(dunning: CommandLine, ledger: Ledger) -
     assert [line.split()[2] for line in lines[-2:]] == ["attempt", "action"]
     assert lines[-1].endswith("asked")
     assert "\x1b" not in dunning("payments", "show", dunning.json("payments", "list")["data"][0]["id"]).out
+
+
+def test_a_time_line_says_which_receipt_is_expected_and_which_was_moved_where(
+    dunning: CommandLine, ledger: Ledger
+) -> None:
+    merchant_id = dunning.json("merchant", "list")[0]["id"]
+    months = [a_failure(name, occurred_at=NOON - timedelta(days=9), payer_key="ann") for name in ("in_8", "in_9")]
+    ledger.committer.commit([a_notice(*months, a_receipt("T-1", "ann"), merchant_id=merchant_id)], NOON)
+    first, second = (ledger.payment_ids(merchant_id)[name] for name in ("in_8", "in_9"))
+    moved = a_decision(first, Verb.MOVE_RECEIPT, merchant_id=merchant_id, to_payment_id=second)
+    marked = a_decision(
+        first, Verb.MARK_PAID, merchant_id=merchant_id, receipt=ReceiptDue.EXPECTED, reason="on its way"
+    )
+    ledger.committer.commit([moved], NOON)
+    ledger.committer.commit([marked], NOON + timedelta(minutes=1))
+    lines = dunning.table("payments", "show", f"ODR{first}")
+    assert [line.rpartition("  ")[2] for line in lines if "  action  " in line] == [
+        f"receipt T-1 to ODR{second}; by test",
+        "receipt expected; on its way",
+    ]
 
 
 WRONG: list[tuple[tuple[str, ...], str]] = [

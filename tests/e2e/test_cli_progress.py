@@ -59,6 +59,17 @@ def test_long_work_says_in_a_log_how_far_it_is(
         }
 
 
+def test_an_erasure_looks_through_no_more_than_there_is(stored: Stored, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dunning_service.commands.progress._LOGGED_EVERY_S", 0.0)
+    for number in range(3):  # they have just come, so they are looked through again for what came meanwhile
+        stored.add(maple_failure(customer_id=f"cust_{number}", id=f"txn_{number}"))
+    typed = stored.dunning("customer", "erase", "--merchant", "Sweden", "--customer", "cust_1", "--yes")
+    assert typed.code == 0
+    lines = [json.loads(line) for line in typed.err.splitlines()]
+    assert [(line["done"], line["total"]) for line in lines if line["step"] == "raw notices looked through"] == [(3, 3)]
+    assert [line["total"] for line in lines if line["step"] == "newest raw notices looked through again"] == [None]
+
+
 INTERRUPTED = [
     (
         ("events", "replay", "--outcome", "failed"),

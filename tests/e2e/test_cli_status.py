@@ -86,6 +86,25 @@ def test_a_database_that_cannot_be_used_says_what_to_do_and_ends_with_1(
     assert not empty_database_url.startswith("sqlite") or not Path(empty_database_url[10:]).exists()
 
 
+def test_a_secret_key_that_cannot_be_used_is_a_problem(
+    dunning: CommandLine, settings: pytest.MonkeyPatch, database_url: str
+) -> None:
+    settings.setenv("DUNNING_SECRET_KEY", "hunter2")
+    typed = dunning("status")
+    assert typed.code == 1
+    assert "DUNNING_SECRET_KEY is not a key: it must be urlsafe base64 of 32 bytes" in typed.out
+    assert "failed payments  none" in typed.out
+    assert "hunter2" not in typed.out
+
+    settings.delenv("DUNNING_SECRET_KEY")
+    typed = dunning("status")
+    is_missed = database_url.startswith("postgresql")
+    assert typed.code == is_missed
+    assert ("DUNNING_SECRET_KEY is not set, and PostgreSQL needs it" in typed.out) == is_missed
+    if not is_missed:
+        assert not Path(f"{database_url.removeprefix('sqlite:///')}.key").exists()
+
+
 def test_nothing_is_made_where_nothing_is_configured(
     settings: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -123,6 +123,9 @@ def test_the_starter_merchant_has_the_currency_that_is_asked_for(tmp_path: Path)
         pasted(goodparty, tmp_path)
         (row,) = pasted(frontpayment, tmp_path)["data"]
         assert (row["amount"], row["currency"]) == (19.99, "NOK")
+        assert "--currency" not in service.printed.partition("currency  NOK ")[0]
+    with served(tmp_path, "--currency", "sek") as service:
+        assert "so it changes nothing here: see `dunning merchant set NAME --currency SEK`" in service.printed
 
 
 def test_a_currency_that_is_none_is_refused_before_anything_is_made(tmp_path: Path) -> None:

@@ -71,6 +71,7 @@ def test_addresses_and_ids_differ_in_more_than_case() -> None:
             "+47 412 34 567 ext. 5",
             "\uff0b\uff14\uff17\uff14\uff11\uff12\uff13\uff14\uff15\uff16\uff17",
         ),
+        "\u0660\u0660\u0664\u0667 412 34 567",
         "+\u0664\u0667\u0664\u0661\u0662\u0663\u0664\u0665\u0666\u0667",
     ],
 )
@@ -108,3 +109,24 @@ def test_numbers_of_every_country_are_kept_as_e164_however_they_are_written() ->
                 expected = phonenumbers.format_number(number, formats.E164)
                 for form in (formats.E164, formats.INTERNATIONAL, formats.RFC3966):
                     assert phone_key(phonenumbers.format_number(number, form)) == expected
+
+
+@given(
+    st.sampled_from(sorted(phonenumbers.COUNTRY_CODE_TO_REGION_CODE)),
+    st.sampled_from(["", "0", "1", "8", "06", "15", "00"]),
+    st.text("0123456789", min_size=3, max_size=13),
+)
+def test_plus_and_digits_are_kept_as_reading_and_formatting_them_gives(country: int, trunk: str, rest: str) -> None:
+    written = f"+{country}{trunk}{rest}"
+    try:
+        number = phonenumbers.parse(written, None)
+    except phonenumbers.NumberParseException:
+        assert phone_key(written) == written
+    else:
+        assert phone_key(written) == phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def test_number_that_is_e164_already_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(phonenumbers, "parse", None)
+    assert phone_key("+4741234567") == "+4741234567"
+    assert phone_key("+442079460958") == "+442079460958"

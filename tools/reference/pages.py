@@ -197,7 +197,7 @@ def _first_sentence(kind: type) -> str:
 @cache
 def _document() -> Any:
     """The OpenAPI document of a service without settings."""
-    return create_app(Settings(_env_file=None, database_url="sqlite:///unused.db")).openapi()  # type: ignore[call-arg]
+    return create_app(Settings(_env_file=None, database_url="sqlite:///unused.db")).openapi()
 
 
 def _parameters(path: str) -> list[dict[str, Any]]:

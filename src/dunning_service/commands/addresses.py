@@ -11,17 +11,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from sqlalchemy.engine import URL
-
-from dunning_service.database.engines import database_url, is_sqlite, sqlite_file
+from dunning_service.database.engines import database_url, embedded_file
 from dunning_service.settings import Settings
 
 
 @contextmanager
-def known_address(url: URL, address: str) -> Iterator[None]:
+def known_address(database: Path, address: str) -> Iterator[None]:
     """Keeps `address` in the file while the block runs, locked, so that a file left by a killed process is known as
     such. Where it cannot be written, or another process serves the same database, nothing is kept."""
-    path = _file(url)
+    path = _address_file(database)
     file = _written(path, address)
     try:
         yield
@@ -51,9 +49,9 @@ def _written(path: Path, address: str) -> int | None:
 def address_of(settings: Settings) -> str:
     """What printed addresses begin with: the public URL, the address of the process that serves this SQLite database,
     or else what the settings say."""
-    url = database_url(settings.database_url)
-    if settings.public_url is None and is_sqlite(url):
-        return _kept(_file(url)) or settings.address
+    database = embedded_file(database_url(settings.database_url))
+    if settings.public_url is None and database is not None:
+        return _kept(_address_file(database)) or settings.address
     return settings.address
 
 
@@ -70,5 +68,5 @@ def _kept(path: Path) -> str | None:
     return None
 
 
-def _file(url: URL) -> Path:
-    return Path(f"{sqlite_file(url)}.serving")
+def _address_file(database: Path) -> Path:
+    return Path(f"{database}.serving")

@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from dunning_service.database.long_work import lift_limits
 from dunning_service.errors import ConfigurationError
 from dunning_service.ledger.models import DeliveryRow
 from dunning_service.ledger.work import DeliveryOutcome
@@ -118,9 +119,7 @@ def stored_delivery(connection: Connection, key: Key) -> DeliveryRow | None:
 
 def prunable(connection: Connection, merchant: MerchantView, before: datetime) -> dict[str, int]:
     """How many of a merchant's deliveries that arrived before a moment have their raw bytes, by outcome."""
-    if connection.dialect.name == "postgresql":  # those of years take longer than a request may
-        connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
-        connection.execute(sa.text("SET LOCAL enable_seqscan = on"))
+    lift_limits(connection, may_scan=True)
     counted = (
         sa.select(DeliveryRow.outcome, sa.func.count().label("deliveries"))
         .where(DeliveryRow.merchant_id == merchant.id, DeliveryRow.received_at < before, DeliveryRow.body.is_not(None))

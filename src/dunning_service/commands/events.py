@@ -125,7 +125,10 @@ def replay(
     """Read stored deliveries again, with what the service has learnt since, and print those that still fail; exit code
     1 when one does. With --json, print all of them."""
     if bool(delivery_ids) == (outcome is not None):
-        raise typer.BadParameter("give the ids of deliveries, or --outcome failed for all that failed")
+        raise typer.BadParameter(
+            "give the ids of deliveries, or --outcome failed for all that failed, --outcome recorded for all that are "
+            "recorded"
+        )
     with opened_database() as (_, database):
         with database.read_blocking() as connection:
             merchants = {one.id: one for one in list_merchants(connection)}

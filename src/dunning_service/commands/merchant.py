@@ -11,7 +11,7 @@ import typer
 
 from dunning_service.commands.arguments import AsJson
 from dunning_service.commands.opening import Opened, explained, opened_database, reading, transaction
-from dunning_service.commands.printing import Cell, print_fields, print_json, print_table, say, warn
+from dunning_service.commands.printing import INTERRUPTED, Cell, print_fields, print_json, print_table, say, warn
 from dunning_service.errors import ConfigurationError, Unavailable
 from dunning_service.gateways.service import (
     GatewayKind,
@@ -166,6 +166,11 @@ def set_(
             f"\nCommands and Front Payment's list call it {merchant.name!r} from now on; its tokens, sources and "
             "payments stay as they are."
         )
+    if currency is not None:
+        say(
+            "\nIt holds for notices from now on. Those that are there already are read with it by `dunning events "
+            f"replay --outcome recorded --merchant {quote(merchant.name)}`."
+        )
     if timezone is not None:
         redated = _move_order_dates(merchant)
         say(
@@ -210,7 +215,7 @@ def _move_order_dates(merchant: MerchantView) -> Redated:
             move_order_dates(database, merchant.id, merchant.time_zone, utc_now, redated)
     except KeyboardInterrupt:
         warn(f"stopped after {redated.payments:,} failed payments, {redated.moved:,} of them moved; to go on: {again}")
-        raise typer.Exit(1) from None
+        raise typer.Exit(INTERRUPTED) from None
     except (Unavailable, sa.exc.DBAPIError) as error:
         why = error.message if isinstance(error, Unavailable) else explained(error)
         raise Unavailable(f"{why}; the order dates are moved in part, to go on: {again}") from None

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection
 
 from dunning_service.commands.printing import warn
-from dunning_service.database.engines import Database, database_url, is_sqlite, sqlite_file
+from dunning_service.database.engines import Database, database_url, embedded_file
 from dunning_service.database.migrating import require_current
 from dunning_service.errors import DunningError
 from dunning_service.merchants.directory import MerchantView
@@ -85,8 +86,9 @@ def explained(error: sa.exc.DBAPIError) -> str:
             f"the database user may not do that: {first_line}; grant it, or name another user in DUNNING_DATABASE_URL"
         )
     url = _url()
-    if url is not None and is_sqlite(url):
-        return _about_file(url, first_line)
+    file = None if url is None else embedded_file(url)
+    if file is not None:
+        return _about_file(file.absolute(), first_line)
     where = "" if url is None else f" at {shown_url(url)}"
     if sqlstate is None:  # nothing the server said: it was never reached, or went away
         return f"cannot reach the database{where}: {first_line}; check DUNNING_DATABASE_URL and that the server runs"
@@ -95,14 +97,14 @@ def explained(error: sa.exc.DBAPIError) -> str:
 
 def shown_url(url: URL) -> str:
     """A database's URL as people write it, without its passwords."""
-    if is_sqlite(url):
-        return f"sqlite:///{sqlite_file(url).absolute()}"
+    file = embedded_file(url)
+    if file is not None:
+        return f"sqlite:///{file.absolute()}"
     query = {name: HIDDEN if _SECRET.search(name) else value for name, value in url.query.items()}
     return url.set(drivername="postgresql", query=query).render_as_string(hide_password=True).replace("%2A", "*")
 
 
-def _about_file(url: URL, cause: str) -> str:
-    path = sqlite_file(url).absolute()
+def _about_file(path: Path, cause: str) -> str:
     if not path.parent.is_dir():
         return f"the folder {path.parent} of the database does not exist; make it, or change DUNNING_DATABASE_URL"
     if cause == "file is not a database":

@@ -28,6 +28,7 @@ from dunning_service.database.engines import Database
 from dunning_service.errors import ConfigurationError, FieldError, NotFound
 from dunning_service.failed_payments.cursors import CursorError
 from dunning_service.http.parameters import field_errors
+from dunning_service.ledger.status import ReceiptDue
 from dunning_service.merchants.directory import MerchantView
 from dunning_service.merchants.service import list_merchants, merchant_named
 from dunning_service.values.money import InvalidAmount, Money
@@ -236,7 +237,7 @@ def _fields(merchant: MerchantView, payment: FailedPayment) -> dict[str, Cell]:
 
 def _entry(entry: TimelineEntry) -> Sequence[Cell]:
     if isinstance(entry, ActionEntry):
-        return entry.at, "action", entry.id, entry.action, None, entry.reason or f"by {entry.actor}"
+        return entry.at, "action", entry.id, entry.action, None, _decided(entry)
     if isinstance(entry, NoteEntry):
         return entry.at, "note", entry.receipt_id, entry.note, None, entry.message
     amount = _amount(entry.amount_minor, entry.currency)
@@ -244,6 +245,14 @@ def _entry(entry: TimelineEntry) -> Sequence[Cell]:
         outcome = f"{entry.outcome} (superseded)" if entry.superseded else entry.outcome
         return entry.at, "attempt", entry.id, outcome, amount, entry.message or entry.code
     return entry.at, entry.type, entry.id, None, amount, None
+
+
+def _decided(entry: ActionEntry) -> str:
+    """`receipt T-1 to ODR100000002; by ann`: what an action says of a receipt, before why it was taken, or by whom."""
+    said = entry.reason or f"by {entry.actor}"
+    if entry.receipt_id is not None:
+        return f"receipt {entry.receipt_id} to {entry.to}; {said}"
+    return f"receipt expected; {said}" if entry.receipt == ReceiptDue.EXPECTED else said
 
 
 def _amount(minor: int | None, currency: str | None) -> str | None:

@@ -8,6 +8,7 @@ import socket
 import sys
 import tempfile
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -20,7 +21,7 @@ from dunning_service.commands.addresses import known_address
 from dunning_service.commands.first_run import STARTER_CURRENCY, later, made_on_empty, welcome
 from dunning_service.commands.printing import say, warn
 from dunning_service.commands.starting import looked_at
-from dunning_service.database.engines import database_url, is_sqlite, sqlite_file
+from dunning_service.database.engines import database_url, embedded_file
 from dunning_service.database.migrating import (
     SchemaState,
     current_revision,
@@ -56,8 +57,12 @@ def serve(
         bool, typer.Option("--with-worker", help="Charge what is due as well, as `dunning worker` does.")
     ] = False,
     currency: Annotated[
-        str, typer.Option(help="ISO 4217 code of the merchant that a first start makes, for notices that name none.")
-    ] = STARTER_CURRENCY,
+        str | None,
+        typer.Option(
+            help="ISO 4217 code of the merchant that a first start makes, for notices that name none; or "
+            f"{STARTER_CURRENCY}."
+        ),
+    ] = None,
 ) -> None:
     """Run the service. An SQLite database is migrated on the way, and made where none is configured; PostgreSQL is left
     as it is."""
@@ -67,10 +72,11 @@ def serve(
         os.environ["DUNNING_PORT"] = str(port)
     if with_worker:
         os.environ["DUNNING_WITH_WORKER"] = "true"
-    currency = checked_currency(currency)
+    currency = None if currency is None else checked_currency(currency)
     settings = load_settings(warn)
     url = database_url(settings.database_url)
-    if workers > 1 and is_sqlite(url):
+    file = embedded_file(url)
+    if workers > 1 and file is not None:
         raise ConfigurationError(
             "--workers above 1 needs PostgreSQL, because an SQLite database has one writer: leave it out, or name a "
             "PostgreSQL database in DUNNING_DATABASE_URL"
@@ -90,18 +96,21 @@ def serve(
         if settings.public_url is not None:
             say(f"That address has to lead to {settings.local_address}, where this process listens")
         sys.stdout.flush()
-        with nullcontext() if not is_sqlite(url) else known_address(url, settings.address):
+        with nullcontext() if file is None else known_address(file, settings.address):
             _run(settings, listening, workers)
 
 
-def _prepare(settings: Settings, url: URL, currency: str) -> None:
+def _prepare(settings: Settings, url: URL, currency: str | None) -> None:
     """Everything that could refuse, and what a first start makes, before anybody is let in."""
-    if is_sqlite(url):
-        _migrate_embedded(url, may_make=not settings.has_database_url)
+    file = embedded_file(url)
+    if file is not None:
+        _migrate_embedded(url, file, may_make=not settings.has_database_url)
     else:
         require_current_revision(current_revision(url))
     with looked_at(settings, url) as (connection, keyring):
-        made = made_on_empty(connection, keyring, currency, utc_now()) if is_sqlite(url) else None
+        made = None
+        if file is not None:
+            made = made_on_empty(connection, keyring, currency or STARTER_CURRENCY, utc_now())
         merchants = list_merchants(connection)
         unreadable = unreadable_sources(connection, keyring)
     if unreadable:
@@ -109,6 +118,11 @@ def _prepare(settings: Settings, url: URL, currency: str) -> None:
             f"the key that encrypted the secrets of {', '.join(unreadable)} is not at hand, so notices to them are "
             "answered 503: put the key file back beside the database, add the key to DUNNING_SECRET_KEY, or give each "
             "a new secret with `dunning source rotate ID`"
+        )
+    if currency is not None and made is None:
+        warn(
+            "--currency is for the merchant that a first start makes, so it changes nothing here: see "
+            f"`dunning merchant set NAME --currency {currency}`"
         )
     if made is not None:
         say(welcome(made, settings.address, utc_now(), with_worker=settings.with_worker))
@@ -118,21 +132,21 @@ def _prepare(settings: Settings, url: URL, currency: str) -> None:
         say("There is no merchant yet. Make one: dunning merchant add NAME")
 
 
-def _migrate_embedded(url: URL, *, may_make: bool) -> None:
+def _migrate_embedded(url: URL, file: Path, *, may_make: bool) -> None:
     """Brings an SQLite database to the newest revision; makes it only where no database is configured.
 
     Raises ConfigurationError, naming `dunning migrate`, for a configured one that is missing or has no schema: its
     name may be a mistake, and an empty service in place of the real one would take notices.
     """
     before = None
-    if may_make or sqlite_file(url).exists():
+    if may_make or file.exists():
         before = current_revision(url)
     state = schema_state(before)
     if state is SchemaState.MISSING and not may_make:
         require_current(url)
     if state is SchemaState.MISSING:
         upgrade(url)
-        say(f"Made the database {sqlite_file(url).resolve()}, because DUNNING_DATABASE_URL does not name one")
+        say(f"Made the database {file.resolve()}, because DUNNING_DATABASE_URL does not name one")
     elif state is SchemaState.BEHIND:
         upgrade(url)
         say(f"Migrated the database from revision {before} to {head_revision()}")

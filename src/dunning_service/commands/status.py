@@ -29,6 +29,7 @@ from dunning_service.due.leases import backlog
 from dunning_service.environment import PREFIX
 from dunning_service.errors import ConfigurationError
 from dunning_service.ledger.models import DailyCountRow, DeliveryRow
+from dunning_service.merchants.keyring import require_keys
 from dunning_service.merchants.service import list_merchants
 from dunning_service.settings import Settings, load_settings
 from dunning_service.values.clock import utc_now
@@ -71,14 +72,14 @@ class _Status:
 
 def status(as_json: AsJson = False) -> None:
     """Show the database, its revision, the settings that differ from their defaults, what is due and what failed.
-    The exit code is 1 when the database cannot be used."""
+    The exit code is 1 when the database cannot be used, or DUNNING_SECRET_KEY."""
     settings = load_settings(warn)
     found = _looked_up(settings, database_url(settings.database_url))
     if as_json:
         print_json(asdict(found))
     else:
         _print(found)
-    if found.ledger is None:
+    if found.problem is not None:
         raise typer.Exit(1)
 
 
@@ -98,6 +99,7 @@ def _looked_up(settings: Settings, url: URL) -> _Status:
         found.state = schema_state(found.revision)
         require_current(url)
         found.ledger = _counted(url, utc_now())
+        require_keys(settings)
     except ConfigurationError as error:
         found.problem = error.message
     except sa.exc.DBAPIError as error:

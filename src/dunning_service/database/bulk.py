@@ -6,7 +6,7 @@ Python costs more than everything else on the way of a notice. SQLite's own `exe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from functools import cache
 from itertools import chain
@@ -88,7 +88,7 @@ def bulk_for(connection: Connection) -> Bulk:
 # Tried one after the other until one is ours. Locks with two keys of 32 bits are apart from the other ones, with one of
 # 64.
 _FREE_SHARD = (
-    "SELECT shard FROM generate_series(%(first)s, %(last)s) AS shard "  # noqa: S608
+    "SELECT shard FROM generate_series(%(first)s::int, %(last)s::int) AS shard "  # noqa: S608
     f"WHERE pg_try_advisory_xact_lock({0x64756E6E}, shard) LIMIT 1"
 )
 
@@ -134,7 +134,8 @@ class _Postgres:
             return []
         rows = [dict(zip(by, key, strict=True)) for key in keys]
         statement = _postgres_select(table, tuple(by)) + (" FOR UPDATE OF held" if holds else "")
-        return [dict(row) for row in self._run(connection, statement, rows).mappings()]
+        names = _names(table)
+        return [dict(zip(names, row, strict=True)) for row in self._run(connection, statement, rows)]
 
     def insert(self, connection: Connection, table: sa.Table, rows: Sequence[Row]) -> None:
         if rows:
@@ -178,7 +179,7 @@ def _given(table: sa.Table, column: str) -> str:
 @cache
 def _postgres_select(table: sa.Table, by: tuple[str, ...]) -> str:
     matches = " AND ".join(f"held.{name} = {_given(table, name)}" for name in by)
-    columns = ", ".join(f"held.{column.name}" for column in table.c)
+    columns = ", ".join(f"held.{name}" for name in _names(table))
     return f"SELECT {columns} FROM {_recordset(table, by)} JOIN {table.name} AS held ON {matches}"  # noqa: S608
 
 
@@ -232,7 +233,7 @@ class _Sqlite:
         for some in _in_parts(list(keys)):
             statement = _sqlite_select(table, tuple(by), len(some))
             result = connection.exec_driver_sql(statement, tuple(chain.from_iterable(some)))
-            found += [_as_read(table, dict(row)) for row in result.mappings()]
+            found += [_as_read(table, row) for row in result]
         return found
 
     def insert(self, connection: Connection, table: sa.Table, rows: Sequence[Row]) -> None:
@@ -281,7 +282,7 @@ def _sqlite_select(table: sa.Table, by: tuple[str, ...], count: int) -> str:
     """CROSS JOIN keeps SQLite to this order: look each key up, rather than scan the table for all of them."""
     keys = ", ".join([f"({', '.join('?' for _ in by)})"] * count)
     matches = " AND ".join(f"held.{name} = given.{name}" for name in by)
-    columns = ", ".join(f"held.{column.name}" for column in table.c)
+    columns = ", ".join(f"held.{name}" for name in _names(table))
     return (
         f"WITH given ({', '.join(by)}) AS (VALUES {keys}) "  # noqa: S608
         f"SELECT {columns} FROM given CROSS JOIN {table.name} AS held ON {matches}"
@@ -290,7 +291,7 @@ def _sqlite_select(table: sa.Table, by: tuple[str, ...], count: int) -> str:
 
 def _bound(table: sa.Table, columns: Sequence[str], rows: Sequence[Row]) -> list[tuple[Any, ...]]:
     """Rows as SQLite keeps them: moments and days as ISO 8601 text, JSON as text."""
-    written = [(name, way) for name in columns if (way := _way_in(table.c[name].type)) is not None]
+    written = _ways_in(table, tuple(columns))
     in_order = itemgetter(*columns)
     bound = []
     for row in rows:
@@ -300,6 +301,11 @@ def _bound(table: sa.Table, columns: Sequence[str], rows: Sequence[Row]) -> list
                 values[name] = way(values[name])
         bound.append(in_order(values))
     return bound
+
+
+@cache
+def _ways_in(table: sa.Table, columns: tuple[str, ...]) -> tuple[tuple[str, Callable[[Any], str]], ...]:
+    return tuple((name, way) for name in columns if (way := _way_in(table.c[name].type)) is not None)
 
 
 def _way_in(kind: sa.types.TypeEngine[Any]) -> Callable[[Any], str] | None:
@@ -314,13 +320,23 @@ def _json_text(value: Any) -> str:
     return orjson.dumps(value).decode()
 
 
-def _as_read(table: sa.Table, values: dict[str, Any]) -> Row:
-    """A row of SQLite with its texts read back."""
-    for column in table.c:
-        value = values[column.name]
-        if value is not None and (way := _way_out(column.type)) is not None:
-            values[column.name] = way(value)
+def _as_read(table: sa.Table, row: Iterable[Any]) -> Row:
+    """A row of SQLite, which has all columns of the table, with its texts read back."""
+    values = dict(zip(_names(table), row, strict=True))
+    for name, way in _ways_out(table):
+        if values[name] is not None:
+            values[name] = way(values[name])
     return values
+
+
+@cache
+def _names(table: sa.Table) -> tuple[str, ...]:
+    return tuple(column.name for column in table.c)
+
+
+@cache
+def _ways_out(table: sa.Table) -> tuple[tuple[str, Callable[[Any], Any]], ...]:
+    return tuple((column.name, way) for column in table.c if (way := _way_out(column.type)) is not None)
 
 
 def _way_out(kind: sa.types.TypeEngine[Any]) -> Callable[[Any], Any] | None:

@@ -96,6 +96,11 @@ def is_sqlite(url: URL) -> bool:
     return url.get_backend_name() == "sqlite"
 
 
+def embedded_file(url: URL) -> Path | None:
+    """The file of an embedded database; None for one that a server keeps."""
+    return sqlite_file(url) if is_sqlite(url) else None
+
+
 def sqlite_file(url: URL) -> Path:
     """The file of an SQLite URL."""
     assert url.database is not None

@@ -12,7 +12,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from dunning_service.billing.models import ScheduledPaymentRow, SubscriptionRow
+from dunning_service.database.byte_texts import ascii_lower, byte_length
 from dunning_service.database.engines import Database
+from dunning_service.database.long_work import lift_limits
 from dunning_service.erasure.person import Person, Words, caseless
 from dunning_service.errors import DunningError
 from dunning_service.events import AttemptReported, Delivery
@@ -82,10 +84,7 @@ class PersonalData:
 
 def find(connection: Connection, merchant_id: int, person: Person, found: PersonalData) -> None:
     """Puts into `found` all facts about the person, in one view of the database."""
-    if connection.dialect.name == "postgresql":  # there is no index to look these up, and it may take a while
-        connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
-        connection.execute(sa.text("SET LOCAL idle_in_transaction_session_timeout = 0"))
-        connection.execute(sa.text("SET LOCAL enable_seqscan = on"))
+    lift_limits(connection, may_scan=True)
     finder = _Finder(connection, merchant_id, person, found)
     finder.find_subscriptions()
     finder.find_payments()
@@ -143,15 +142,11 @@ class _Finder:
         """The rows with one of the addresses in any case: SQL compares those of ASCII, Python the distinct others."""
         if not self._person.emails:
             return sa.false()
-        if self._connection.dialect.name == "postgresql":  # lower() goes by the locale; in "C" it is ASCII's
-            lower, size = sa.func.lower(sa.collate(column, "C")), sa.func.octet_length(column)
-        else:
-            lower, size = sa.func.lower(column), sa.func.length(sa.cast(column, sa.LargeBinary))
         others = sa.select(column).where(
-            column.table.c.merchant_id == self._merchant_id, size != sa.func.length(column)
+            column.table.c.merchant_id == self._merchant_id, byte_length(column) != sa.func.length(column)
         )
         spelled = [text for text in self._connection.scalars(others.distinct()) if self._person.has_email(text)]
-        return sa.or_(lower.in_(self._person.emails), column.in_(spelled))
+        return sa.or_(ascii_lower(column).in_(self._person.emails), column.in_(spelled))
 
     def _find_receipts_of(self, customer_ids: Collection[str]) -> None:
         """Payers that only receipts name: a payer's key ends with the customer's id."""
@@ -342,8 +337,7 @@ def _pages_since(database: Database, merchant_id: int, since: datetime) -> Itera
 def _patiently(database: Database) -> Iterator[Connection]:
     """A view in which a statement may take its time: where most bytes have been pruned, a page is a long way."""
     with database.read_blocking() as connection:
-        if not database.is_sqlite:
-            connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
+        lift_limits(connection)
         yield connection
 
 

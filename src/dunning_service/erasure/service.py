@@ -29,6 +29,7 @@ _PAYMENTS_AT_ONCE = 50
 _DELIVERIES_AT_ONCE = 200
 _ROUNDS = 5
 _SEARCHED = "raw notices looked through"
+_SEARCHED_AGAIN = "newest raw notices looked through again"
 _ENDED = (SubscriptionState.COMPLETED, SubscriptionState.FAILED, SubscriptionState.TERMINATED)
 _A_MOMENT = timedelta(minutes=5)
 """A notice is stored with the time at which it came, and is committed a little later."""
@@ -84,13 +85,15 @@ def erase_person(
     progress = progress or Unreported()
     began = clock()
     eraser = _Eraser(database, merchant, clock, progress)
-    progress.begin(_SEARCHED, count_deliveries(database, merchant.id))
     everything = PersonalData()
     since: datetime | None = None
     for _ in range(_ROUNDS):
         found = _found(database, merchant, person)
         everything.add(found)
-        progress.begin(_SEARCHED)
+        if since is None:
+            progress.begin(_SEARCHED, count_deliveries(database, merchant.id))
+        else:
+            progress.begin(_SEARCHED_AGAIN)
         notices = list(find_deliveries(database, merchant.id, person, everything, progress, since=since))
         if since is not None and found.is_empty and not notices:
             break

@@ -105,7 +105,7 @@ class AroundRequests:
                 raise
         finally:
             seconds = time.perf_counter() - started
-            route = getattr(scope.get("route"), "path_format", None)
+            route = _template(scope)
             # without the lifespan there are no services, and nobody to ask for the metrics
             found = getattr(scope["app"].state, "services", None) if "app" in scope else None
             if found is not None:
@@ -113,3 +113,13 @@ class AroundRequests:
             write = log.info if status < 500 else log.warning
             write("request", method=method, route=route, status=status, duration_ms=round(seconds * 1000, 3), **line)
             current_request_id.reset(token)
+
+
+def _template(scope: Scope) -> str | None:
+    """The template of the request's route, None where no route has its path."""
+    found = getattr(scope.get("route"), "path_format", None)
+    if found is None and "endpoint" in scope:
+        # a route that FastAPI makes by itself, for its document, is Starlette's, which leaves only its endpoint behind
+        own = (route for route in scope["app"].routes if getattr(route, "endpoint", None) is scope["endpoint"])
+        found = getattr(next(own, None), "path_format", None)
+    return found

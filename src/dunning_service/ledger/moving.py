@@ -51,14 +51,11 @@ def _receipt(book: Book, payment: Payment, provider_receipt_id: str | None) -> R
     if provider_receipt_id is None:
         if payment.receipt is not None:
             return payment.receipt
-        raise _no(f"no receipt pays {_number(payment)}; name one in `receipt_id`: {_listed(receipts)}")
+        raise _no(f"no receipt pays {_number(payment)}; {_listed(receipts)}")
     for receipt in receipts:
         if receipt.provider_receipt_id == provider_receipt_id:
             return receipt
-    raise _no(
-        f"the payer of {_number(payment)} sent no receipt {provider_receipt_id!r}; name one in `receipt_id`: "
-        f"{_listed(receipts)}"
-    )
+    raise _no(f"the payer of {_number(payment)} sent no receipt {provider_receipt_id!r}; {_listed(receipts)}")
 
 
 def _require_sense(book: Book, payment: Payment, target: Payment, receipt: Receipt) -> None:
@@ -107,8 +104,12 @@ def in_words(minor: int | None, currency: str | None) -> str:
 def _listed(receipts: Iterable[Receipt]) -> str:
     words = [f"{one.provider_receipt_id} ({in_words(one.amount_minor, one.currency)})" for one in receipts]
     if not words:
-        return "the payer has sent none"
-    return ", ".join(words[:_LISTED]) + (f" and {len(words) - _LISTED} more" if len(words) > _LISTED else "")
+        return "its payer, as far as it is known, has sent none, so there is nothing to move"
+    return (
+        "name one in `receipt_id`: "
+        + ", ".join(words[:_LISTED])
+        + (f" and {len(words) - _LISTED} more" if len(words) > _LISTED else "")
+    )
 
 
 def _name(receipt: Receipt) -> str:

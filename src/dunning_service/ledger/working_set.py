@@ -77,6 +77,7 @@ class Payment:
     """Whose it is, as the book has it: see `Book.regroup`."""
     is_changed: bool = False
     _folded: FoldedPayment | None = None
+    _without_receipts: OpenFailure | None = None
 
     def hold(self, facts: Attempt | Action) -> None:
         """Takes in what the database has."""
@@ -93,10 +94,12 @@ class Payment:
     def put_attempt(self, attempt: Attempt) -> None:
         """A new attempt, or another content of the one of that number."""
         self.attempts[attempt.number] = attempt
+        self._without_receipts = None
         self._change()
 
     def add_action(self, action: Action) -> None:
         self.actions.append(action)
+        self._without_receipts = None
         self._change()
 
     def apply(self, receipt: Receipt | None) -> None:
@@ -118,7 +121,8 @@ class Payment:
     @property
     def texts(self) -> FoldedTexts:
         """What it is searched by: folded when it is written or checked, as nothing else goes by it."""
-        return fold_texts(self.key[1], self.key[2], self.folded, self.attempts.values())
+        said = (attempt for attempt in self.attempts.values() if not attempt.is_superseded)
+        return fold_texts(self.key[1], self.key[2], self.folded, said)
 
     @property
     def counted(self) -> Counted:
@@ -133,7 +137,10 @@ class Payment:
 
     def without_receipts(self) -> OpenFailure:
         """As receipts find it."""
-        return OpenFailure(self.key[2], self.folded_with(None), self.expects_receipt_since())
+        if self._without_receipts is None:
+            folded = self.folded if self.receipt is None else self.folded_with(None)
+            self._without_receipts = OpenFailure(self.key[2], folded, self.expects_receipt_since())
+        return self._without_receipts
 
     def expects_receipt_since(self) -> datetime | None:
         """When it was marked as paid with a receipt expected; None unless that decides its status."""
@@ -181,8 +188,8 @@ class DeliveryRecord:
 
     def erase(self) -> None:
         """It repeats an erased statement: neither its bytes nor its headers are kept, and it is not read again."""
-        self.loses_bytes = not self.is_erased
-        self.is_erased = True
+        if not self.is_erased:
+            self.is_erased = self.loses_bytes = True
 
 
 class Book:
@@ -255,10 +262,6 @@ class Book:
     def receipt_keys(self) -> Iterable[ReceiptKey]:
         """The receipts in the book."""
         return self._revisions.keys()
-
-    def members_of(self, payer: PayerKey) -> Iterable[Payment]:
-        """Those of the payer's payments that are in the book."""
-        return self._members[payer].values()
 
     def receipts_of(self, payer: PayerKey) -> Sequence[Receipt]:
         """The payer's receipts that hold; another revision may have moved one to another payer."""

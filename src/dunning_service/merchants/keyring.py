@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
-from dunning_service.database.engines import database_url, is_sqlite, sqlite_file
+from dunning_service.database.engines import database_url, embedded_file
 from dunning_service.errors import ConfigurationError
 from dunning_service.settings import Settings
 
@@ -78,19 +78,27 @@ def keyring_of(settings: Settings) -> Keyring:
     PostgreSQL, which several machines may share, raises ConfigurationError. When both exist, the file's key still
     decrypts, so that setting DUNNING_SECRET_KEY later loses nothing.
     """
-    url = database_url(settings.database_url)
-    if not is_sqlite(url):
+    file = embedded_file(database_url(settings.database_url))
+    if file is None:
         if settings.secret_key is None:
             raise ConfigurationError(
                 "DUNNING_SECRET_KEY is not set, and PostgreSQL needs it to keep source secrets encrypted: "
                 "make one with `dunning secret-key` and give every process the same"
             )
         return Keyring.from_text(settings.secret_key)
-    path = key_file(sqlite_file(url))
+    path = key_file(file)
     if settings.secret_key is None:
         return Keyring([_read(path) if path.exists() else _make(path)])
     keys = [part.strip() for part in settings.secret_key.split(",") if part.strip()]
     return Keyring([*keys, _read(path)] if path.exists() else keys)
+
+
+def require_keys(settings: Settings) -> None:
+    """Raises ConfigurationError where `keyring_of` would, and makes no key file."""
+    file = embedded_file(database_url(settings.database_url))
+    if settings.secret_key is None and file is not None and not key_file(file).exists():
+        return
+    keyring_of(settings)
 
 
 def _read(path: Path) -> str:
