@@ -160,6 +160,12 @@ def test_the_tree_names_every_package_and_module() -> None:
 
 
 @every_document
+def test_every_file_that_is_named_is_there(document: Path) -> None:
+    for name in re.findall(r"`((?:[\w.]+/)+[\w.]+\.(?:py|csv))`", document.read_text("utf-8")):
+        assert (ROOT / name).exists() or (SOURCE / name).exists(), name
+
+
+@every_document
 def test_every_link_leads_somewhere(document: Path) -> None:
     text = document.read_text("utf-8")
     for target in re.findall(r"\]\((?!https?:)([^)\s]+)\)", text):
