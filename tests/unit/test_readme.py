@@ -28,6 +28,7 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 CHARGING = DOCS / "charging.md"
 OPERATIONS = DOCS / "operations.md"
+WATCHING = DOCS / "watching.md"
 DOCUMENTS = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 SOURCE = ROOT / "src" / "dunning_service"
 every_document = pytest.mark.parametrize(
@@ -86,8 +87,8 @@ def test_the_limits_of_retries_that_are_named_are_those_that_hold() -> None:
 
 
 def test_every_outcome_that_a_metric_counts_is_explained() -> None:
-    assert words_of(OPERATIONS, "| Outcome of a notice | What it means |") == list(OUTCOMES)
-    assert words_of(OPERATIONS, "| Outcome of a charge | What it means |") == list(CHARGE_OUTCOMES)
+    assert words_of(WATCHING, "| Outcome of a notice | What it means |") == list(OUTCOMES)
+    assert words_of(WATCHING, "| Outcome of a charge | What it means |") == list(CHARGE_OUTCOMES)
 
 
 @every_document

@@ -19,7 +19,7 @@ _LEVELS_OF_WRITE = {"request": "info, warning from 500", "log": "any"}
 def operation() -> str:
     return page(
         "Metrics and log events",
-        "What to watch among them, and how a log line is written, is in [operations.md](../operations.md#is-it-well).",
+        "What to watch among them, and how a log line is written, is in [watching.md](../watching.md#is-it-well).",
         "## Metrics",
         table(("Metric", "Kind", "Labels", "What it says"), _metrics()),
         "## Log events",
