@@ -33,6 +33,7 @@ _FAINTLY = 0.4
 _OF_COMPOSE = frozenset({f"{PREFIX}PUBLISH", f"{PREFIX}WORKERS"})
 """Read by docker-compose.yml, from the same `.env`."""
 _OF_TESTS = f"{PREFIX}TEST_"
+_AFTER_OTHER_SIGNS = re.compile(rf".*\W(?P<name>{PREFIX}.*)", re.IGNORECASE)
 _ABOUT_A_DATABASE = frozenset({"DATABASE", "DB", "DSN", "PG", "POSTGRES", "POSTGRESQL", "SQLITE"})
 """Words of names that can mean no other setting than the database's URL."""
 
@@ -82,9 +83,12 @@ def _text_of(path: Path) -> str | None:
             )
         if not path.exists() and not path.is_symlink():
             return None
-        return path.read_text("utf-8-sig")
+        text = path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"the file {_FILE} in this folder cannot be read: {error}") from None
+    if "\0" in text:
+        raise ConfigurationError(f"the file {_FILE} in this folder is not UTF-8, but perhaps UTF-16: save it as UTF-8")
+    return text
 
 
 def _file_above(folder: Path) -> Path | None:
@@ -118,6 +122,9 @@ def _check_name_in_file(name: str, value: str | None, line: str, known: Collecti
     if name.upper() in known:
         if value is None:
             given.errors.append(f"{line} gives {name} no value: write {name}=value, or take the line out")
+    elif (after := _AFTER_OTHER_SIGNS.match(name)) is not None:  # $env:DUNNING_PORT, or a sign that is not seen
+        meant = _nearest(after["name"], known, at_least=_FAINTLY)
+        given.errors.append(f"{line}: {_is_unknown(ascii(name), meant)}; correct the name, or take the line out")
     elif not _is_for_others(name.upper()):
         meant = _nearest(name, known)
         if meant is not None:

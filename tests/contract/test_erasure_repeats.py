@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -30,6 +31,8 @@ from dunning_service.intake.replay import replayed_notice
 from dunning_service.ledger.commit import Committer
 from dunning_service.ledger.models import AttemptRow, DeliveryRow
 from dunning_service.ledger.work import ERASED_AT, delivery_digest
+from dunning_service.merchants.models import Merchant
+from dunning_service.providers.goodparty import ACTION_HEADER, LOG_FAILURE
 from dunning_service.providers.maple import MapleOptions
 from ledgers import complaints
 from running import RunningService
@@ -146,6 +149,23 @@ async def test_a_new_currency_brings_no_erased_notice_back(service: RunningServi
         with pytest.raises(InvalidInput, match="erased"):
             replayed_notice(row, service.merchant, MapleOptions(default_currency="EUR"), service.clock())
     assert_nothing_is_back(service)
+
+
+async def test_a_new_currency_brings_nothing_back_in_another_format(service: RunningService) -> None:
+    """The notice names no currency: read with the new one, it says nothing new all the same."""
+    await post_to_action_service(service, LOG, a_failure_of_kari())
+    erase(service)
+    before = money(service, service.merchant)
+    for currency, media_type in zip(("EUR", "JPY", None), OTHER_FORMATS, strict=True):
+        change(service, sa.update(Merchant).values(default_currency=currency))
+        service.clock.advance(timedelta(minutes=1))  # until the service has forgotten the old one
+        assert (await in_format(service, LOG, a_failure_of_kari(), media_type)).status_code == 200
+        assert money(service, service.merchant) == before
+        assert_nothing_is_back(service)
+    body = json.dumps(a_failure_of_kari(), indent=3).encode()  # as a version that kept them left them
+    kept = {"body": body, "headers": {"content-type": "text/json", ACTION_HEADER: LOG_FAILURE}}
+    change(service, sa.update(DeliveryRow).values(kept))
+    assert any("repeats an erased statement, but its bytes" in one for one in complaints(service.database))
 
 
 async def test_an_answered_request_in_other_bytes_is_answered_again_and_keeps_none(seller: RunningService) -> None:

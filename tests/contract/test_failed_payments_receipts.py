@@ -152,6 +152,25 @@ async def test_an_expected_deposit_goes_to_the_payment_that_was_marked(service: 
     assert await standing(service, january, february) == [("paid", 1999), ("paid", 1999)]
 
 
+async def test_a_move_to_a_payment_that_is_another_payers_since_undoes_the_older_ones(service: RunningService) -> None:
+    january, february = await a_month(service, "january", 0), await a_month(service, "february", 31)
+    service.clock.advance(DAY)
+    await a_deposit(service)
+    for origin, target in ((january, february), (february, january)):
+        service.clock.advance(DAY)
+        await act(service, origin, action="move_receipt", to=target)
+    service.clock.advance(DAY)
+    await a_month(service, "january", 1, provider_attempt_id="2", payer_key="bert")
+    assert await standing(service, january, february) == [("failed", 0), ("paid", 250_000)]
+    assert await notes(service, february) == [("receipt_moved", "T-1", january)] * 2
+    service.clock.advance(DAY)
+    december = await a_month(service, "december", -31)
+
+    assert await standing(service, december, february) == [("paid", 250_000), ("failed", 0)]
+    assert await notes(service, december) == [("receipt_moved", "T-1", february)]
+    assert (await notes(service, february))[2:] == [("receipt_moved", "T-1", december)]
+
+
 async def test_an_older_failure_that_is_heard_of_later_takes_the_receipt_and_both_time_lines_say_so(
     service: RunningService,
 ) -> None:

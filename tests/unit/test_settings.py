@@ -126,13 +126,16 @@ SECRET = "hunter2"
         ("DUNNING_DATABASE_URL postgresql://u:hunter2@host/x", "line 3 of .env cannot be read: write NAME=value"),
         ("DUNNING_DATABASE_URL='postgresql://u:hunter2@host/x", "line 3 of .env cannot be read: write NAME=value"),
         ("=hunter2", "line 3 of .env cannot be read"),
+        ("\u200bDUNNING_DATABASE_URL=postgresql://u:hunter2@host/x", "'\\u200bDUNNING_DATABASE_URL' is not a setting"),
+        ("$env:DUNNING_DATABASE_URL='postgresql://u:hunter2@host/x'", "did you mean DUNNING_DATABASE_URL?"),
     ],
 )
 def test_a_mistake_in_dot_env_is_named_with_its_line(
     line: str, complaint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("NO_SUCH_VARIABLE", raising=False)
-    (tmp_path / ".env").write_text(f"# a comment\nDUNNING_HOST=127.0.0.1\n{line}\nPOSTGRES_PASSWORD={SECRET}\n")
+    text = f"# a comment\nDUNNING_HOST=127.0.0.1\n{line}\nPOSTGRES_PASSWORD={SECRET}\n"
+    (tmp_path / ".env").write_text(text, "utf-8")
     with pytest.raises(ConfigurationError) as refused:
         load_settings()
     assert complaint in refused.value.message
@@ -153,6 +156,12 @@ def test_a_dot_env_that_is_no_file_is_an_error(kind: str, tmp_path: Path) -> Non
     else:
         (tmp_path / ".env").symlink_to(tmp_path / "nowhere")
     with pytest.raises(ConfigurationError, match=r"\.env"):
+        load_settings()
+
+
+def test_a_dot_env_in_utf_16_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes("DUNNING_DATABASE_URL=sqlite:///own.db\n".encode("utf-16-le"))
+    with pytest.raises(ConfigurationError, match=r"\.env in this folder is not UTF-8.*save it as UTF-8"):
         load_settings()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -11,11 +11,10 @@ from sqlalchemy.engine import Connection
 
 from dunning_service.errors import DunningError
 from dunning_service.events import Delivery
-from dunning_service.ledger.erasing import PERSONAL
+from dunning_service.ledger.erasing import PERSONAL, digests_in
 from dunning_service.ledger.fold import ERASED_PAYER
 from dunning_service.ledger.models import AttemptRow, DeliveryRow, PaymentRow, ReceiptRow
 from dunning_service.ledger.work import ERASED_AT
-from dunning_service.ledger.working_set import statement_digest
 from dunning_service.merchants.directory import MerchantView
 from dunning_service.merchants.service import list_merchants, source_options
 from dunning_service.providers import Options, all_providers
@@ -106,6 +105,7 @@ def _repeats(connection: Connection, merchant: MerchantView) -> Iterator[str]:
     if since is None:
         return
     of_receipts = (_RECEIPTS.merchant_id == merchant.id, _RECEIPTS.payer_key.startswith(ERASED_PAYER))
+    currencies = connection.scalars(sa.select(_ATTEMPTS.currency).where(*of_attempts).distinct()).all()
     erased = {
         *connection.scalars(sa.select(_ATTEMPTS.digest).where(*of_attempts)),
         *connection.scalars(sa.select(_RECEIPTS.digest).where(*of_receipts)),
@@ -130,7 +130,7 @@ def _repeats(connection: Connection, merchant: MerchantView) -> Iterator[str]:
             if row.origin not in options:
                 with suppress(DunningError):  # a provider, or options, that this version does not know
                     options[row.origin] = source_options(connection, merchant, row.origin)
-            if not erased.isdisjoint(_statements(row, options.get(row.origin), merchant)):
+            if not erased.isdisjoint(_statements(row, options.get(row.origin), merchant, currencies)):
                 name = row.digest.hex()[:12]
                 yield (
                     f"delivery {name} repeats an erased statement, but its bytes are there; "
@@ -141,16 +141,17 @@ def _repeats(connection: Connection, merchant: MerchantView) -> Iterator[str]:
         last = rows[-1].digest
 
 
-def _statements(row: Any, options: Options | None, merchant: MerchantView) -> set[bytes]:
-    """The digests of what a delivery states; none where it cannot be understood."""
+def _statements(
+    row: Any, options: Options | None, merchant: MerchantView, currencies: Sequence[str | None]
+) -> set[bytes]:
+    """The digests of what a delivery states, in any of the currencies; none where it cannot be understood."""
     provider = all_providers()[row.provider]
     if options is None:
         options = provider.options_model(default_currency=merchant.default_currency)
     headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in row.headers.items()]
     try:
-        return {
-            statement_digest(event) for event in provider.parse(Delivery(row.body, headers, row.received_at), options)
-        }
+        events = provider.parse(Delivery(row.body, headers, row.received_at), options)
+        return {digest for event in events for digest in digests_in(event, currencies)}
     except DunningError:
         return set()
 

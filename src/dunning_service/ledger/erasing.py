@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -88,11 +89,20 @@ def repeats_erased(book: Book, work: Notice | Command, event: Event) -> bool:
     if isinstance(event, AttemptReported):
         payment = book.payments.get((work.merchant_id, work.provider, event.provider_payment_id))
         attempts = () if payment is None else payment.attempts.values()
-        erased = {attempt.digest for attempt in attempts if attempt.erased_at is not None}
+        erased = {attempt.digest: attempt.currency for attempt in attempts if attempt.erased_at is not None}
     else:
         receipts = book.revisions((work.merchant_id, work.provider, event.provider_receipt_id))
-        erased = {receipt.digest for receipt in receipts if receipt.payer_key.startswith(ERASED_PAYER)}
-    return bool(erased) and statement_digest(event) in erased
+        erased = {one.digest: one.currency for one in receipts if one.payer_key.startswith(ERASED_PAYER)}
+    return bool(erased) and not erased.keys().isdisjoint(digests_in(event, erased.values()))
+
+
+def digests_in(event: Event, currencies: Iterable[str | None]) -> set[bytes]:
+    """The digest of a statement, and those that it had while the default currency was one of these: a notice of an
+    attempt that names none says the same again after the default was changed."""
+    read_as = {event.currency}
+    if isinstance(event, AttemptReported):
+        read_as.update(currencies)
+    return {statement_digest(replace(event, currency=currency)) for currency in read_as}
 
 
 class _Eraser:

@@ -18,6 +18,11 @@ _UNSET = re.compile(
     r" ?(?:[Zz]|[+-]\d\d(?::?\d\d)?)?",
     re.ASCII,
 )
+_UNSET_RFC_1123 = re.compile(
+    r"(?:(?:Mon, )?0?1 Jan 0001 \d\d:\d\d(?::\d\d)?|(?:Fri, )?31 Dec 9999 \d\d:(?:14|29|44|59):59) "
+    r"(?:GMT|UTC|[+-]\d{4})",
+    re.ASCII | re.IGNORECASE,
+)
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _RFC_1123 = re.compile(
@@ -30,7 +35,9 @@ _RFC_1123 = re.compile(
 def is_unset(text: str) -> bool:
     """True for what senders write for a date that was never set: the first moment that .NET and Go have, and the last
     that .NET has. They are recognised with any offset or none, and when they were moved to UTC from another zone."""
-    return text.startswith(("0001-01-01", "9999-12-31")) and _UNSET.fullmatch(text) is not None
+    if text.startswith(("0001-01-01", "9999-12-31")):
+        return _UNSET.fullmatch(text) is not None
+    return (" 0001 " in text or " 9999 " in text) and _UNSET_RFC_1123.fullmatch(text) is not None
 
 
 def read_moment(text: str) -> datetime | None:

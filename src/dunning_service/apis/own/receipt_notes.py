@@ -53,7 +53,8 @@ def notes_of(connection: Connection, merchant: MerchantView, payment: AnyRow) ->
     }
     notes = list(_elsewhere(this, payments, pinned))
     if is_whole and len(receipts) <= _MOST:
-        for moved in movements(payment.payer_key, receipts, payments):
+        # and what they were moved to that is another payer's since: a move that counts no more undoes older ones
+        for moved in movements(payment.payer_key, receipts, list(book.payments.values())):
             notes += _of_move(this, moved, pinned)
     return sorted(notes, key=lambda note: (note.at, note.message))
 
