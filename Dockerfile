@@ -2,7 +2,7 @@
 
 FROM python:3.13-slim AS wheels
 WORKDIR /source
-COPY pyproject.toml README.md constraints.txt ./
+COPY pyproject.toml README.md LICENSE constraints.txt ./
 COPY src ./src
 COPY migrations ./migrations
 RUN pip wheel --no-cache-dir --constraint constraints.txt --wheel-dir /wheels .

@@ -15,7 +15,7 @@ SPECTRAL := @stoplight/spectral-cli@6.16.3
 ARGS ?=
 PYTEST_FLAGS ?= -n 4 --dist worksteal
 
-.PHONY: help install serve test check lint-openapi format bench bench-list overload fuzz soak drill clean
+.PHONY: help install serve test check lint-openapi format bench bench-list overload fuzz soak drill docs clean
 
 help:
 	@echo "make serve    run the service on an SQLite database in this folder"
@@ -29,6 +29,7 @@ help:
 	@echo "make fuzz     attack running services with 2,000 requests an operation, and print what came of it as a table"
 	@echo "make soak     kill workers while payments fall due, then API processes and PostgreSQL, and compare the books"
 	@echo "make drill    back up, restore, rotate, upgrade, replay and erase while notices come in, on both databases"
+	@echo "make docs     write the tables of docs/reference/ from the code"
 	@echo "make install  make $(VENV) with $(BIN)/dunning"
 
 install: $(STAMP)
@@ -88,6 +89,9 @@ soak: $(STAMP)
 
 drill: $(STAMP)
 	$(TOOL) drill $(ARGS)
+
+docs: $(STAMP)
+	$(TOOL) reference
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -20,7 +20,7 @@ _ORIGIN = re.compile(r"https?://[^/\s*]+")
 
 
 class Settings(BaseSettings):
-    """What an operator can choose. Each description stands in the README's settings table."""
+    """What an operator can choose. Each description is a row of docs/reference/settings.md."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="ignore", frozen=True)
 

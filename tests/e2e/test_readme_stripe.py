@@ -1,4 +1,4 @@
-"""The README's example for Stripe's SDK, run as it stands against a real server."""
+"""The example of docs/stripe.md for Stripe's SDK, run as it stands against a real server."""
 
 from __future__ import annotations
 
@@ -9,14 +9,12 @@ from pathlib import Path
 
 from serving import environment, served
 
-README = Path(__file__).parents[2] / "README.md"
-_EXAMPLE = re.compile(
-    r"^### Report payments with the Stripe SDK\n.*?^```python\n(.*?)^```\n\n^```\n(.*?)^```$", re.MULTILINE | re.DOTALL
-)
+PAGE = Path(__file__).parents[2] / "docs" / "stripe.md"
+_EXAMPLE = re.compile(r"^```python\n(.*?)^```\n\n^```\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def test_it_prints_what_is_shown(tmp_path: Path) -> None:
-    example = _EXAMPLE.search(README.read_text("utf-8"))
+    example = _EXAMPLE.search(PAGE.read_text("utf-8"))
     assert example is not None
     program, shown = example.groups()
     with served(tmp_path) as service:

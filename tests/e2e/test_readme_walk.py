@@ -1,4 +1,5 @@
-"""The README's five-minute walk, block by block in one shell, against a real server: it gets the replies it shows."""
+"""The shell blocks of README.md and of docs/walk.md, each page in one shell against a real server: they get the replies
+that are shown."""
 
 from __future__ import annotations
 
@@ -14,8 +15,9 @@ import pytest
 
 from serving import environment, served
 
-README = Path(__file__).parents[2] / "README.md"
-_SECTION = re.compile(r"^## A five-minute walk\n(.*?)^## ", re.MULTILINE | re.DOTALL)
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
+WALK = ROOT / "docs" / "walk.md"
 _FENCED = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _PRINTED_ADDRESS = "http://127.0.0.1:8000"
 _END = "--- end of a block ---"
@@ -23,19 +25,17 @@ _END = "--- end of a block ---"
 
 @dataclass
 class Block:
-    """Commands, and the reply that the README shows under them; None where it shows none."""
+    """Commands, and the reply that the page shows under them; None where it shows none."""
 
     commands: str
     shown: str | None = None
     reply: str = ""
 
 
-def blocks_of(readme: str) -> list[Block]:
-    """The walk's blocks of shell, in order."""
-    section = _SECTION.search(readme)
-    assert section is not None
+def blocks_of(page: Path) -> list[Block]:
+    """The page's blocks of shell, in order; a block in a language of its own right after one is its reply."""
     blocks: list[Block] = []
-    for language, content in _FENCED.findall(section[1]):
+    for language, content in _FENCED.findall(page.read_text("utf-8")):
         if language == "sh":
             blocks.append(Block(content))
         else:
@@ -83,14 +83,23 @@ def settled(text: str) -> str:
     return text.strip()
 
 
-@pytest.fixture(scope="module")
-def walked(tmp_path_factory: pytest.TempPathFactory) -> list[Block]:
-    """The blocks with the replies they got."""
-    folder = tmp_path_factory.mktemp("walk")
-    blocks = blocks_of(README.read_text("utf-8"))
-    with served(folder, "--with-worker") as service:  # as `make serve` starts it
+def walk(page: Path, folder: Path) -> list[Block]:
+    """The page's blocks with the replies they got from a new server, started as `make serve` does."""
+    blocks = blocks_of(page)
+    with served(folder, "--with-worker") as service:
         run_in(folder, blocks, service.address)
     return blocks
+
+
+def require_shown_replies(blocks: list[Block]) -> None:
+    for block in blocks:
+        assert settled(block.reply) == settled(block.shown or ""), f"after:\n{block.commands}\nit said:\n{block.reply}"
+
+
+@pytest.fixture(scope="module")
+def walked(tmp_path_factory: pytest.TempPathFactory) -> list[Block]:
+    """The blocks of the walk with the replies they got."""
+    return walk(WALK, tmp_path_factory.mktemp("walk"))
 
 
 def reply_to(walked: list[Block], words: str) -> str:
@@ -99,9 +108,12 @@ def reply_to(walked: list[Block], words: str) -> str:
     return block.reply
 
 
-def test_every_reply_is_the_one_that_is_shown(walked: list[Block]) -> None:
-    for block in walked:
-        assert settled(block.reply) == settled(block.shown or ""), f"after:\n{block.commands}\nit said:\n{block.reply}"
+def test_every_reply_in_the_readme_is_the_one_that_is_shown(tmp_path: Path) -> None:
+    require_shown_replies(walk(README, tmp_path))
+
+
+def test_every_reply_in_the_walk_is_the_one_that_is_shown(walked: list[Block]) -> None:
+    require_shown_replies(walked)
 
 
 def test_a_repeat_is_answered_as_the_first_was(walked: list[Block]) -> None:

@@ -1,41 +1,49 @@
-"""What README.md and the documents beside it say in tables, lists and links is what the code says."""
+"""README.md and the pages of docs/ against the code: reference tables, commands, requests, settings and links."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+import shlex
+from collections.abc import Iterator
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Any
 
 import pytest
 import typer
-from pydantic import BaseModel
 
-from dunning_service.apis.arise import routes as subscriptions
-from dunning_service.apis.arise.filters import SubscriptionFilters
-from dunning_service.apis.arise.numbers import NUMBERS, member_of, word_of
-from dunning_service.apis.arise.schemas import CreateSubscription
-from dunning_service.apis.frontpayment.routes import FailedOrderParameters
-from dunning_service.apis.own.filters import ListParameters
-from dunning_service.billing.states import AttemptState, PaymentState, SubscriptionState
+from dunning_service.app import create_app
 from dunning_service.cli import app
 from dunning_service.events import Category
-from dunning_service.failed_payments.sorting import Sort
-from dunning_service.ledger.status import APPLIES_TO, Status, Verb, decided_status
 from dunning_service.merchants.tokens import Scope
-from dunning_service.operation.metrics import CHARGE_OUTCOMES, OUTCOMES, Metrics
-from dunning_service.providers import all_providers
+from dunning_service.operation.metrics import CHARGE_OUTCOMES, OUTCOMES
 from dunning_service.recovery.declines import ADVISED_WAITS
 from dunning_service.recovery.ladder import MAX_RETRIES, MAX_SPAN
 from dunning_service.recovery.policy import FEW_TRIES, NETWORK_LIMITS, Rule
 from dunning_service.settings import Settings
+from reference.pages import FOLDER, PAGES, rendered
 
 ROOT = Path(__file__).parents[2]
-README = ROOT / "README.md"
-OPERATIONS = ROOT / "docs" / "operations.md"
-DOCUMENTS = [README, *sorted((ROOT / "docs").glob("*.md"))]
+DOCS = ROOT / "docs"
+CHARGING = DOCS / "charging.md"
+OPERATIONS = DOCS / "operations.md"
+WATCHING = DOCS / "watching.md"
+DOCUMENTS = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 SOURCE = ROOT / "src" / "dunning_service"
+every_document = pytest.mark.parametrize(
+    "document", DOCUMENTS, ids=lambda document: document.relative_to(ROOT).as_posix()
+)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_reference_page_is_what_make_docs_writes(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR", raising=False)
+    assert (FOLDER / name).read_text("utf-8") == rendered(name), "run make docs"
+
+
+def test_no_other_reference_page_is_there() -> None:
+    assert {path.name for path in FOLDER.iterdir()} == set(PAGES)
 
 
 def rows_under(document: Path, heading: str) -> list[str]:
@@ -47,122 +55,24 @@ def rows_under(document: Path, heading: str) -> list[str]:
     return lines[start:end]
 
 
-def require_table(document: Path, heading: str, expected: Sequence[str]) -> None:
-    """Fails unless the table holds these rows in this order; says what it should hold, ready to be pasted."""
-    assert rows_under(document, heading) == list(expected), f"{document.name} should say:\n" + "\n".join(
-        [heading, *expected]
-    )
+def words_of(document: Path, heading: str) -> list[str]:
+    """The words in code in the first column of that table."""
+    return [word for line in rows_under(document, heading) for word in re.findall(r"`(\w+)`", line.split(" | ")[0])]
 
 
-def row(*cells: str) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def code(*values: object) -> str:
-    return ", ".join(f"`{value}`" for value in values)
-
-
-def test_every_setting_is_in_the_table_and_nothing_else() -> None:
-    expected = []
-    for name, field in Settings.model_fields.items():
-        choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
-        description = f"{field.description}: {code(*choices)}" if choices else str(field.description)
-        expected.append(row(code(f"DUNNING_{name.upper()}"), _shown(field.default), description))
-    require_table(README, "| Setting | Default | What it is |", expected)
-
-
-def _shown(default: object) -> str:
-    if default in (None, ()):
-        return "none"
-    return code(str(default).lower() if isinstance(default, bool) else default)
-
-
-def test_every_command_is_in_the_table_and_nothing_else() -> None:
-    expected = [
-        row(code(" ".join([*path, *_arguments(command)])), " ".join(str(command.help).split()))
-        for path, command in _commands(typer.main.get_command(app), ["dunning"])
-    ]
-    require_table(README, "| Command | What it does |", expected)
-
-
-def _commands(command: Any, path: list[str]) -> Iterator[tuple[list[str], Any]]:
-    inner = getattr(command, "commands", None)
-    if inner is None:
-        yield path, command
-        return
-    for name, found in inner.items():
-        yield from _commands(found, [*path, name])
-
-
-def _arguments(command: Any) -> Iterator[str]:
-    """As a synopsis has them: what must be given first, what may be left out in brackets."""
-    wanted: list[str] = []
-    optional: list[str] = []
-    for parameter in command.params:
-        value = parameter.metavar or parameter.name.rpartition("_")[2].upper()
-        if parameter.param_type_name == "argument":
-            wanted.append(value)
-            continue
-        written = parameter.opts[0] if parameter.is_flag else f"{parameter.opts[0]} {value}"
-        written += "..." if parameter.multiple else ""
-        (wanted if parameter.required else optional).append(written if parameter.required else f"[{written}]")
-    yield from wanted
-    yield from optional
-
-
-def test_every_filter_of_our_list_is_in_the_table_and_nothing_else() -> None:
-    expected = [row(code(name), str(field.description)) for name, field in ListParameters.model_fields.items()]
-    require_table(README, "| Parameter | Which payments, or which page |", expected)
-
-
-def test_every_filter_of_front_payments_list_is_in_the_table_and_nothing_else() -> None:
-    expected = [row(code(name), str(field.description)) for name, field in FailedOrderParameters.model_fields.items()]
-    require_table(README, "| Query | Which orders, or which page |", expected)
-
-
-def test_every_filter_of_the_list_of_subscriptions_is_in_the_table_and_nothing_else() -> None:
-    fields = SubscriptionFilters.model_fields.items()
-    expected = [row(code(field.alias or name), str(field.description)) for name, field in fields]
-    require_table(README, "| Query of the list | Which subscriptions, or which page |", expected)
-
-
-def test_every_member_of_a_new_subscription_is_in_the_table_and_nothing_else() -> None:
-    required = CreateSubscription.model_json_schema()["required"]
-    expected = [
-        row(code(field.alias), "yes" if field.alias in required else "no", str(field.description))
-        for field in CreateSubscription.model_fields.values()
-    ]
-    require_table(README, "| Member | Has to be there | What it is |", expected)
-
-
-def test_every_status_is_in_the_table_with_its_number() -> None:
-    kinds = (SubscriptionState, PaymentState, AttemptState)
-    expected = [
-        row(code(number), *(word_of(member_of(kind, number)) for kind in kinds))
-        for number in NUMBERS[SubscriptionState].values()
-    ]
-    assert {len(kind) for kind in kinds} == {len(expected)}
-    require_table(README, "| `statusId` | `status` of a subscription | of a payment | of an attempt |", expected)
-
-
-def test_every_request_about_subscriptions_is_in_the_table_and_nothing_else() -> None:
-    served = {
-        f"{method} {route.path}" for route in subscriptions.router.routes for method in getattr(route, "methods", ())
-    }
-    shown = [line.split("`")[1] for line in rows_under(README, "| Request | What it does |")]
-    assert served == {*shown, *(line.replace("POST", "PUT") for line in shown if line.endswith("/terminate"))}
+def test_every_scope_is_explained() -> None:
+    assert words_of(DOCS / "connecting.md", "| Scope | What it allows |") == list(Scope)
 
 
 def test_every_rule_about_retries_is_explained() -> None:
-    cells = [line.split(" | ")[0] for line in rows_under(README, "| Rule | When | What happens |")]
-    assert {rule for cell in cells for rule in re.findall(r"`(\w+)`", cell)} == set(Rule)
-    waiting = rows_under(OPERATIONS, "| `next_attempt_rule` | Whose turn it is | What to do |")
+    assert set(words_of(CHARGING, "| Rule | When | What happens |")) == set(Rule)
     moving = {Rule.LADDER, Rule.NETWORK_LIMIT, Rule.POSTPONED, Rule.REQUESTED}
-    assert {rule for line in waiting for rule in re.findall(r"`(\w+)`", line.split(" | ")[0])} == set(Rule) - moving
+    waiting = words_of(OPERATIONS, "| `next_attempt_rule` | Whose turn it is | What to do |")
+    assert set(waiting) == set(Rule) - moving
 
 
 def test_the_limits_of_retries_that_are_named_are_those_that_hold() -> None:
-    text = " ".join(rows_under(README, "| Rule | When | What happens |"))
+    text = " ".join(rows_under(CHARGING, "| Rule | When | What happens |"))
     assert {category: f"({tries} tries in all)" in text for category, tries in FEW_TRIES.items()} == {
         Category.UNKNOWN: True,
         Category.DO_NOT_HONOR: True,
@@ -173,78 +83,76 @@ def test_the_limits_of_retries_that_are_named_are_those_that_hold() -> None:
     shortest, longest = min(ADVISED_WAITS.values()), max(ADVISED_WAITS.values())
     assert (shortest, longest) == (timedelta(hours=1), timedelta(days=10))
     assert "(1 hour to 10 days)" in text
-    assert f"up to {MAX_RETRIES} steps within {MAX_SPAN.days} days" in README.read_text("utf-8")
-
-
-def test_every_action_is_in_the_table_with_where_it_applies() -> None:
-    expected = []
-    for verb in Verb:
-        becomes = decided_status([verb]) or decided_status([Verb.CANCEL, verb])
-        applies = [status for status in Status if status in APPLIES_TO.get(verb, {Status.FAILED})]
-        says = "`failed` still, and it is tried again at once" if verb is Verb.RETRY else code(becomes)
-        if verb is Verb.MOVE_RECEIPT:
-            expected.append(row(code(verb), "any", "what the money comes to"))
-        else:
-            expected.append(row(code(verb), code(*applies), says))
-    require_table(README, "| Action | Applies to | Becomes |", expected)
-
-
-def test_every_option_of_a_maple_source_is_in_the_table() -> None:
-    options: type[BaseModel] = all_providers()["maple"].options_model
-    expected = [
-        row(code(name), _shown(field.default), str(field.description)) for name, field in options.model_fields.items()
-    ]
-    require_table(README, "| Option | Default | What it says |", expected)
-
-
-def test_every_word_that_a_caller_may_send_is_said() -> None:
-    text = README.read_text("utf-8")
-    missing = [
-        word for words in (Scope, Status, Verb, Category, Sort, Rule) for word in words if f"`{word}`" not in text
-    ]
-    assert missing == []
-
-
-def test_every_metric_is_in_the_table_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR", raising=False)
-    metrics = Metrics()
-    metrics.request("GET", "/healthz", 200, 0.001)
-    rendered = metrics.render().decode()
-    metrics.close()
-    expected = []
-    for name, about in re.findall(r"^# HELP (dunning_\w+) (.+)$", rendered, re.MULTILINE):
-        if name.endswith("_created"):
-            continue
-        kind = re.search(rf"^# TYPE {name} (\w+)$", rendered, re.MULTILINE)
-        assert kind is not None
-        labels = re.search(rf"^{name}(?:_count)?\{{([^}}]*)\}}", rendered, re.MULTILINE)
-        names = sorted(re.findall(r'(\w+)="', labels[1])) if labels else []
-        expected.append(row(code(name), kind[1], code(*names) if names else "none", about))
-    require_table(OPERATIONS, "| Metric | Kind | Labels | What it says |", expected)
+    assert f"up to {MAX_RETRIES} steps within {MAX_SPAN.days} days" in CHARGING.read_text("utf-8")
 
 
 def test_every_outcome_that_a_metric_counts_is_explained() -> None:
-    explained = [cell.split("`")[1] for cell in rows_under(OPERATIONS, "| Outcome of a notice | What it means |")]
-    assert explained == list(OUTCOMES)
+    assert words_of(WATCHING, "| Outcome of a notice | What it means |") == list(OUTCOMES)
+    assert words_of(WATCHING, "| Outcome of a charge | What it means |") == list(CHARGE_OUTCOMES)
 
 
-def test_every_outcome_of_a_charge_is_explained() -> None:
-    explained = [cell.split("`")[1] for cell in rows_under(OPERATIONS, "| Outcome of a charge | What it means |")]
-    assert explained == list(CHARGE_OUTCOMES)
+@every_document
+def test_every_command_that_is_shown_is_understood(document: Path) -> None:
+    for line in commands_in(document):
+        try:
+            parse(line)
+        except Exception as error:
+            pytest.fail(f"{line}: {error}")
 
 
-def test_every_event_that_is_logged_is_explained() -> None:
-    logged = {
-        event
-        for path in SOURCE.rglob("*.py")
-        for event in re.findall(r'\b(?:log\.\w+|write)\(\s*"([a-z_.]+)"', path.read_text("utf-8"))
+def commands_in(document: Path) -> Iterator[str]:
+    """The lines of its code blocks that run `dunning`, also in a container, without what a shell does around them."""
+    text = document.read_text("utf-8")
+    for block in re.findall(r"^( *)```(?:sh)?\n(.*?)^\1```$", text, re.MULTILINE | re.DOTALL):
+        for line in block[1].replace("\\\n", " ").splitlines():
+            found = re.search(r"(?:^\s*|\bapi |\$\()(dunning .*)", line)
+            if found:
+                yield re.split(r" \||\)$", found[1])[0]
+
+
+def parse(line: str) -> None:
+    """Parses a command line of `dunning` without running it."""
+    command, words = resolve(shlex.split(line, comments=True))
+    command.make_context(command.name, words).close()
+
+
+def resolve(words: list[str]) -> tuple[Any, list[str]]:
+    """The command of `dunning` that these words name, and what comes after its name."""
+    command: Any = typer.main.get_command(app)
+    rest = words[1:]
+    while hasattr(command, "commands") and rest:
+        command = command.commands[rest.pop(0)]
+    return command, rest
+
+
+@every_document
+def test_every_command_in_a_sentence_exists_with_its_options(document: Path) -> None:
+    for named in re.findall(r"`dunning ([^`.]+)`", document.read_text("utf-8")):
+        command, rest = resolve(["dunning", *named.split()])
+        known = {option for parameter in command.params for option in parameter.opts}
+        given = {word.strip("[]").rstrip(".") for word in rest if word.strip("[]").startswith("--")}
+        assert given <= known, f"dunning {named}"
+
+
+@every_document
+def test_every_request_that_is_named_is_served(document: Path) -> None:
+    served = {
+        f"{method.upper()} {re.sub(r'{.*?}', '{}', path)}"
+        for path, operations in _openapi()["paths"].items()
+        for method in operations
     }
-    explained = {line.split("`")[1] for line in rows_under(OPERATIONS, "| Event | Level | What has happened |")}
-    assert explained == logged
+    named = re.findall(r"`((?:GET|POST|PUT) /[^`?\s]*)", document.read_text("utf-8"))
+    assert {re.sub(r"{.*?}", "{}", request) for request in named if not request.endswith("...")} <= served
+
+
+@cache
+def _openapi() -> Any:
+    return create_app(Settings(_env_file=None, database_url="sqlite:///unused.db")).openapi()
 
 
 def test_the_tree_names_every_package_and_module() -> None:
-    tree = re.search(r"^src/dunning_service/\n(.*?)^```", README.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    text = (DOCS / "contributing.md").read_text("utf-8")
+    tree = re.search(r"^src/dunning_service/\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     assert tree is not None
     named = set(re.findall(r"^  ([\w.]+/?) ", tree[1], re.MULTILINE))
     there = {path.name for path in SOURCE.glob("*.py") if path.name != "__init__.py"}
@@ -252,7 +160,13 @@ def test_the_tree_names_every_package_and_module() -> None:
     assert named == there
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+@every_document
+def test_every_file_that_is_named_is_there(document: Path) -> None:
+    for name in re.findall(r"`((?:[\w.]+/)+[\w.]+\.(?:py|csv))`", document.read_text("utf-8")):
+        assert (ROOT / name).exists() or (SOURCE / name).exists(), name
+
+
+@every_document
 def test_every_link_leads_somewhere(document: Path) -> None:
     text = document.read_text("utf-8")
     for target in re.findall(r"\]\((?!https?:)([^)\s]+)\)", text):
@@ -266,6 +180,22 @@ def test_every_link_leads_somewhere(document: Path) -> None:
 def _anchors(document: Path) -> set[str]:
     headings = re.findall(r"^#+ (.+)$", document.read_text("utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@every_document
+def test_every_page_can_be_reached_from_the_readme(document: Path) -> None:
+    reached, todo = set(), [DOCUMENTS[0]]
+    while todo:
+        page = todo.pop()
+        if page not in reached:
+            reached.add(page)
+            links = re.findall(r"\]\((?!https?:)([^)\s#]+\.md)", page.read_text("utf-8"))
+            todo += [(page.parent / link).resolve() for link in links]
+    assert document.resolve() in {page.resolve() for page in reached}
+
+
+def test_the_readme_has_at_most_250_lines() -> None:
+    assert len(DOCUMENTS[0].read_text("utf-8").splitlines()) <= 250
 
 
 def test_every_make_target_that_is_mentioned_exists() -> None:
