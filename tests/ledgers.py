@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,8 +15,10 @@ from dunning_service.erasure.check import returned
 from dunning_service.ledger.check import differences
 from dunning_service.ledger.commit import Committer
 from dunning_service.ledger.models import ActionRow, AttemptRow, DailyCountRow, DeliveryRow, PaymentRow, ReceiptRow
+from dunning_service.ledger.repair import Repaired, repair
 from dunning_service.merchants import service as merchants
 from dunning_service.merchants.directory import MerchantView
+from dunning_service.values.progress import Unreported
 
 Facts = dict[str, set[tuple[Any, ...]]]
 
@@ -85,6 +88,12 @@ class Ledger:
 
     def complaints(self, merchant_id: int | None = None) -> list[str]:
         return complaints(self.database, merchant_id)
+
+    def repaired(self, merchant_id: int, time_zone: str = "UTC", now: datetime = NOON) -> Repaired:
+        """What `dunning ledger check --repair` writes of one merchant."""
+        done = Repaired()
+        repair(self.database, merchant_id, time_zone, lambda: now, done, Unreported())
+        return done
 
     def rows(self, model: Any, merchant_id: int) -> list[dict[str, Any]]:
         with self.database.write() as connection:

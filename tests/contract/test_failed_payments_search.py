@@ -21,7 +21,7 @@ from contract._subscriptions import PATH as SUBSCRIPTIONS
 from contract._webhooks import an_event
 from contract._webhooks import post as post_webhook
 from dunning_service.billing.models import SubscriptionRow
-from dunning_service.commands.ledger import fold_texts
+from dunning_service.billing.names import fold_again, misfolded
 from dunning_service.failed_payments.queries import FailedPaymentsQuery
 from dunning_service.ledger.models import AttemptRow, PaymentRow
 from dunning_service.providers import all_providers
@@ -177,13 +177,17 @@ async def test_rows_that_an_older_version_wrote_are_found_and_folded_at_an_opera
             )
         )
     assert {row["identifiers_folded"] for row in ledger.rows(PaymentRow, merchant.id)} == {None}
-    assert ledger.complaints() == []
+    assert len(ledger.complaints()) == 3
     for filters in ({"name": "\u00d8YSTEIN  n"}, {"text": "\u00d8ystein  "}, {"text": "IN_"}, {"text": "\u00c5rs"}):
         assert await found(ledger, merchant.id, **filters) == 3, filters
     for filters in ({"name": "oystein n"}, {"text": "txn_1"}, {"phone_key": "+4741234567"}):
         assert await found(ledger, merchant.id, **filters) == 0, filters
 
-    assert fold_texts(ledger.database, merchant) == 4
+    assert ledger.repaired(merchant.id).payments == 3
+    with ledger.database.write() as connection:
+        wrong = list(misfolded(connection, merchant.id))
+        assert fold_again(connection, merchant.id, wrong) == 1
+        assert list(misfolded(connection, merchant.id)) == []
 
     assert ledger.rows(PaymentRow, merchant.id) == rows
     assert ledger.rows(SubscriptionRow, merchant.id)[0]["names_folded"] == "oystein"
@@ -191,7 +195,7 @@ async def test_rows_that_an_older_version_wrote_are_found_and_folded_at_an_opera
     for filters in ({"name": "oystein n"}, {"text": "txn_1"}, {"phone_key": "+4741234567"}):
         assert await found(ledger, merchant.id, **filters) == 3, filters
     assert await found(ledger, merchant.id, text="ch_1") == 1
-    assert fold_texts(ledger.database, merchant) == 0
+    assert ledger.repaired(merchant.id).payments == 0
 
 
 async def test_the_check_names_a_text_that_is_folded_wrong(ledger: Ledger) -> None:

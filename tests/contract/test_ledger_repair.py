@@ -30,7 +30,6 @@ from dunning_service.ledger.models import (
 from dunning_service.ledger.repair import Repaired
 from dunning_service.ledger.status import Verb
 from dunning_service.ledger.work import Notice
-from dunning_service.values.progress import Unreported
 from ledgers import Ledger
 from serving import DUNNING, environment
 
@@ -52,9 +51,7 @@ def _few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def repaired(ledger: Ledger, merchant_id: int) -> Repaired:
-    done = Repaired()
-    repair.repair(ledger.database, merchant_id, "Europe/Oslo", lambda: LATER, done, Unreported())
-    return done
+    return ledger.repaired(merchant_id, "Europe/Oslo", LATER)
 
 
 def some_notices(merchant_id: int, chance: random.Random, count: int) -> list[Notice]:
