@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import sqlalchemy as sa
@@ -26,6 +27,14 @@ KARI = "cus_kari"
 KARI_AT_ARISE = "11111111-2222-4333-8444-555555555555"
 EMAIL = "Kari.Nordmann@example.com"
 PERSONAL = ("kari", "nordmann", "91234567", KARI_AT_ARISE, "4242", "storgata")
+
+
+def personal_in(text: str) -> list[str]:
+    """The words of PERSONAL that are in a text. Four digits may stand in any digest, so they count by themselves only."""
+    digits = r"(?<![0-9a-z])4242(?![0-9a-z])"
+    return [word for word in PERSONAL if re.search(digits if word == "4242" else re.escape(word), text)]
+
+
 """What must not be found anywhere afterwards, in any case."""
 
 A_REASON = "Kari Nordmann rang and will pay"

@@ -12,13 +12,13 @@ import sqlalchemy as sa
 
 from building import a_notice
 from contract._erasure import (
-    PERSONAL,
     Kari,
     a_failure_of_kari,
     a_maple_failure_of_kari,
     erase,
     everything,
     money,
+    personal_in,
 )
 from contract._goodparty import A_DEPOSIT, LOG, SUCCEEDED, encoded
 from contract._goodparty import post as post_to_action_service
@@ -59,7 +59,7 @@ def attempts(service: RunningService) -> int:
 
 def assert_nothing_is_back(service: RunningService) -> None:
     text = everything(service)
-    assert [word for word in PERSONAL if word in text] == []
+    assert personal_in(text) == []
     for row in stored(service):
         assert (row.body, list(row.headers)) == (None, [ERASED_AT])
     assert complaints(service.database) == []

@@ -37,7 +37,9 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """Attacks what `document`, a file in `folder` or an address, says of the service, and returns when all is said."""
     (folder / "schemathesis.toml").write_text(settings, "utf-8")
-    python_path = os.pathsep.join(filter(None, (str(_TESTS), os.environ.get("PYTHONPATH"))))
+    python_path = os.pathsep.join(
+        filter(None, (str(_TESTS), str(_TESTS.with_name("tools")), os.environ.get("PYTHONPATH")))
+    )
     return subprocess.run(
         [
             Path(sys.executable).with_name("schemathesis"),

@@ -115,8 +115,8 @@ def test_a_rate_survives_its_storage(units: int) -> None:
     assert rate_units(rate_from_units(units)) == units
 
 
-WITHOUT_MONEY = {"documentation.py", "service.py"}
-"""Examples for people, and seconds to wait."""
+WITHOUT_MONEY = {"first_payment.py"}
+"""Its numbers are seconds to wait."""
 
 
 @pytest.mark.parametrize(
