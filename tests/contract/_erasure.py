@@ -30,7 +30,7 @@ PERSONAL = ("kari", "nordmann", "91234567", KARI_AT_ARISE, "4242", "storgata")
 
 
 def personal_in(text: str) -> list[str]:
-    """The words of PERSONAL that are in a text. Four digits may stand in any digest, so they count by themselves only."""
+    """The words of PERSONAL in a text. Four digits may be in any digest, so they count by themselves only."""
     digits = r"(?<![0-9a-z])4242(?![0-9a-z])"
     return [word for word in PERSONAL if re.search(digits if word == "4242" else re.escape(word), text)]
 
