@@ -171,6 +171,14 @@ def test_a_source_is_added_with_its_address_and_a_secret(dunning: CommandLine) -
     assert "number    2" in dunning("source", "add", "--merchant", "Sweden", "--provider", "maple").out
 
 
+def test_a_source_is_rotated_and_disabled_by_the_number_that_the_log_gives(dunning: CommandLine) -> None:
+    dunning("merchant", "add", "Sweden")
+    first, second = (dunning.json("source", "add", "--merchant", "Sweden", "--provider", "maple") for _ in range(2))
+    assert dunning.json("source", "rotate", "2")["id"] == second["id"]
+    assert dunning.json("source", "disable", "1")["id"] == first["id"]
+    assert [one["disabled_at"] is None for one in dunning.json("source", "list")] == [False, True]
+
+
 def test_a_source_takes_the_secret_it_is_given(dunning: CommandLine) -> None:
     dunning("merchant", "add", "Sweden")
     added = dunning.json("source", "add", "--merchant", "Sweden", "--provider", "maple", "--secret", "whsec_given")
@@ -196,6 +204,7 @@ def test_a_source_is_disabled_by_its_id(dunning: CommandLine) -> None:
     assert dunning.json("source", "list")[0]["disabled_at"] is not None
     assert "its address answers 404" in dunning("source", "rotate", added["id"]).err
     assert "see `dunning source list`" in dunning("source", "disable", "nothing").refusal
+    assert "there is no source '9'; see `dunning source list`" in dunning("source", "disable", "9").refusal
     assert "see `dunning source list`" in dunning("source", "rotate", "nothing").refusal
 
 

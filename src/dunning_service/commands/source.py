@@ -27,12 +27,13 @@ from dunning_service.merchants.service import (
     list_sources,
     merchant_named,
     rotate_source,
+    source_id_of,
 )
 from dunning_service.settings import Settings
 
 app = typer.Typer(help="Sources: the webhook addresses of payment providers.", no_args_is_help=True)
 
-_SourceId = Annotated[str, typer.Argument(metavar="ID", help="The source's id, as `source list` shows it.")]
+_SourceId = Annotated[str, typer.Argument(metavar="ID", help="The source's id or number, as `source list` shows them.")]
 _Secret = Annotated[
     str | None,
     typer.Option(metavar="SECRET", help="The signing secret; `-` reads it from standard input; made without it."),
@@ -112,6 +113,7 @@ def rotate(
     """Give a source a new secret; the old one stays valid for a day."""
     secret = given_secret(secret)
     with transaction() as opened:
+        source_id = source_id_of(opened.connection, source_id)
         made = rotate_source(
             opened.connection,
             keyring_of(opened.settings),
@@ -132,7 +134,7 @@ def rotate(
 def disable(source_id: _SourceId, as_json: AsJson = False) -> None:
     """Close a source: its address answers 404 within 5 seconds. What it delivered stays."""
     with transaction() as opened:
-        source = disable_source(opened.connection, source_id, now=opened.now)
+        source = disable_source(opened.connection, source_id_of(opened.connection, source_id), now=opened.now)
     if as_json:
         print_json({**asdict(source), "path": source.path})
         return

@@ -1,4 +1,4 @@
-"""`dunning status`: the database, the settings that were chosen, and what waits for somebody."""
+"""`dunning status`: the database, the settings that were chosen, and what is due or has failed."""
 
 from __future__ import annotations
 

@@ -343,7 +343,7 @@ class Batch:
         bulk_for(self._connection).update(self._connection, model.__table__, rows)
 
     def _forget_old_answers(self) -> None:
-        """Those that are in the way, and some of the others: however many there are, nobody waits long for it."""
+        """Deletes expired idempotency rows this batch replaces, and at most 200 more of each merchant."""
         table = IdempotencyRow.__table__.c
         for merchant_id, key in self._answers.expired:
             self._connection.execute(

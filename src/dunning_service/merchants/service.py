@@ -380,6 +380,16 @@ def disable_source(connection: Connection, source_id: str, *, now: datetime) -> 
     return found[0]
 
 
+def source_id_of(connection: Connection, named: str) -> str:
+    """The id of the source that an operator names by its id or its number, which is what the log has."""
+    if not (named.isascii() and named.isdigit() and len(named) < 19):
+        return named
+    found = connection.execute(sa.select(Source.id).where(Source.number == int(named))).scalar_one_or_none()
+    if found is None:
+        raise _no_such_source(named)
+    return str(found)
+
+
 def source_options(connection: Connection, merchant: MerchantView, source_id: str) -> Options | None:
     """The options of one of a merchant's sources, also of a disabled one; None when it has none of that id."""
     row = connection.execute(

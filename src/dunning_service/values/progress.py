@@ -1,4 +1,4 @@
-"""How far long work has come: what it reports while it goes on, whoever shows it."""
+"""The progress of long work: the protocol by which it reports steps and counts."""
 
 from __future__ import annotations
 
