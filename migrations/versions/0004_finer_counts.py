@@ -2,8 +2,9 @@
 
 A process of the version before goes on with the daily counts alone, in shards below 32. What is there is moved to the
 shards from 32 on and counted by block and currency now, so whatever has a lower shard later was changed by such a
-process: the finer counts of those days are not used before `dunning ledger recount`. On PostgreSQL with more than
-500,000 failed payments everything is left to that command, which counts a day at a time and keeps nobody from writing.
+process: the finer counts of those days are not used before `dunning ledger check --repair`. On PostgreSQL with more
+than 500,000 failed payments everything is left to that command, which counts a day at a time and keeps nobody from
+writing.
 
 On PostgreSQL, where the versions may work side by side, a trigger sees to it that every change of theirs leaves such a
 shard, also one that leaves the number of payments of its day as it was. This version says of its connections that they

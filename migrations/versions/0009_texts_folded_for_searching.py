@@ -3,9 +3,10 @@
 Folding is the service's own, as what it looks for is folded in the same way; it takes texts only, so no table has to
 be what a later version makes of it. Rows are written again a thousand at a time, and what finds names follows.
 
-On PostgreSQL with more than 20,000 failed payments the payments are left to `dunning ledger recount`, which keeps
-nobody from writing, and so is everything with `--sql`. Until then they are found as before. A process of the version
-before folds as it did; a trigger sees to it that its rows are known by having no ids, and that command finds them.
+On PostgreSQL with more than 20,000 failed payments the payments are left to `dunning ledger check --repair`, which
+keeps nobody from writing, and so is everything with `--sql`. Until then they are found as before. A process of the
+version before folds as it did; a trigger sees to it that its rows are known by having no ids, and that command finds
+them.
 """
 
 from __future__ import annotations
