@@ -1,0 +1,47 @@
+"""The parts of statements that both databases' bulk statements have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+Row = Mapping[str, Any]
+
+
+class Through(NamedTuple):
+    """A way to a table's rows: over those rows of another table that the keys name."""
+
+    table: sa.Table
+    columns: tuple[tuple[str, str], ...]
+    """(of the table that is read, of the other one): what is equal in both."""
+
+
+@cache
+def adding(table: sa.Table) -> str:
+    """What makes an INSERT into a table of counts add to the rows that are there."""
+    keys = ", ".join(key.name for key in table.primary_key)
+    sums = ", ".join(
+        f"{column.name} = {table.name}.{column.name} + excluded.{column.name}"
+        for column in table.c
+        if not column.primary_key
+    )
+    return f"ON CONFLICT ({keys}) DO UPDATE SET {sums}"
+
+
+@cache
+def column_names(table: sa.Table) -> tuple[str, ...]:
+    """The names of a table's columns, in their order."""
+    return tuple(column.name for column in table.c)
+
+
+def joined(through: Through | None, table: sa.Table, by: Sequence[str], given: Sequence[str]) -> list[tuple[str, str]]:
+    """The tables to join with the `given` values, each with its condition; the last one is the `held` rows."""
+    first = "held" if through is None else "via"
+    matches = " AND ".join(f"{first}.{name} = {value}" for name, value in zip(by, given, strict=True))
+    if through is None:
+        return [(f"{table.name} AS held", matches)]
+    ways = " AND ".join(f"held.{one} = via.{other}" for one, other in through.columns)
+    return [(f"{through.table.name} AS via", matches), (f"{table.name} AS held", ways)]
