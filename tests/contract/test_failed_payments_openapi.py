@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from contract._openapi import resolved
-from dunning_service.apis.frontpayment.documentation import DETAILS, LIST
 from dunning_service.apis.frontpayment.wire import ErrorEnvelope, FailedOrderAnswer, FailedOrderList
 from dunning_service.apis.own import documentation
 from dunning_service.apis.own.schemas import (
@@ -110,7 +109,10 @@ def test_every_action_can_be_chosen(document: dict[str, Any]) -> None:
     assert all(f"'{verb}'" in words for verb in Verb)
 
 
-def test_examples_are_of_the_documented_shape() -> None:
+def test_examples_are_of_the_documented_shape(document: dict[str, Any]) -> None:
+    def shown(path: str) -> Any:
+        return document["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["example"]
+
     def example(responses: dict[int | str, dict[str, Any]], status: int) -> Any:
         (content,) = responses[status]["content"].values()
         return content["example"]
@@ -120,5 +122,6 @@ def test_examples_are_of_the_documented_shape() -> None:
     FailedPaymentDetail.model_validate(example(documentation.DETAIL, 200))
     ActionAnswer.model_validate(example(documentation.ACTION, 200))
     ActionRequest.model_validate(documentation.ACTION_REQUEST["requestBody"]["content"]["application/json"]["example"])
-    FailedOrderList.model_validate(example(LIST, 200))
-    FailedOrderAnswer.model_validate(example(DETAILS, 200))
+    FailedOrderList.model_validate(shown(f"{THEIRS}/list"))
+    FailedOrderList.model_validate(shown(f"{THEIRS}/list/{{status}}"))
+    FailedOrderAnswer.model_validate(shown(f"{THEIRS}/details/{{orderUuid}}"))

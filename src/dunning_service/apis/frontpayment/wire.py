@@ -1,4 +1,4 @@
-"""The shapes of Front Payment's failed payment list, and how a payment of ours is put into them.
+"""Models of Front Payment's replies, and the writing of a failed payment in them.
 
 Amounts are written by hand as exact decimal numbers, so the models here serve the OpenAPI document and the tests.
 """
