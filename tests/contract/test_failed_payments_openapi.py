@@ -7,7 +7,7 @@ from typing import Any
 from contract._openapi import resolved
 from dunning_service.apis.frontpayment.wire import ErrorEnvelope, FailedOrderAnswer, FailedOrderList
 from dunning_service.apis.own import documentation
-from dunning_service.apis.own.schemas import (
+from dunning_service.apis.own.wire import (
     ActionAnswer,
     ActionRequest,
     FailedPaymentDetail,

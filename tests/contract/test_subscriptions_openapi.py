@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 
 from contract._openapi import resolved
 from dunning_service.apis.arise import documentation
-from dunning_service.apis.arise.schemas import (
+from dunning_service.apis.arise.wire import (
     CreateSubscription,
     ProblemDetails,
     Subscription,

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dunning_service.apis.own.filters import ListParameters
 from dunning_service.apis.own.listing import detail_of, page_of
-from dunning_service.apis.own.schemas import (
+from dunning_service.apis.own.wire import (
     ActionEntry,
     AttemptEntry,
     FailedPayment,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from dunning_service.apis.arise.answers import TERMINATED
 from dunning_service.apis.arise.errors import problem_details
-from dunning_service.apis.arise.schemas import CreateSubscription, ProblemDetails
+from dunning_service.apis.arise.replies import TERMINATED
+from dunning_service.apis.arise.wire import CreateSubscription, ProblemDetails
 from dunning_service.errors import FieldError
 from dunning_service.http.problems import Refusal
 

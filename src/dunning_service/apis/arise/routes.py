@@ -10,17 +10,17 @@ import orjson
 from fastapi import APIRouter, Depends, Path, Request, Response
 
 from dunning_service.apis.arise import documentation
-from dunning_service.apis.arise.answers import (
+from dunning_service.apis.arise.filters import SubscriptionFilters
+from dunning_service.apis.arise.replies import (
     subscription,
     subscription_created,
     subscription_page,
     subscription_payment,
     subscription_terminated,
 )
-from dunning_service.apis.arise.filters import SubscriptionFilters
-from dunning_service.apis.arise.parameters import read_new_subscription
 from dunning_service.apis.arise.requests import json_body, key_of, subscription_id_of
-from dunning_service.apis.arise.schemas import (
+from dunning_service.apis.arise.rules import read_new_subscription
+from dunning_service.apis.arise.wire import (
     Subscription,
     SubscriptionCreated,
     SubscriptionPage,

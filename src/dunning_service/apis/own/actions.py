@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import Request
 from pydantic import ValidationError
 
-from dunning_service.apis.own.schemas import ActionRequest
+from dunning_service.apis.own.wire import ActionRequest
 from dunning_service.billing.service import retry_payment
 from dunning_service.errors import ActionDoesNotApply, FieldError, UnreadableNotice
 from dunning_service.failed_payments.queries import find_payment

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dunning_service.apis.own.schemas import ActionRequest
+from dunning_service.apis.own.wire import ActionRequest
 from dunning_service.http.problems import documented_problem
 from dunning_service.ledger.work import NO_SUCH_PAYMENT
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dunning_service.apis.own.filters import ListParameters
-from dunning_service.apis.own.schemas import (
+from dunning_service.apis.own.queries import timeline_of
+from dunning_service.apis.own.wire import (
     FailedPayment,
     FailedPaymentDetail,
     FailedPaymentPage,
     failed_payment_fields,
 )
-from dunning_service.apis.own.timeline import timeline_of
 from dunning_service.failed_payments.cursors import decode_cursor, encode_cursor
 from dunning_service.failed_payments.queries import find_payment
 from dunning_service.failed_payments.schedules import UNSCHEDULED, schedules_of

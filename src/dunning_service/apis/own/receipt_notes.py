@@ -9,7 +9,7 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from dunning_service.apis.own.schemas import Note, NoteEntry
+from dunning_service.apis.own.wire import Note, NoteEntry
 from dunning_service.failed_payments.public_number import public_number
 from dunning_service.failed_payments.queries import AnyRow
 from dunning_service.ledger.fold import Receipt, day_in_zone

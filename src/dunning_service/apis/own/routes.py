@@ -10,7 +10,7 @@ from dunning_service.apis.own import documentation
 from dunning_service.apis.own.actions import read_action, retry
 from dunning_service.apis.own.filters import FailedPaymentFilters, ListParameters
 from dunning_service.apis.own.listing import detail_of, page_of
-from dunning_service.apis.own.schemas import (
+from dunning_service.apis.own.wire import (
     ActionAnswer,
     FailedPaymentDetail,
     FailedPaymentPage,

@@ -15,9 +15,9 @@ import orjson
 import pytest
 from pydantic import BaseModel
 
-from dunning_service.apis.arise import answers
+from dunning_service.apis.arise import replies
 from dunning_service.apis.arise.identifiers import merchant_uuid, token_uuid
-from dunning_service.apis.arise.schemas import (
+from dunning_service.apis.arise.wire import (
     CreateSubscription,
     PayNowResponse,
     Subscription,
@@ -115,7 +115,7 @@ def test_the_documents_request_has_the_fields_that_are_read() -> None:
 
 
 def test_a_subscription_is_answered_field_by_field() -> None:
-    body = answers.subscription(ACTIVE)
+    body = replies.subscription(ACTIVE)
     assert names(body) == names(DOCUMENT["subscription"])
     assert written(body) == {
         "id": str(ACTIVE.id),
@@ -163,14 +163,14 @@ def test_a_subscription_is_answered_field_by_field() -> None:
 
 
 def test_a_subscription_without_an_end_says_so() -> None:
-    body = written(answers.subscription(replace(ACTIVE, number_of_payments=None, ends_at=None)))
+    body = written(replies.subscription(replace(ACTIVE, number_of_payments=None, ends_at=None)))
     assert (body["numberOfPayments"], body["allPaymentsAmount"], body["subscriptionEndDate"]) == (0, None, None)
     Subscription.model_validate(body)
 
 
 def test_a_page_holds_what_reading_each_would_answer() -> None:
-    body = answers.subscription_page([ACTIVE, ACTIVE], 7)
-    assert written(body) == {"items": [written(answers.subscription(ACTIVE))] * 2, "total": 7}
+    body = replies.subscription_page([ACTIVE, ACTIVE], 7)
+    assert written(body) == {"items": [written(replies.subscription(ACTIVE))] * 2, "total": 7}
     SubscriptionPage.model_validate(written(body))
 
 
@@ -190,8 +190,8 @@ def test_a_payment_is_answered_with_its_attempts() -> None:
         number=1,
         attempts=[DECLINED, paid],
     )
-    body = answers.subscription_payment(view)
-    assert names(answers.subscription_payment(replace(view, attempts=[paid]))) == names(DOCUMENT["payment"])
+    body = replies.subscription_payment(view)
+    assert names(replies.subscription_payment(replace(view, attempts=[paid]))) == names(DOCUMENT["payment"])
     SubscriptionPayment.model_validate(written(body))
     assert written(body) == {
         "id": str(view.id),
@@ -224,7 +224,7 @@ def test_a_payment_is_answered_with_its_attempts() -> None:
 
 
 def test_a_later_start_leaves_the_pay_now_fields_empty() -> None:
-    assert written(answers.subscription_created(ONE, None)) == {
+    assert written(replies.subscription_created(ONE, None)) == {
         "id": str(ONE),
         "payNowSuccess": None,
         "transactionId": None,
@@ -242,7 +242,7 @@ def test_a_pay_now_that_was_declined_says_why_and_what_comes_next() -> None:
         category="insufficient_funds",
         next_attempt_at=NOON + timedelta(days=1),
     )
-    body = answers.subscription_created(ONE, paid)
+    body = replies.subscription_created(ONE, paid)
     assert list(body) == list(DOCUMENT["created"])
     SubscriptionCreated.model_validate(written(body))
     assert written(body) == {
@@ -278,7 +278,7 @@ def test_a_pay_now_that_succeeded_says_how_much_was_taken() -> None:
         category=None,
         next_attempt_at=None,
     )
-    body = written(answers.subscription_created(ONE, paid))
+    body = written(replies.subscription_created(ONE, paid))
     assert (body["payNowSuccess"], body["transactionId"]) == (True, attempt.transaction_reference)
     assert body["payNowResponse"]["processedAmount"] == 1500
     PayNowResponse.model_validate(body["payNowResponse"])
@@ -286,7 +286,7 @@ def test_a_pay_now_that_succeeded_says_how_much_was_taken() -> None:
 
 def test_a_termination_is_answered_in_the_documents_words() -> None:
     sample = DOCUMENT["terminated"]
-    assert written(answers.subscription_terminated(UUID(sample["id"]))) == sample
+    assert written(replies.subscription_terminated(UUID(sample["id"]))) == sample
 
 
 @pytest.mark.parametrize(
@@ -304,10 +304,10 @@ def test_a_termination_is_answered_in_the_documents_words() -> None:
     ],
 )
 def test_amounts_are_numbers_with_every_digit(minor: int, currency: str, text: bytes) -> None:
-    assert orjson.dumps(answers.major(minor, currency)) == text
+    assert orjson.dumps(replies.major(minor, currency)) == text
 
 
 def test_times_are_answered_in_utc() -> None:
-    assert answers.moment(NOON.astimezone(timezone(timedelta(hours=5, minutes=30)))) == "2027-01-31T12:00:00Z"
+    assert replies.moment(NOON.astimezone(timezone(timedelta(hours=5, minutes=30)))) == "2027-01-31T12:00:00Z"
     with pytest.raises(ValueError, match="offset"):
-        answers.moment(NOON.replace(tzinfo=None))
+        replies.moment(NOON.replace(tzinfo=None))

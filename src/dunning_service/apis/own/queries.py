@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dunning_service.apis.own.receipt_notes import notes_of
-from dunning_service.apis.own.schemas import ActionEntry, AttemptEntry, NoteEntry, ReceiptEntry, RefundEntry
+from dunning_service.apis.own.wire import ActionEntry, AttemptEntry, NoteEntry, ReceiptEntry, RefundEntry
 from dunning_service.failed_payments.public_number import public_number
 from dunning_service.failed_payments.queries import AnyRow
 from dunning_service.ledger.fold import current_attempts, every_statement

@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from dunning_service.apis.arise.parameters import read_new_subscription
-from dunning_service.apis.arise.schemas import CreateSubscription
+from dunning_service.apis.arise.rules import read_new_subscription
+from dunning_service.apis.arise.wire import CreateSubscription
 from dunning_service.billing.states import FrequencyUnit, TransactionType
 from dunning_service.billing.terms import Customer, MerchantTerms, NewSubscription
 from dunning_service.errors import InvalidInput

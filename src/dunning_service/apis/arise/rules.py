@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from dunning_service.apis.arise.currencies import UnknownCurrency, currency_of
 from dunning_service.apis.arise.numbers import word_of
-from dunning_service.apis.arise.schemas import CreateSubscription, CustomerDetails
+from dunning_service.apis.arise.wire import CreateSubscription, CustomerDetails
 from dunning_service.billing.calendar import MAX_PAYMENTS, NoSuchDate, due_at, require_step
 from dunning_service.billing.pricing import Price, base_amount, price
 from dunning_service.billing.terms import Customer, MerchantTerms, MethodProblem, NewSubscription
