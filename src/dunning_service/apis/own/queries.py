@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dunning_service.apis.own.receipt_notes import notes_of
 from dunning_service.apis.own.wire import ActionEntry, AttemptEntry, NoteEntry, ReceiptEntry, RefundEntry
 from dunning_service.failed_payments.public_number import public_number
 from dunning_service.failed_payments.queries import AnyRow
+from dunning_service.failed_payments.receipt_notes import notes_of
 from dunning_service.ledger.fold import current_attempts, every_statement
 from dunning_service.ledger.models import ActionRow, AttemptRow, PaymentRow, ReceiptRow, RefundRow
 from dunning_service.ledger.receipts import current_receipts
@@ -101,7 +102,7 @@ async def timeline_of(connection: AsyncConnection, merchant: MerchantView, payme
         )
 
     notes = await connection.run_sync(notes_of, merchant, payment)
-    entries += [((note.at, 4, number), note) for number, note in enumerate(notes)]
+    entries += [((note.at, 4, number), NoteEntry(**asdict(note))) for number, note in enumerate(notes)]
     return [entry for _, entry in sorted(entries, key=lambda placed: placed[0])]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
@@ -11,17 +10,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from dunning_service.errors import FieldError
 from dunning_service.events import MAX_IDENTIFIER, MAX_TEXT, Category, Outcome
 from dunning_service.failed_payments.public_number import payment_id_of, public_number
+from dunning_service.failed_payments.receipt_notes import Note
 from dunning_service.failed_payments.schedules import Schedule
 from dunning_service.ledger.status import ReceiptDue, Status, Verb
 from dunning_service.ledger.work import DecisionRecorded
 from dunning_service.recovery.policy import Rule
-
-
-class Note(StrEnum):
-    """What a note in a time line is about."""
-
-    RECEIPT_ELSEWHERE = "receipt_elsewhere"
-    RECEIPT_MOVED = "receipt_moved"
 
 
 class Customer(BaseModel):

@@ -1,15 +1,16 @@
-"""Notes in the time line of a payment: what a person should know of its payer's receipts. Derived when it is read."""
+"""Notes about the receipts of a payment's payer, for its time line: derived from the facts when it is read."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from dunning_service.apis.own.wire import Note, NoteEntry
 from dunning_service.failed_payments.public_number import public_number
 from dunning_service.failed_payments.queries import AnyRow
 from dunning_service.ledger.fold import Receipt, day_in_zone
@@ -33,7 +34,26 @@ a person hardly has, it is not looked up which payment a receipt paid before."""
 _PAYMENTS: sa.Table = PaymentRow.__table__  # type: ignore[assignment]
 
 
-def notes_of(connection: Connection, merchant: MerchantView, payment: AnyRow) -> list[NoteEntry]:
+class Note(StrEnum):
+    """What a note in a time line is about."""
+
+    RECEIPT_ELSEWHERE = "receipt_elsewhere"
+    RECEIPT_MOVED = "receipt_moved"
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptNote:
+    """That a receipt may belong to another payment, or that it paid another one before."""
+
+    at: datetime
+    note: Note
+    receipt_id: str
+    other: str | None
+    """Public number of the other payment; None: there is none."""
+    message: str
+
+
+def notes_of(connection: Connection, merchant: MerchantView, payment: AnyRow) -> list[ReceiptNote]:
     """The notes about one payment, oldest first; none where its payer has sent no receipt."""
     if payment.payer_key is None:
         return []
@@ -98,7 +118,7 @@ class _Doubt(NamedTuple):
     receipt: Receipt
 
 
-def _elsewhere(this: Payment, payments: Sequence[Payment], pinned: Pinned) -> Iterator[NoteEntry]:
+def _elsewhere(this: Payment, payments: Sequence[Payment], pinned: Pinned) -> Iterator[ReceiptNote]:
     """Receipts that may be the money which a payment was marked as paid for."""
     for doubt in _doubts(this, payments, pinned):
         marked, paid, zone = _number(doubt.marked), _number(doubt.paid), this.time_zone
@@ -110,7 +130,7 @@ def _elsewhere(this: Payment, payments: Sequence[Payment], pinned: Pinned) -> It
             f"`move_receipt` on {paid} with `to` {marked}: {paid} is open again then. If it is right where it is, "
             f"use `move_receipt` on {paid} with `to` {paid}, and this note goes away."
         )
-        yield NoteEntry(
+        yield ReceiptNote(
             at=max(doubt.decided_at, _laid_at(doubt)),
             note=Note.RECEIPT_ELSEWHERE,
             receipt_id=doubt.receipt.provider_receipt_id,
@@ -143,7 +163,7 @@ def _laid_at(doubt: _Doubt) -> datetime:
     return max(doubt.receipt.received_at, known_at)
 
 
-def _of_move(this: Payment, moved: ReceiptMoved, pinned: Pinned) -> Iterator[NoteEntry]:
+def _of_move(this: Payment, moved: ReceiptMoved, pinned: Pinned) -> Iterator[ReceiptNote]:
     """The note about a receipt that paid, or pays, this payment; none beside the action that moved it."""
     receipt_id, origin, target, action = moved.receipt.provider_receipt_id, moved.origin, moved.target, moved.action
     is_own_action = moved.cause is this and action is not None and action.provider_receipt_id == receipt_id
@@ -160,7 +180,7 @@ def _of_move(this: Payment, moved: ReceiptMoved, pinned: Pinned) -> Iterator[Not
             f"{_number(origin)}."
         )
     other = target if this is origin else origin
-    yield NoteEntry(
+    yield ReceiptNote(
         at=moved.at,
         note=Note.RECEIPT_MOVED,
         receipt_id=receipt_id,
