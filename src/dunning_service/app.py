@@ -26,7 +26,7 @@ from dunning_service.http.idempotency import ORIGINAL_REQUEST, REPLAYED
 from dunning_service.http.middleware import AroundRequests
 from dunning_service.http.notices import NoticeRoute, NoticesFirst
 from dunning_service.http.openapi import complete
-from dunning_service.http.problems import DOCUMENTED, Problems
+from dunning_service.http.problems import Problems
 from dunning_service.intake import routes as webhooks
 from dunning_service.operation.logs import configure_logs
 from dunning_service.running import opened_services, worker_of, working
@@ -102,11 +102,11 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
         lifespan=_lifespan(settings, clock),
         telemetry=_NO_TELEMETRY,  # whether it is wanted would be asked again on every request, at 15 us
     )
-    app.include_router(failed_payments.router, responses=DOCUMENTED)
+    app.include_router(failed_payments.router)
     app.include_router(frontpayment.router)
     app.include_router(subscriptions.router)
     app.include_router(payment_records.router)
-    app.include_router(health.router, responses=DOCUMENTED)
+    app.include_router(health.router)
     return app
 
 

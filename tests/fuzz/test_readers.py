@@ -21,7 +21,7 @@ from contract._subscriptions import a_request
 from contract.test_providers import CASES, WEBHOOKS, Case
 from dunning_service.apis.arise.requests import _canonical
 from dunning_service.apis.arise.rules import read_new_subscription
-from dunning_service.apis.own.wire import ActionRequest
+from dunning_service.apis.own.requests import ActionRequest
 from dunning_service.apis.stripe.forms import parse_form
 from dunning_service.billing.terms import MerchantTerms
 from dunning_service.errors import BadSignature, InvalidInput, UnreadableNotice, UnsupportedMediaType

@@ -16,6 +16,14 @@ from dunning_service.ledger.work import IdempotencyKey
 REPLAYED = "Idempotent-Replayed"
 """`true` on an answer that was given before."""
 
+REPLAYED_HEADER: dict[str, Any] = {
+    REPLAYED: {
+        "description": "`true` when this is the answer to an earlier request with the same key",
+        "schema": {"type": "string", "enum": ["true"]},
+    }
+}
+"""That header in the OpenAPI document."""
+
 ORIGINAL_REQUEST = "Original-Request"
 """The id of the request that an answer was given to first."""
 

@@ -120,25 +120,24 @@ class Refusal:
     headers: dict[str, str] = field(default_factory=dict)
 
 
+Responses = dict[int | str, dict[str, Any]]
+"""Responses of the OpenAPI document, by status or `default`, as a route states them."""
+
 Dialect = Callable[[Request, Refusal], Response]
 
 
 def problem(request: Request, refusal: Refusal) -> Response:
     """RFC 9457, and our own stable `code` and `errors` in it."""
-    body = _problem_body(refusal, request_id(request))
-    return Response(orjson.dumps(body), refusal.status, refusal.headers, "application/problem+json")
-
-
-def _problem_body(refusal: Refusal, identifier: str) -> dict[str, Any]:
-    return {
+    body = {
         "type": "about:blank",
         "title": _title(refusal.status),
         "status": refusal.status,
         "detail": refusal.message,
         "code": refusal.code,
         "errors": [{"field": wrong.field, "message": wrong.message} for wrong in refusal.fields],
-        "request_id": identifier,
+        "request_id": request_id(request),
     }
+    return Response(orjson.dumps(body), refusal.status, refusal.headers, "application/problem+json")
 
 
 # RFC 9110's own words; which of them Python's table has depends on its version
@@ -152,27 +151,10 @@ def _title(status: int) -> str:
         return "Error"
 
 
-def documented_problem(
-    status: int, code: str, detail: str, *errors: tuple[str, str], description: str = ""
-) -> dict[str, Any]:
-    """A problem as a response of the OpenAPI document; `description` is the status's own phrase unless given."""
-    refusal = Refusal(status, code, detail, tuple(FieldError(name, wrong) for name, wrong in errors))
-    example = _problem_body(refusal, "4b6b0e0f5a1c4c0f9a4b7c21")
-    return {
-        "description": description or _title(status),
-        "content": {"application/problem+json": {"schema": PROBLEM_SCHEMA, "example": example}},
-    }
-
-
-DOCUMENTED: dict[int | str, dict[str, Any]] = {
-    "default": documented_problem(
-        405,
-        "method_not_allowed",
-        "PUT is not possible here; possible: GET, HEAD",
-        description="A problem (RFC 9457)",
-    )
-}
-"""Every error of a route without a dialect of its own, as OpenAPI says it."""
+def problem_responses(descriptions: Mapping[int | str, str]) -> Responses:
+    """Problems as responses of the OpenAPI document, by status; their examples are files."""
+    content = {"application/problem+json": {"schema": PROBLEM_SCHEMA}}
+    return {status: {"description": text, "content": content} for status, text in descriptions.items()}
 
 
 class Problems:

@@ -1,15 +1,14 @@
-"""The JSON shapes of our own list."""
+"""Models of the own API's replies, and the writing of ledger rows in them."""
 
 from __future__ import annotations
 
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field
 
-from dunning_service.errors import FieldError
-from dunning_service.events import MAX_IDENTIFIER, MAX_TEXT, Category, Outcome
-from dunning_service.failed_payments.public_number import payment_id_of, public_number
+from dunning_service.events import Category, Outcome
+from dunning_service.failed_payments.public_number import public_number
 from dunning_service.failed_payments.receipt_notes import Note
 from dunning_service.failed_payments.schedules import Schedule
 from dunning_service.ledger.status import ReceiptDue, Status, Verb
@@ -198,69 +197,6 @@ class FailedPaymentDetail(FailedPayment):
     """A failed payment and all that is known to have happened to it, oldest first."""
 
     timeline: list[TimelineEntry]
-
-
-def _storable(text: str) -> str:
-    if "\x00" in text:
-        raise ValueError("must not hold the character U+0000")
-    return text
-
-
-class ActionRequest(BaseModel):
-    """What to do about a payment."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    action: Verb = Field(
-        description="what is decided; `retry` has a payment of this service's own subscriptions tried again at once",
-        examples=["send_to_collection"],
-    )
-    reason: Annotated[str, StringConstraints(max_length=MAX_TEXT), AfterValidator(_storable)] | None = Field(
-        None, description="why, for whoever reads the time line", examples=["no answer to two reminders"]
-    )
-    receipt: Literal["expected", "none"] | None = Field(
-        None,
-        description="with `mark_paid` only: `expected` when the money will still be reported as a receipt, which then "
-        "goes to this payment before any other; `none`, the default, when the money came another way",
-        examples=["expected"],
-    )
-    receipt_id: (
-        Annotated[str, StringConstraints(min_length=1, max_length=MAX_IDENTIFIER), AfterValidator(_storable)] | None
-    ) = Field(
-        None,
-        description="with `move_receipt` only: the sender's own id of the receipt; left out, the one that pays this "
-        "payment",
-        examples=["T-1"],
-    )
-    to: str | None = Field(
-        None,
-        description="with `move_receipt` only: number of the failed payment of the same payer and amount that the "
-        "receipt is to pay; left out, this payment",
-        examples=["ODR1276808512"],
-    )
-
-    def misfits(self) -> list[FieldError]:
-        """What is wrong between members that are each right."""
-        errors = []
-        if self.receipt is not None and self.action is not Verb.MARK_PAID:
-            errors.append(FieldError("receipt", "belongs to the action 'mark_paid'; leave it out"))
-        moves = self.action is Verb.MOVE_RECEIPT
-        for name in ("receipt_id", "to"):
-            if getattr(self, name) is not None and not moves:
-                errors.append(FieldError(name, "belongs to the action 'move_receipt'; leave it out"))
-        if moves and self.receipt_id is None and self.to is None:
-            errors.append(FieldError("to", "name the payment that the receipt is to pay, or `receipt_id`, or both"))
-        if self.to is not None and payment_id_of(self.to) is None:
-            errors.append(FieldError("to", "must be the public number of a payment: `ODR` and digits"))
-        return errors
-
-    def asked(self) -> dict[str, Any]:
-        """What makes two requests the same: what says nothing is the same as what is left out."""
-        said = self.model_dump(mode="json", exclude={"receipt", "receipt_id", "to"})
-        also = {"receipt_id": self.receipt_id, "to": self.to}
-        if self.receipt == "expected":
-            also["receipt"] = self.receipt
-        return said | {name: value for name, value in also.items() if value is not None}
 
 
 class ActionTaken(BaseModel):
