@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from contract._openapi import resolved
+from contract._openapi import COMPONENTS, resolved
 from dunning_service.apis.frontpayment.wire import ErrorEnvelope, FailedOrderAnswer, FailedOrderList
 from dunning_service.apis.own.requests import ActionRequest
 from dunning_service.apis.own.wire import (
@@ -103,7 +103,8 @@ def test_every_filter_is_listed(document: dict[str, Any]) -> None:
 
 def test_every_action_can_be_chosen(document: dict[str, Any]) -> None:
     body = document["paths"][f"{OURS}/{{id}}/actions"]["post"]["requestBody"]["content"]["application/json"]["schema"]
-    assert resolved(document, body)["properties"]["action"]["enum"] == list(Verb)
+    action = resolved(document, body)["properties"]["action"]
+    assert document["components"]["schemas"][action["$ref"].removeprefix(COMPONENTS)]["enum"] == list(Verb)
     responses = document["paths"][f"{OURS}/{{id}}/actions"]["post"]["responses"]
     words = responses["422"]["content"]["application/problem+json"]["example"]["detail"]
     assert all(f"'{verb}'" in words for verb in Verb)

@@ -31,6 +31,18 @@ _HEADER = "Idempotency-Key"
 _KEY = re.compile(r"[ -~]{1,255}", re.ASCII)
 
 
+def key_parameter(description: str, example: str) -> dict[str, Any]:
+    """The header as a parameter of the OpenAPI document."""
+    return {
+        "name": _HEADER,
+        "in": "header",
+        "required": False,
+        "description": description,
+        "schema": {"type": "string", "pattern": f"^{_KEY.pattern}$"},
+        "example": example,
+    }
+
+
 def idempotency_key(request: Request, asked: Any) -> IdempotencyKey | None:
     """The caller's key and what it was sent with; None without one.
 

@@ -1,4 +1,8 @@
-"""Replies about subscriptions, ready for orjson: `schemas` describes them, this module writes them."""
+"""Writing the replies of ARISE's API, ready for orjson, from subscriptions and payments; `wire` has their models.
+
+UUIDs for what has another kind of id inside are derived, so that they are the same in every process and no table maps
+them.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +10,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import orjson
 
-from dunning_service.apis.arise.currencies import currency_id_of
-from dunning_service.apis.arise.identifiers import merchant_uuid, token_uuid, transaction_uuid
-from dunning_service.apis.arise.numbers import API_SOURCE, number_of, word_of
+from dunning_service.apis.arise.numbers import API_SOURCE, currency_id_of, number_of, word_of
 from dunning_service.billing.pricing import Price
 from dunning_service.billing.states import AttemptState, SubscriptionState
 from dunning_service.billing.views import AttemptView, PaymentView, PayNowView, SubscriptionView
@@ -20,6 +22,8 @@ from dunning_service.values.money import Money, decimal_text
 
 TERMINATED = "Subscription is terminated. Future payments will no longer be processed. This action is permanent."
 """ARISE's own words: they are part of the contract."""
+
+_NAMESPACE = UUID("6c1b7d0e-4f0a-5c36-9f0e-5d2b8a7c9e41")
 
 
 def subscription_created(subscription_id: UUID, paid: PayNowView | None) -> dict[str, Any]:
@@ -152,6 +156,24 @@ def moment(at: datetime | None) -> str | None:
     utc = at.astimezone(UTC).replace(tzinfo=None)
     text = utc.isoformat()
     return f"{text.rstrip('0') if utc.microsecond else text}Z"
+
+
+def merchant_uuid(merchant_id: int) -> UUID:
+    """The `merchantId` of a merchant."""
+    return uuid5(_NAMESPACE, f"merchant/{merchant_id}")
+
+
+def token_uuid(merchant_id: int, token_id: str) -> UUID:
+    """The `source.id` of the token that created a subscription."""
+    return uuid5(_NAMESPACE, f"merchant/{merchant_id}/token/{token_id}")
+
+
+def transaction_uuid(merchant_id: int, reference: str) -> UUID:
+    """The `transactionId` of a gateway's reference: unchanged when it is a UUID already."""
+    try:
+        return UUID(reference)
+    except ValueError:
+        return uuid5(_NAMESPACE, f"merchant/{merchant_id}/transaction/{reference}")
 
 
 def _attempt(view: AttemptView) -> dict[str, Any]:

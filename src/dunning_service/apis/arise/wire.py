@@ -1,7 +1,7 @@
-"""The JSON shapes of ARISE's subscriptions, field by field as its document has them.
+"""Models of ARISE's requests and replies, member by member as its document has them.
 
-Amounts are written by hand as exact decimal numbers (see `answers`), so the models of answers serve the OpenAPI
-document and the tests; `CreateSubscription` reads what is sent.
+Amounts are written by hand as exact decimal numbers (in `replies`), so the models of replies serve the OpenAPI document
+and the tests; `CreateSubscription` reads what is sent.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ class _Wire(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True)
 
 
-class CustomerDetails(_Wire):
-    """Who is charged, for whoever reads the failed list. Not part of ARISE's document, which knows customers by id."""
+class CreateSubscriptionCustomer(_Wire):
+    """The customer as the failed lists show it. Not part of ARISE's document, which knows customers by id."""
 
     customer_name: _Name = Field(None, examples=["Nafees Rahman"])
     company_name: _Name = Field(None, examples=["Sweden & Co"])
@@ -49,12 +49,9 @@ class CustomerDetails(_Wire):
 
 
 class CreateSubscription(_Wire):
-    """What is to be charged, how often and from when. Members that are not listed are passed over, as ASP.NET does.
+    """What is to be charged, how often and from when. Members that are not listed are passed over, as ASP.NET does."""
 
-    Every field may be missing here: which ones have to be there, and which go together, is for `parameters` to say,
-    so that a caller hears of everything that is wrong at once.
-    """
-
+    # every member may be missing here: `rules` says which are required and which go together, all errors at once
     model_config = ConfigDict(
         extra="ignore",
         json_schema_extra={
@@ -109,7 +106,7 @@ class CreateSubscription(_Wire):
         examples=["b6df8625-cd25-4123-b345-638aa7b5d011"],
     )
     is_faster_processing: _YesOrNo | None = Field(None, description="wanted for AchDebit, null for cards")
-    customer: CustomerDetails | None = Field(
+    customer: CreateSubscriptionCustomer | None = Field(
         None,
         description="what the failed lists show of the customer: `customerName`, `companyName`, `emailAddress`, "
         "`phoneNumber`",
@@ -161,7 +158,7 @@ class PaymentAmount(_Wire):
 
 
 class SubscriptionCustomer(_Wire):
-    """What was told of the customer. A `panMask` is never kept, so it is null."""
+    """The customer as it was sent. A `panMask` is never kept, so it is null."""
 
     customer_name: str | None
     company_name: str | None
@@ -180,7 +177,7 @@ class SubscriptionSource(_Wire):
 
 
 class Subscription(_Wire):
-    """A subscription as it stands."""
+    """A subscription in its present state."""
 
     id: UUID
     merchant_id: UUID

@@ -11,6 +11,7 @@ from dunning_service.errors import FieldError, UnreadableNotice
 from dunning_service.events import MAX_IDENTIFIER, MAX_TEXT
 from dunning_service.failed_payments.public_number import payment_id_of
 from dunning_service.http.body import content_type_of, read_body, require_json
+from dunning_service.http.idempotency import key_parameter
 from dunning_service.http.parameters import field_errors, refused
 from dunning_service.ledger.status import Verb
 from dunning_service.services import services
@@ -104,25 +105,16 @@ def _is_exact(path: str) -> bool:
     return path != "reason"
 
 
-def _body_schema() -> dict[str, Any]:
-    schema = ActionRequest.model_json_schema()
-    action = schema["properties"]["action"]
-    choices = schema.pop("$defs")[action.pop("$ref").rpartition("/")[2]]
-    schema["properties"]["action"] = {**choices, **action}
-    return schema
-
-
 ACTION_REQUEST: dict[str, Any] = {
     "parameters": [
-        {
-            "name": "Idempotency-Key",
-            "in": "header",
-            "required": False,
-            "description": "the same key with the same request is answered as the first time and decides nothing twice",
-            "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
-            "example": "7c1f0c52-collect",
-        }
+        key_parameter(
+            "the same key with the same request is answered as the first time and decides nothing twice",
+            "7c1f0c52-collect",
+        )
     ],
-    "requestBody": {"required": True, "content": {"application/json": {"schema": _body_schema()}}},
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": ActionRequest.model_json_schema()}},
+    },
 }
 """The key and the body of an action in the OpenAPI document."""

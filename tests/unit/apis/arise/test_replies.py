@@ -16,7 +16,7 @@ import pytest
 from pydantic import BaseModel
 
 from dunning_service.apis.arise import replies
-from dunning_service.apis.arise.identifiers import merchant_uuid, token_uuid
+from dunning_service.apis.arise.replies import merchant_uuid, token_uuid
 from dunning_service.apis.arise.wire import (
     CreateSubscription,
     PayNowResponse,

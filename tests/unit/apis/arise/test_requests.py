@@ -8,7 +8,7 @@ import pytest
 from fastapi.exceptions import RequestValidationError
 from starlette.requests import Request
 
-from dunning_service.apis.arise.filters import Order, SubscriptionFilters
+from dunning_service.apis.arise.requests import Order, SubscriptionFilters
 from dunning_service.billing.states import SubscriptionState
 from dunning_service.http.parameters import openapi_parameters, read_parameters
 

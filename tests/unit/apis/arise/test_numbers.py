@@ -7,9 +7,16 @@ from uuid import UUID
 import pytest
 from iso4217 import Currency
 
-from dunning_service.apis.arise.currencies import UnknownCurrency, currency_id_of, currency_of
-from dunning_service.apis.arise.identifiers import merchant_uuid, token_uuid, transaction_uuid
-from dunning_service.apis.arise.numbers import NUMBERS, member_of, number_of, word_of
+from dunning_service.apis.arise.numbers import (
+    NUMBERS,
+    UnknownCurrency,
+    currency_id_of,
+    currency_of,
+    member_of,
+    number_of,
+    word_of,
+)
+from dunning_service.apis.arise.replies import merchant_uuid, token_uuid, transaction_uuid
 from dunning_service.billing.states import (
     AttemptState,
     FrequencyUnit,
