@@ -11,8 +11,8 @@ from uuid import UUID
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 from starlette.requests import Request
 
+from dunning_service.apis.arise.values import read_uuid, reader_of
 from dunning_service.apis.arise.wire import CreateSubscription, CreateSubscriptionCustomer
-from dunning_service.apis.arise.wire_values import read_uuid, reader_of
 from dunning_service.billing.commands import NO_SUCH_SUBSCRIPTION
 from dunning_service.billing.states import SubscriptionState
 from dunning_service.billing.views import SubscriptionOrder, SubscriptionQuery

@@ -14,25 +14,25 @@ from uuid import UUID
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
-from dunning_service.apis.arise import wire_values as wire
+from dunning_service.apis.arise import values
 from dunning_service.billing.states import FrequencyUnit, TransactionType
 
 Number = Annotated[Decimal, WithJsonSchema({"type": "number"})]
 Moment = Annotated[datetime, WithJsonSchema({"type": "string", "format": "date-time"})]
 
-_Uuid = Annotated[UUID, BeforeValidator(wire.read_uuid)]
-_Number = Annotated[Decimal, BeforeValidator(wire.read_number), WithJsonSchema({"type": "number"})]
-_Rate = Annotated[Decimal, BeforeValidator(wire.read_rate), WithJsonSchema({"type": "number"})]
-_WholeNumber = Annotated[int, BeforeValidator(wire.read_whole_number), WithJsonSchema({"type": "integer"})]
-_YesOrNo = Annotated[bool, BeforeValidator(wire.read_yes_or_no)]
-_Offset = Annotated[datetime | None, BeforeValidator(wire.read_moment)]
-_Address = Annotated[str | None, BeforeValidator(wire.read_address)]
-_Email = Annotated[str | None, BeforeValidator(wire.read_email)]
-_Name = Annotated[str | None, BeforeValidator(wire.read_name)]
+_Uuid = Annotated[UUID, BeforeValidator(values.read_uuid)]
+_Number = Annotated[Decimal, BeforeValidator(values.read_number), WithJsonSchema({"type": "number"})]
+_Rate = Annotated[Decimal, BeforeValidator(values.read_rate), WithJsonSchema({"type": "number"})]
+_WholeNumber = Annotated[int, BeforeValidator(values.read_whole_number), WithJsonSchema({"type": "integer"})]
+_YesOrNo = Annotated[bool, BeforeValidator(values.read_yes_or_no)]
+_Offset = Annotated[datetime | None, BeforeValidator(values.read_moment)]
+_Address = Annotated[str | None, BeforeValidator(values.read_address)]
+_Email = Annotated[str | None, BeforeValidator(values.read_email)]
+_Name = Annotated[str | None, BeforeValidator(values.read_name)]
 _Type = Annotated[
-    TransactionType, BeforeValidator(wire.reader_of(TransactionType)), WithJsonSchema({"enum": [1, 2, 11]})
+    TransactionType, BeforeValidator(values.reader_of(TransactionType)), WithJsonSchema({"enum": [1, 2, 11]})
 ]
-_Unit = Annotated[FrequencyUnit, BeforeValidator(wire.reader_of(FrequencyUnit)), WithJsonSchema({"enum": [1, 2, 3]})]
+_Unit = Annotated[FrequencyUnit, BeforeValidator(values.reader_of(FrequencyUnit)), WithJsonSchema({"enum": [1, 2, 3]})]
 
 
 class _Wire(BaseModel):
