@@ -10,8 +10,8 @@ import typer
 from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dunning_service.apis.own.filters import ListParameters
 from dunning_service.apis.own.queries import detail_of, page_of
+from dunning_service.apis.own.requests import ListParameters
 from dunning_service.apis.own.wire import (
     ActionEntry,
     AttemptEntry,

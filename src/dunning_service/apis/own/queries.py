@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dunning_service.apis.own.filters import ListParameters
+from dunning_service.apis.own.requests import ListParameters
 from dunning_service.apis.own.wire import (
     ActionEntry,
     AttemptEntry,

@@ -7,9 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Request, Response
 
 from dunning_service.apis.own.errors import responses
-from dunning_service.apis.own.filters import FailedPaymentFilters, ListParameters
 from dunning_service.apis.own.queries import detail_of, page_of
-from dunning_service.apis.own.requests import ACTION_REQUEST, read_action
+from dunning_service.apis.own.requests import ACTION_REQUEST, FailedPaymentFilters, ListParameters, read_action
 from dunning_service.apis.own.wire import (
     ActionAnswer,
     FailedPaymentDetail,

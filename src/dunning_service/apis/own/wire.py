@@ -17,7 +17,7 @@ from dunning_service.recovery.policy import Rule
 
 
 class Customer(BaseModel):
-    """Who was to pay, in the sender's words. What the sender does not tell is null."""
+    """The customer of a payment, as the sender wrote it. What it did not send is null."""
 
     id: str | None = Field(description="the sender's own id", examples=["cus_Q1"])
     name: str | None = Field(examples=["Nafees"])
@@ -26,7 +26,7 @@ class Customer(BaseModel):
 
 
 class FailedPayment(BaseModel):
-    """One obligation to collect, at which at least one attempt has failed."""
+    """A payment of which at least one attempt has failed."""
 
     id: str = Field(description="public number", examples=["ODR1276808511"])
     provider: str = Field(description="who reported it", examples=["maple"])
@@ -73,7 +73,7 @@ class FailedPaymentPage(BaseModel):
 
 
 class SummaryLine(BaseModel):
-    """What the failed payments of one status in one currency add up to."""
+    """Count and sum of the failed payments of one status in one currency."""
 
     status: Status
     currency: str | None = Field(description="null: unknown, so the amounts may be of several", examples=["NOK"])
@@ -90,12 +90,12 @@ class Summary(BaseModel):
 
 
 class _Entry(BaseModel):
-    # `type` is told always, and so tells the kinds of entries apart
+    # `type` is always there, so that readers can tell the kinds of entries apart
     model_config = ConfigDict(json_schema_serialization_defaults_required=True)
 
 
 class AttemptEntry(_Entry):
-    """A statement about one try to collect."""
+    """A statement about one attempt."""
 
     type: Literal["attempt"] = "attempt"
     at: datetime = Field(description="when it was tried")
@@ -136,7 +136,7 @@ _MOVED_TO: Any = Field(
 
 
 class ActionEntry(_Entry):
-    """A decision about the payment."""
+    """An action on the payment."""
 
     type: Literal["action"] = "action"
     at: datetime = Field(description="when it was decided")
@@ -194,13 +194,13 @@ TimelineEntry = Annotated[
 
 
 class FailedPaymentDetail(FailedPayment):
-    """A failed payment and all that is known to have happened to it, oldest first."""
+    """A failed payment with its time line, oldest entry first."""
 
     timeline: list[TimelineEntry]
 
 
 class ActionTaken(BaseModel):
-    """The decision as it was recorded."""
+    """The action as it was recorded."""
 
     id: int = Field(description="1, 2, 3... among the payment's actions", examples=[1])
     action: Verb
@@ -213,7 +213,7 @@ class ActionTaken(BaseModel):
 
 
 class ActionAnswer(BaseModel):
-    """The payment's status with the decision."""
+    """The reply to an action: it, and the status of the payment after it."""
 
     id: str = Field(examples=["ODR1276808511"])
     status: Status
