@@ -1,10 +1,10 @@
-"""What this service refuses to do, in domain words. Knows nothing of HTTP: `web/problems.py` translates."""
+"""What this service refuses to do, in domain words. Knows nothing of HTTP: `http/problems.py` translates."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,11 @@ class InvalidInput(DunningError):
     def __init__(self, message: str, fields: Sequence[FieldError] = ()) -> None:
         super().__init__(message)
         self.fields = tuple(fields)
+
+    @classmethod
+    def of(cls, fields: Sequence[FieldError]) -> Self:
+        """The error whose message names every field and says what is wrong with it."""
+        return cls("; ".join(f"{one.field}: {one.message}" if one.field else one.message for one in fields), fields)
 
 
 class UnreadableNotice(InvalidInput):

@@ -10,7 +10,8 @@ from dunning_service.errors import DunningError
 from dunning_service.events import MAX_IDENTIFIER, MAX_TEXT, Category
 from dunning_service.gateways._base import Charged, ChargeOutcome, NotCharged, OutcomeUnknown
 from dunning_service.values.exact_json import read_json
-from dunning_service.values.moments import read_moment, refuse_future
+from dunning_service.values.moments import require_possible
+from dunning_service.values.reading import moment
 
 _REFUSED: Final = "refused"
 _NOT_FOUND: Final = "not_found"
@@ -118,16 +119,13 @@ def _category(answer: Mapping[str, Any]) -> Category | None:
 
 
 def _moment(answer: Mapping[str, Any], now: datetime) -> datetime | None:
-    text = _text(answer, "occurred_at")
-    if text is None:
-        return None
     try:
-        moment = read_moment(text)
-        if moment is not None:
-            refuse_future(moment, now, "occurred_at")
-    except DunningError:
+        found = moment(_text(answer, "occurred_at"))
+        if found is not None:
+            require_possible(found, now)
+    except ValueError:
         return None
-    return moment
+    return found
 
 
 def _reason(answer: Mapping[str, Any]) -> str:

@@ -27,8 +27,9 @@ from dunning_service.providers._web_api_values import (
     Text,
     identifiers_of,
 )
-from dunning_service.values.moments import refuse_future
+from dunning_service.values.moments import require_possible
 from dunning_service.values.money import InvalidAmount, Money, currency_exponent
+from dunning_service.values.reading import field_errors
 
 LOG_FAILURE: Final = "LogInvoicePaymentFailed"
 RECORD_SUCCESS: Final = "InvoicePaymentSucceeded"
@@ -135,13 +136,13 @@ def read_request(
     try:
         request = model.model_validate(properties)
     except ValidationError as error:
-        problems += [FieldError(str(found["loc"][0]), found["msg"]) for found in error.errors(include_url=False)]
+        problems += field_errors(error)
         wrong = {problem.field for problem in problems}
         request = model.model_validate({name: value for name, value in properties.items() if name not in wrong})
     if problems_of is not None:
         problems += problems_of(request, wrong)
     if problems:
-        raise UnreadableNotice("; ".join(f"{problem.field}: {problem.message}" for problem in problems), problems)
+        raise UnreadableNotice.of(problems)
     return request
 
 
@@ -225,9 +226,9 @@ def _problems_of_failure(request: PaymentIntentFailed, wrong: Set[str], now: dat
     failed_at = request.FailedTimeStamp
     if failed_at is not None:
         try:
-            refuse_future(failed_at, now, "FailedTimeStamp")
-        except UnreadableNotice as error:
-            problems += error.fields
+            require_possible(failed_at, now)
+        except ValueError as error:
+            problems.append(FieldError("FailedTimeStamp", str(error)))
     if not (filled(request.InvoiceId) or filled(request.PaymentIntentId)):
         has_pair = request.UserId and failed_at is not None
         if not has_pair and wrong.isdisjoint(_IDENTITY):

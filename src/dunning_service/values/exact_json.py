@@ -60,9 +60,7 @@ def mended(text: str) -> str:
 def refuse_unkeepable(problems: Sequence[FieldError]) -> None:
     """Raises UnreadableNotice when there are `problems`."""
     if problems:
-        raise UnreadableNotice(
-            "; ".join(f"{one.field}: {one.message}" if one.field else one.message for one in problems), problems
-        )
+        raise UnreadableNotice.of(problems)
 
 
 def _every_member(_path: str) -> bool:

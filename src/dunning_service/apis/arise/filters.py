@@ -8,10 +8,11 @@ from uuid import UUID
 
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from dunning_service.apis.arise.wire_values import read_uuid, reader_of
+from dunning_service.apis.arise.wire_values import reader_of
 from dunning_service.billing.states import SubscriptionState
 from dunning_service.billing.views import SubscriptionOrder, SubscriptionQuery
 from dunning_service.http.parameters import Parameters, Text, WholeNumber
+from dunning_service.values.reading import uuid
 
 MAX_PAGE_SIZE = 200
 MAX_PAGE = 10_000
@@ -52,7 +53,7 @@ def _yes_or_no(value: object) -> object:
 
 
 def _uuids(values: object) -> object:
-    return tuple(read_uuid(value) for value in values) if isinstance(values, list) else values
+    return tuple(uuid(value) for value in values) if isinstance(values, list) else values
 
 
 def _statuses(values: object) -> object:

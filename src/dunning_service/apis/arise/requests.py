@@ -7,7 +7,6 @@ from typing import Any
 
 from starlette.requests import Request
 
-from dunning_service.apis.arise.wire_values import read_uuid
 from dunning_service.billing.commands import NO_SUCH_SUBSCRIPTION
 from dunning_service.errors import NotFound, UnreadableNotice
 from dunning_service.http.body import content_type_of, read_body, require_json
@@ -15,6 +14,7 @@ from dunning_service.http.idempotency import idempotency_key
 from dunning_service.ledger.work import IdempotencyKey
 from dunning_service.server.bodies import Bodies
 from dunning_service.values.exact_json import read_json
+from dunning_service.values.reading import uuid
 
 
 async def json_body(request: Request, bodies: Bodies) -> bytes:
@@ -47,7 +47,7 @@ def _never(_path: str) -> bool:
 def subscription_id_of(text: str) -> str:
     """The id of a path. Raises NotFound for what no subscription can be called."""
     try:
-        return str(read_uuid(text))
+        return str(uuid(text))
     except ValueError:
         raise NotFound(NO_SUCH_SUBSCRIPTION) from None
 

@@ -10,12 +10,13 @@ from dunning_service.billing.service import retry_payment
 from dunning_service.errors import ActionDoesNotApply, FieldError, UnreadableNotice
 from dunning_service.failed_payments.queries import find_payment
 from dunning_service.http.body import content_type_of, read_body, require_json
-from dunning_service.http.parameters import field_errors, refused
+from dunning_service.http.parameters import refused
 from dunning_service.ledger.work import DecisionRecorded, IdempotencyKey
 from dunning_service.merchants.directory import Principal
 from dunning_service.senders import SUBSCRIPTIONS
 from dunning_service.services import Services, services
 from dunning_service.values.exact_json import read_json
+from dunning_service.values.reading import field_errors
 
 
 async def read_action(request: Request) -> ActionRequest:
