@@ -33,7 +33,8 @@ from dunning_service.database.migrating import (
 )
 from dunning_service.errors import ConfigurationError
 from dunning_service.merchants.options import checked_currency
-from dunning_service.merchants.service import list_merchants, unreadable_sources
+from dunning_service.merchants.service import list_merchants
+from dunning_service.merchants.sources import unreadable_sources
 from dunning_service.operation.logs import configure_logs
 from dunning_service.server.listening import bound, server_options, take_calls
 from dunning_service.settings import Settings, load_settings
