@@ -1,4 +1,4 @@
-"""Query parameters, read strictly: each of these models says what a route takes, for the caller and for OpenAPI.
+"""Query parameters as pydantic models, read strictly; the same models document them in OpenAPI.
 
 They are read here rather than by FastAPI because a list must not answer a question that was not asked: a parameter that
 is misspelt or sent twice would otherwise be dropped in silence, and a date may not be a Unix time.
@@ -35,12 +35,12 @@ class Parameters(BaseModel):
     """True: a parameter that is not listed here is passed over, as the API that is spoken does."""
 
     def disagreements(self) -> Sequence[FieldError]:
-        """What is wrong between parameters that are each right."""
+        """Errors across fields, of parameters that are each right."""
         return ()
 
 
 class NoParameters(Parameters):
-    """For a route that takes none."""
+    """The parameters of a route that takes none."""
 
 
 ParametersT = TypeVar("ParametersT", bound=Parameters)
@@ -80,7 +80,7 @@ def read_parameters(request: Request, model: type[ParametersT]) -> ParametersT:
 
 
 def refused(place: str, errors: Sequence[FieldError]) -> RequestValidationError:
-    """The same error that FastAPI raises for what it reads itself; `place` is `query` or `body`."""
+    """The error that FastAPI raises for what it reads itself; `place` is `query` or `body`."""
     return RequestValidationError(
         [
             {"type": "value_error", "loc": (place, *filter(None, [error.field])), "msg": error.message}
@@ -108,7 +108,7 @@ def openapi_parameters(model: type[Parameters]) -> list[dict[str, Any]]:
 
 
 def _inlined(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
-    """A schema that stands alone, and without the null that no query string can carry."""
+    """A schema without references, and without null, which no query string can carry."""
     if "$ref" in schema:
         schema = {**definitions[schema["$ref"].rsplit("/", 1)[-1]], **{k: v for k, v in schema.items() if k != "$ref"}}
     if "anyOf" in schema:
@@ -130,7 +130,7 @@ def _unknown(name: str, known: dict[str, FieldInfo]) -> FieldError:
 
 
 def _read(reader: Callable[[str], object]) -> BeforeValidator:
-    """The validator that reads a text; what is no text, such as a default, is as it is."""
+    """A validator that applies `reader` to texts and passes other values, such as defaults."""
     return BeforeValidator(lambda value: reader(value) if isinstance(value, str) else value)
 
 

@@ -21,7 +21,7 @@ def checked_currency(text: str) -> str:
 
 
 def checked_options(provider: Provider, given: Mapping[str, Any]) -> dict[str, Any]:
-    """What is to be stored of the options that were given.
+    """The options of a source as they are stored.
 
     Raises ConfigurationError saying which option is wrong, and which there are.
     """

@@ -23,7 +23,7 @@ _MAX_NAME = 200
 
 @dataclass(frozen=True, slots=True)
 class NewToken:
-    """A token that was just made. This is the only time its text is known."""
+    """A new token; its text is known only now."""
 
     id: str
     token: str
@@ -35,7 +35,7 @@ class NewToken:
 
 @dataclass(frozen=True, slots=True)
 class TokenView:
-    """What is known of a token afterwards."""
+    """A stored token."""
 
     id: str
     merchant: str
@@ -54,7 +54,7 @@ class TokenView:
 
 @cache
 def _time_zones() -> frozenset[str]:
-    """Every name of a time zone; to look for them reads the folders of the whole database of zones."""
+    """The names of all time zones, cached: to list them reads every folder of the zone database."""
     return frozenset(available_timezones())
 
 
@@ -191,7 +191,7 @@ def _tokens(connection: Connection, conditions: Iterable[sa.ColumnElement[bool]]
 
 
 def revoke_token(connection: Connection, token_id: str, *, now: datetime) -> TokenView:
-    """Ends a token, and answers it as it now is; one that was revoked before stays as it was.
+    """Revokes a token and returns it; one that was revoked before stays as it was.
 
     Raises ConfigurationError when there is none of that id.
     """

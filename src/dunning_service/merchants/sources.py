@@ -21,7 +21,7 @@ from dunning_service.providers import Options, provider_named
 
 @dataclass(frozen=True, slots=True)
 class NewSecret:
-    """A source and the secret it was just given. This is the only time the secret is shown."""
+    """A source with its new secret, which is shown only now."""
 
     id: str
     number: int | None
@@ -38,7 +38,7 @@ class NewSecret:
 
 @dataclass(frozen=True, slots=True)
 class RegisteredSource:
-    """What is known of a source afterwards."""
+    """A stored source."""
 
     id: str
     number: int | None
@@ -56,7 +56,7 @@ class RegisteredSource:
 
 
 def source_path(source_id: str) -> str:
-    """Where a source's notices are posted."""
+    """The path to which a source's notices are posted."""
     return f"/webhooks/{source_id}"
 
 
@@ -173,7 +173,7 @@ def rotate_source(
 
 
 def disable_source(connection: Connection, source_id: str, *, now: datetime) -> RegisteredSource:
-    """Closes a source: its address answers 404 within seconds. One that was closed before stays as it was."""
+    """Disables a source: its address answers 404 within seconds. One that was disabled before stays as it was."""
     connection.execute(
         sa.update(Source).where(Source.id == source_id, Source.disabled_at.is_(None)).values(disabled_at=now)
     )

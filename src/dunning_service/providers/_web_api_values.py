@@ -1,4 +1,4 @@
-"""Values as .NET reads them: whole numbers and decimals also as text, dates in two forms, null only for text."""
+"""Types of fields that are read as .NET does: numbers also as text, dates in two forms, null only for text."""
 
 from __future__ import annotations
 

@@ -71,8 +71,10 @@ _DETAILS = (
 
 
 class MapleOptions(Options):
-    """Hash and encoding are settings of a Convoy project; Maple publishes neither, and its sample looks like the
-    defaults."""
+    """The options of a Maple source.
+
+    Hash and encoding are settings of a Convoy project; Maple publishes neither, and its sample looks like the defaults.
+    """
 
     signature_hash: HashName = Field("sha256", description="hash of the signature: sha1, sha256, sha384 or sha512")
     signature_encoding: Encoding = Field("hex", description="how the signature is written: hex or base64")
@@ -98,7 +100,7 @@ class _Customer(_Part):
     id: OptionalIdentifier = None
     name: str | None = None
     org_name: str | None = None
-    email: OptionalIdentifier = None  # it stands in an index as the identifiers do
+    email: OptionalIdentifier = None  # indexed, as the identifiers are
 
 
 class _PaymentMethod(_Part):
@@ -126,7 +128,7 @@ class _Payment(_Part):
 
 
 class _Event(_Part):
-    """The envelope, as far as it is needed."""
+    """The envelope of a notice: only its time is read."""
 
     created_at: Moment = None
 
@@ -139,6 +141,8 @@ class _PaymentEvent(_Event):
 
 
 class Maple:
+    """The adapter of Maple Billing."""
+
     name: ClassVar[str] = "maple"
     title: ClassVar[str] = "Maple"
     takes_webhooks: ClassVar[bool] = True
@@ -156,7 +160,7 @@ class Maple:
     )
 
     def verify(self, delivery: Delivery, secrets: Sequence[bytes], options: MapleOptions, now: datetime) -> None:
-        """With a time, `<time>,<body>` is signed: a comma, where others have a dot. Without one, the body alone.
+        """Checks the signature: of `<time>,<body>`, with a comma, where it has a time, else of the body alone.
 
         Any signature in the header may match any of the secrets, as either side may be changing its own.
         """
@@ -250,7 +254,7 @@ _NO_AMOUNT = _Amount()
 
 
 def _payment_id(payment: _Payment, where: str) -> str:
-    """Unambiguous whatever the parts hold: a slash in the company's id cannot pass for the one between them."""
+    """The payment's id: company and invoice, with a slash between them and none within the company's id."""
     company = payment.company_id
     if "/" in company or "%" in company:
         company = company.replace("%", "%25").replace("/", "%2F")

@@ -1,4 +1,4 @@
-"""JSON as money wants it read: strictly, and with exact numbers."""
+"""The JSON reader: strict, and with exact numbers."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def _every_member(_path: str) -> bool:
 
 
 def _mended(value: Any, is_exact: Callable[[str], bool]) -> Any:
-    """`value`, changed in place. Not recursive, as it may be nested as deep as the decoder allows."""
+    """`value` with its texts mended in place. Not recursive, as it may be nested as deep as the decoder allows."""
     problems: list[FieldError] = []
     outermost = [value]
     waiting: list[tuple[str, dict[str, Any] | list[Any]]] = [("", outermost)]
@@ -104,13 +104,13 @@ def _object_without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _first_repeated(pairs: list[tuple[str, Any]]) -> str:
-    """In one pass, as whoever sent the body chose how many names there are."""
+    """The first name that comes twice, in one pass: the sender chooses how many names there are."""
     seen: set[str] = set()
     for name, _ in pairs:
         if name in seen:
             return name
         seen.add(name)
-    raise AssertionError("no name stands twice")
+    raise AssertionError("no name comes twice")
 
 
 def _int64(digits: str) -> int:

@@ -1,4 +1,4 @@
-"""Moments as senders write them: ISO 8601 or RFC 1123, read strictly, in UTC."""
+"""Parsers of dates and times in ISO 8601 and RFC 1123, strict, with results in UTC."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def read_moment(text: str) -> datetime | None:
     """`2026-01-11T19:31:58.0620744+00:00` or `Sun, 11 Jan 2026 19:31:58 GMT` as an aware datetime in UTC, truncated to
     microseconds; None for a date that was never set (`is_unset`).
 
-    The offset may be missing (UTC), and so may the seconds or the whole time of day (midnight); a blank may stand
-    before it. Raises ValueError for anything else, for a date that does not exist, and for one that is not a date
+    The offset may be missing (UTC), and so may the seconds or the whole time of day (midnight); a blank may precede
+    it. Raises ValueError for anything else, for a date that does not exist, and for one that is not a date
     any more when it is moved to UTC.
     """
     if is_unset(text):
