@@ -21,7 +21,7 @@ from dunning_service.gateways.sandbox import Sandbox
 from dunning_service.gateways.service import GatewayKind, signing_secrets
 from dunning_service.ledger.work import Command, Effect, Held, Lookup, Recorder
 from dunning_service.merchants.keyring import Keyring
-from dunning_service.merchants.memory import Found, LookupCache
+from dunning_service.merchants.lookup_cache import Found, LookupCache
 from dunning_service.merchants.models import Merchant
 from dunning_service.outgoing.network import NetworkRules
 from dunning_service.values.clock import Clock

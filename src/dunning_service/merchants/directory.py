@@ -12,7 +12,7 @@ import structlog
 from dunning_service.database.engines import Database
 from dunning_service.errors import ConfigurationError, InvalidToken, NotFound, Unavailable
 from dunning_service.merchants.keyring import Keyring
-from dunning_service.merchants.memory import Found, LookupCache
+from dunning_service.merchants.lookup_cache import Found, LookupCache
 from dunning_service.merchants.models import Merchant, Source, SourceSecret, Token
 from dunning_service.merchants.options import effective_options
 from dunning_service.merchants.tokens import Scope, scopes_of, token_digest
