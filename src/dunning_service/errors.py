@@ -126,7 +126,7 @@ class NotFound(DunningError):
 
 
 class ActionDoesNotApply(DunningError):
-    """A decision that makes no sense for the payment as it stands, such as collecting what is paid."""
+    """An action that makes no sense for the payment in its present status, such as collecting what is paid."""
 
     code = "action_does_not_apply"
 
@@ -149,7 +149,7 @@ class IdempotencyKeyReused(DunningError):
 
 class Unavailable(DunningError):
     """Not known to be recorded; the same request should be sent again after `retry_after` seconds, and changes nothing
-    if it was. Nobody is told to when that is None."""
+    if it was. Without a time, the caller is not asked to."""
 
     code = "service_unavailable"
 

@@ -29,10 +29,10 @@ from dunning_service.senders import all_senders
 MEDIA_TYPE = CONTENT_TYPE_LATEST
 
 OUTCOMES = ("recorded", "repeated", "ignored", "failed", "refused", "unavailable", "crashed")
-"""What can become of a notice. `refused`: not acknowledged, and it would not be if it came again as it is."""
+"""The outcomes of a notice. `refused`: not acknowledged, and it would not be if it came again as it is."""
 
 CHARGE_OUTCOMES = ("succeeded", "declined", "error", "pending", "unknown")
-"""What can become of an attempt to charge. The last two are not its end: it is looked up again."""
+"""The outcomes of an attempt to charge. The last two are not its end: it is looked up again."""
 
 _UNKNOWN = "unknown"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

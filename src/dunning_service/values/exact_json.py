@@ -12,7 +12,7 @@ from dunning_service.errors import FieldError, UnreadableNotice
 from dunning_service.values.charsets import UTF_16, charset_of, decoded
 
 UNKEEPABLE = "it holds U+0000, half of a surrogate pair or another character that cannot be stored; leave it out"
-"""What is wrong with a text that has to be exact and is not."""
+"""The problem of a text with characters that cannot be stored."""
 
 _UNKEEPABLE = re.compile("[\x00\ud800-\udfff]")
 _SUSPECT = re.compile(r"\\u(?:0000|[dD][89a-fA-F])|[\ud800-\udfff]")

@@ -144,7 +144,7 @@ def uuid(value: object) -> UUID:
 
 
 def field_errors(error: ValidationError, where: str = "") -> list[FieldError]:
-    """What a pydantic model refused: each field by its path after `where`, without the positions in lists."""
+    """The errors of a pydantic model, each field by its path after `where`, without positions in lists."""
     return [
         FieldError(
             (where + ".".join(str(part) for part in found["loc"] if not isinstance(part, int))).rstrip("."),
