@@ -23,8 +23,8 @@ from dunning_service.apis.stripe import errors as payment_records_errors
 from dunning_service.apis.stripe import routes as payment_records
 from dunning_service.http import health
 from dunning_service.http.idempotency import ORIGINAL_REQUEST, REPLAYED
-from dunning_service.http.middleware import AroundRequests
-from dunning_service.http.notices import NoticeRoute, NoticesFirst
+from dunning_service.http.middleware import RequestMiddleware
+from dunning_service.http.notices import NoticeMiddleware, NoticeRoute
 from dunning_service.http.openapi import complete
 from dunning_service.http.problems import Problems
 from dunning_service.intake import routes as webhooks
@@ -79,7 +79,9 @@ class Application(FastAPI):
     def build_middleware_stack(self) -> ASGIApp:
         notices = [route for route in self.router.routes if isinstance(route, NoticeRoute)]
         refuse = self._problems.answer
-        return AroundRequests(RejectOverLimit(NoticesFirst(super().build_middleware_stack(), notices, refuse), refuse))
+        return RequestMiddleware(
+            RejectOverLimit(NoticeMiddleware(super().build_middleware_stack(), notices, refuse), refuse)
+        )
 
 
 def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:

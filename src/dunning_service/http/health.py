@@ -1,4 +1,4 @@
-"""Is it alive, can it work, and how much does it do."""
+"""Routes for operators: liveness, readiness and metrics."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ async def metrics(request: Request) -> Response:
 
 
 async def _due(found: Services) -> Due | None:
-    """None when the database cannot tell now: that must not hide what is counted."""
+    """The due work; None when the database does not answer in time, so that the counters are shown anyway."""
     # not cancelled when it takes too long: that would wait for the database to agree
     asked = asyncio.create_task(_asked_what_is_due(found))
     await asyncio.wait({asked}, timeout=_PATIENCE_S)

@@ -47,7 +47,7 @@ _MAPS = frozenset({"$defs", "content", "headers", "paths", "properties", "respon
 
 
 def complete(document: Document, routes: Sequence[BaseRoute]) -> None:
-    """Corrects, in place, the document that FastAPI has generated for these routes.
+    """Corrects in place the document that FastAPI has generated for these routes.
 
     * What a route states itself (`responses`, `openapi_extra`) is there as it was written: FastAPI leaves out nulls,
       in examples too, and makes floats of limits.
@@ -145,7 +145,7 @@ def _rename_constraints(part: dict[str, Any]) -> None:
 
 
 def _drop_made_titles(part: dict[str, Any]) -> None:
-    """`Provider Payment Id` of `provider_payment_id`: pydantic makes one for every member."""
+    """Removes the titles that pydantic derives from names, such as `Provider Payment Id`."""
     members = part.get("properties")
     for schema in [part.get("schema"), *(members.values() if isinstance(members, dict) else ())]:
         if isinstance(schema, dict) and "properties" not in schema:
@@ -153,7 +153,7 @@ def _drop_made_titles(part: dict[str, Any]) -> None:
 
 
 def _body_schema(schema: dict[str, Any], components: dict[str, Any]) -> dict[str, Any]:
-    """The schema of a body as it stands in the document: a reference where it has a name of its own."""
+    """The schema of a body in the document: a reference where it has a name of its own."""
     schema = dict(schema)
     definitions = {key: dict(found) for key, found in schema.pop("$defs", {}).items()}
     named = {_DEFINITIONS + key: _COMPONENTS + found["title"] for key, found in definitions.items()}
@@ -172,7 +172,7 @@ def _body_schema(schema: dict[str, Any], components: dict[str, Any]) -> dict[str
 
 
 def _add(schema: dict[str, Any], components: dict[str, Any]) -> dict[str, str]:
-    """Makes a component of it; returns the reference to that."""
+    """Adds a schema as a component; returns the reference to it."""
     name: str = schema["title"]
     if components.setdefault(name, schema) != schema:
         raise ValueError(f"two schemas of the OpenAPI document are called {name}: give one of them another `title`")

@@ -1,4 +1,4 @@
-"""What went wrong, in the caller's dialect. The only place where errors become HTTP statuses."""
+"""Error responses: the table from errors to HTTP statuses, and the dialect of each API."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ _ABOUT_CREDENTIALS = (401, 403)
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An answer that is an error, before a dialect puts it into its own form."""
+    """An error response before an API's dialect formats it."""
 
     status: int
     code: str
@@ -127,7 +127,7 @@ Dialect = Callable[[Request, Refusal], Response]
 
 
 def problem(request: Request, refusal: Refusal) -> Response:
-    """RFC 9457, and our own stable `code` and `errors` in it."""
+    """A problem of RFC 9457, with a stable `code` and `errors`."""
     body = {
         "type": "about:blank",
         "title": _title(refusal.status),
@@ -158,7 +158,7 @@ def problem_responses(descriptions: Mapping[int | str, str]) -> Responses:
 
 
 class Problems:
-    """What an application answers to each kind of exception; `dialects` are by path prefix, without regard to case."""
+    """The exception handlers of an application; `dialects` are by path prefix, in any case."""
 
     def __init__(self, dialects: Mapping[str, Dialect]) -> None:
         self._dialects = {prefix.lower(): dialect for prefix, dialect in dialects.items()}
@@ -222,7 +222,7 @@ class Problems:
         return self._on_dunning_error(request, Unavailable("the database cannot be reached at the moment; try again"))
 
     def crashed(self, request: Request, error: Exception) -> Response:
-        """The answer to what nobody expected: it is in the log, and the caller learns only where."""
+        """The response to an unexpected exception: it is logged, and the caller gets the request id."""
         log.error("request.crashed", exc_info=error)
         refusal = Refusal(
             500,
@@ -233,7 +233,7 @@ class Problems:
 
 
 def _on_hung_up(request: Request, error: ClientDisconnect) -> Response:
-    """Nobody is listening; the status is for the log."""
+    """The response to a caller that has disconnected: its status is for the log."""
     return Response(status_code=_HUNG_UP)
 
 

@@ -86,7 +86,7 @@ async def take_webhook(request: Request) -> Response:
     found = services(request)
     scope = request.scope
     with CountedNotice(found.metrics, scope=scope) as counted:
-        # first, so that nobody has a body kept in memory for a source that does not exist
+        # first, so that no body is held in memory for a source that does not exist
         source = await found.directory.source(scope["path_params"]["source_id"])
         counted.provider = source.provider.name
         log_with(request, source=source.number)

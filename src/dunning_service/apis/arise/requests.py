@@ -11,7 +11,7 @@ from uuid import UUID
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 from starlette.requests import Request
 
-from dunning_service.apis.arise.values import read_uuid, reader_of
+from dunning_service.apis.arise.values import reader_of
 from dunning_service.apis.arise.wire import CreateSubscription, CreateSubscriptionCustomer
 from dunning_service.billing.commands import NO_SUCH_SUBSCRIPTION
 from dunning_service.billing.states import SubscriptionState
@@ -23,6 +23,7 @@ from dunning_service.http.parameters import Parameters, Text, WholeNumber
 from dunning_service.ledger.work import IdempotencyKey
 from dunning_service.server.bodies import Bodies
 from dunning_service.values.exact_json import read_json
+from dunning_service.values.reading import uuid
 
 KEY: dict[str, Any] = {
     "parameters": [
@@ -79,7 +80,7 @@ def _yes_or_no(value: object) -> object:
 
 
 def _uuids(values: object) -> object:
-    return tuple(read_uuid(value) for value in values) if isinstance(values, list) else values
+    return tuple(uuid(value) for value in values) if isinstance(values, list) else values
 
 
 def _statuses(values: object) -> object:
@@ -243,7 +244,7 @@ def _never(_path: str) -> bool:
 def subscription_id_of(text: str) -> str:
     """The id in a path. Raises NotFound for text that is no UUID."""
     try:
-        return str(read_uuid(text))
+        return str(uuid(text))
     except ValueError:
         raise NotFound(NO_SUCH_SUBSCRIPTION) from None
 

@@ -16,15 +16,16 @@ from pydantic.alias_generators import to_camel
 
 from dunning_service.apis.arise import values
 from dunning_service.billing.states import FrequencyUnit, TransactionType
+from dunning_service.values import reading
 
 Number = Annotated[Decimal, WithJsonSchema({"type": "number"})]
 Moment = Annotated[datetime, WithJsonSchema({"type": "string", "format": "date-time"})]
 
-_Uuid = Annotated[UUID, BeforeValidator(values.read_uuid)]
-_Number = Annotated[Decimal, BeforeValidator(values.read_number), WithJsonSchema({"type": "number"})]
+_Uuid = Annotated[UUID, BeforeValidator(reading.uuid)]
+_Number = Annotated[Decimal, BeforeValidator(reading.number), WithJsonSchema({"type": "number"})]
 _Rate = Annotated[Decimal, BeforeValidator(values.read_rate), WithJsonSchema({"type": "number"})]
 _WholeNumber = Annotated[int, BeforeValidator(values.read_whole_number), WithJsonSchema({"type": "integer"})]
-_YesOrNo = Annotated[bool, BeforeValidator(values.read_yes_or_no)]
+_YesOrNo = Annotated[bool, BeforeValidator(reading.flag)]
 _Offset = Annotated[datetime | None, BeforeValidator(values.read_moment)]
 _Address = Annotated[str | None, BeforeValidator(values.read_address)]
 _Email = Annotated[str | None, BeforeValidator(values.read_email)]

@@ -34,7 +34,6 @@ from dunning_service.http.parameters import (
     Phone,
     Text,
     WholeNumber,
-    field_errors,
     refused,
 )
 from dunning_service.ledger.fields import phone_key
@@ -43,6 +42,7 @@ from dunning_service.recovery.policy import Rule
 from dunning_service.services import services
 from dunning_service.values.exact_json import read_json
 from dunning_service.values.money import MAX_MINOR
+from dunning_service.values.reading import field_errors
 
 UNKNOWN_CURRENCY = "unknown"
 _MAX_VALUES = 100

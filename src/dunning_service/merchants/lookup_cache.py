@@ -1,4 +1,4 @@
-"""Answers that are remembered for a moment, so that the database is not asked for each request."""
+"""A cache of look-ups for two seconds, so that not every request reads the database."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dunning_service.errors import DunningError
 from dunning_service.values.clock import Clock
 
 _MAX_AGE = timedelta(seconds=2)
-"""How long an answer is believed: what was revoked is refused within 5 s, with room to spare."""
+"""How long an entry is used: what was revoked is refused within 5 s, with room to spare."""
 
 _A_MOMENT_S = 0.25
 
@@ -24,30 +24,30 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Found(Generic[T]):
-    """An answer, and the moment from which it must be asked for again."""
+    """A value that was looked up, and the time from which it must be looked up again."""
 
     value: T
     valid_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class _Remembered(Generic[T]):
+class _Entry(Generic[T]):
     value: T
     asked_at: datetime
     until: datetime
     until_s: float
-    """The same by the clock that nobody can set."""
+    """The same by the monotonic clock."""
 
 
-class Memory(Generic[T]):
-    """Answers no older than two seconds; callers who ask for the same thing at once share one look-up.
+class LookupCache(Generic[T]):
+    """A cache of values no older than two seconds; concurrent callers of one key share one look-up.
 
-    What could not be found (a DunningError was raised) is not remembered.
+    What could not be found (a DunningError was raised) is not cached.
     """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._entries: dict[Hashable, _Remembered[T]] = {}
+        self._entries: dict[Hashable, _Entry[T]] = {}
         self._under_way: dict[Hashable, asyncio.Task[Found[T]]] = {}
         self._forgotten_s: dict[Hashable, float] = {}
         """When something that was found was last forgotten before its time; as many as there are sources."""
@@ -65,14 +65,14 @@ class Memory(Generic[T]):
         return (await asyncio.shield(task)).value
 
     def forget(self, key: Hashable) -> None:
-        """Lets the next caller ask again, unless somebody has been let a moment ago."""
+        """Drops an entry, so that the next caller looks it up again; at most a few times a second for each key."""
         now = time.monotonic()
         if key in self._entries and now - self._forgotten_s.get(key, -_A_MOMENT_S) >= _A_MOMENT_S:
             del self._entries[key]
             self._forgotten_s[key] = now
 
-    def _holds(self, entry: _Remembered[T]) -> bool:
-        # by both clocks: the wall clock may be set back, and a test's clock moves when it is told to
+    def _holds(self, entry: _Entry[T]) -> bool:
+        # by both clocks: the wall clock may be set back, and a test's clock is set by the test
         return time.monotonic() < entry.until_s and entry.asked_at <= self._clock() < entry.until
 
     async def _look_up(self, key: Hashable, find: Callable[[], Awaitable[Found[T]]]) -> Found[T]:
@@ -88,10 +88,10 @@ class Memory(Generic[T]):
         until = asked_at + _MAX_AGE
         if found.valid_until is not None:
             until = min(until, found.valid_until)
-        self._entries[key] = _Remembered(found.value, asked_at, until, until_s)
+        self._entries[key] = _Entry(found.value, asked_at, until, until_s)
         return found
 
     def _finished(self, key: Hashable, task: asyncio.Task[Found[T]]) -> None:
         self._under_way.pop(key, None)
         if not task.cancelled():
-            task.exception()  # every caller may have gone; nobody else would look at it then
+            task.exception()  # retrieved, as every caller may have gone
