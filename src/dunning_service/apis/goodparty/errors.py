@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dunning_service.apis.goodparty import xml
-from dunning_service.apis.goodparty.negotiation import XML_TYPES, reply_type
+from dunning_service.apis.goodparty.requests import XML_TYPES, reply_type
 from dunning_service.http.auth import offer_basic
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from starlette.types import Scope as AsgiScope
 from dunning_service.apis.goodparty import schemas, xml
 from dunning_service.apis.goodparty.credentials import DOCUMENTED, caller
 from dunning_service.apis.goodparty.deposits import refused_deposit
-from dunning_service.apis.goodparty.failure_list import written
-from dunning_service.apis.goodparty.negotiation import REPLY_TYPES, XML_TYPES, reply_type
 from dunning_service.apis.goodparty.queries import pages_of_failures
+from dunning_service.apis.goodparty.requests import REPLY_TYPES, XML_TYPES, reply_type
+from dunning_service.apis.goodparty.wire import written
 from dunning_service.errors import ReceiptContradicted
 from dunning_service.events import Delivery, kept_headers
 from dunning_service.http.body import read_body

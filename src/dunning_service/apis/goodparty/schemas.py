@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from dunning_service.apis.goodparty import xml
-from dunning_service.apis.goodparty.negotiation import JSON_TYPES, XML_TYPES
+from dunning_service.apis.goodparty.requests import JSON_TYPES, XML_TYPES
 from dunning_service.providers import goodparty
 from dunning_service.providers.goodparty import (
     REQUEST_NAMESPACE,

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from dunning_service.apis.stripe import rules
-from dunning_service.apis.stripe.currencies import to_value
 from dunning_service.apis.stripe.errors import NoSuchObject
-from dunning_service.apis.stripe.parameters import ReportAttempt, ReportInformational, ReportPayment, ReportRefund
+from dunning_service.apis.stripe.numbers import to_value
 from dunning_service.apis.stripe.records import ReportedAttempt, event_of, is_record_id, new_record_id, reported
+from dunning_service.apis.stripe.requests import ReportAttempt, ReportInformational, ReportPayment, ReportRefund
 from dunning_service.errors import RuleBroken
 from dunning_service.events import AttemptReported, Delivery, Outcome
 from dunning_service.ledger.models import RefundRow

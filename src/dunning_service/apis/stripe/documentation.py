@@ -9,7 +9,8 @@ from pydantic import BaseModel
 
 from dunning_service.apis.stripe.credentials import WITHOUT_A_KEY
 from dunning_service.apis.stripe.errors import MISSING, InvalidParameters, NoSuchObject
-from dunning_service.apis.stripe.parameters import (
+from dunning_service.apis.stripe.records import ReportedAttempt
+from dunning_service.apis.stripe.requests import (
     FORM_TYPE,
     ListAttempts,
     ListRecords,
@@ -23,8 +24,7 @@ from dunning_service.apis.stripe.parameters import (
     ReportRefund,
     Retrieve,
 )
-from dunning_service.apis.stripe.records import ReportedAttempt
-from dunning_service.apis.stripe.schemas import (
+from dunning_service.apis.stripe.wire import (
     CustomerDetails,
     CustomMethod,
     PaymentMethodDetails,

@@ -10,9 +10,9 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dunning_service.apis.stripe.errors import NoSuchObject
-from dunning_service.apis.stripe.parameters import ListRecords
 from dunning_service.apis.stripe.records import ReportedAttempt, is_record_id, record_of_attempt, reported
-from dunning_service.apis.stripe.schemas import PaymentAttemptRecord, PaymentRecord
+from dunning_service.apis.stripe.requests import ListRecords
+from dunning_service.apis.stripe.wire import PaymentAttemptRecord, PaymentRecord
 from dunning_service.events import Outcome
 from dunning_service.ledger.fold import current_attempts
 from dunning_service.ledger.models import AttemptRow, PaymentRow, RefundRow

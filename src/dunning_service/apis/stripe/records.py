@@ -15,8 +15,8 @@ from typing import Any, TypedDict
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from dunning_service.apis.stripe.currencies import to_value
-from dunning_service.apis.stripe.schemas import (
+from dunning_service.apis.stripe.numbers import to_value
+from dunning_service.apis.stripe.wire import (
     Amount,
     BillingDetails,
     CustomerDetails,

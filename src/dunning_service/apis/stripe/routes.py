@@ -14,7 +14,8 @@ from dunning_service.apis.stripe import commands, documentation
 from dunning_service.apis.stripe.commands import Posted
 from dunning_service.apis.stripe.credentials import caller
 from dunning_service.apis.stripe.errors import headers_for, note_replay
-from dunning_service.apis.stripe.parameters import (
+from dunning_service.apis.stripe.queries import find_attempt, find_record, page_of_attempts, page_of_records
+from dunning_service.apis.stripe.requests import (
     ListAttempts,
     ListRecords,
     Parameters,
@@ -29,8 +30,7 @@ from dunning_service.apis.stripe.parameters import (
     read_form,
     read_query,
 )
-from dunning_service.apis.stripe.queries import find_attempt, find_record, page_of_attempts, page_of_records
-from dunning_service.apis.stripe.schemas import (
+from dunning_service.apis.stripe.wire import (
     PaymentAttemptRecord,
     PaymentAttemptRecordList,
     PaymentRecord,

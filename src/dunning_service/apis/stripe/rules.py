@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dunning_service.apis.stripe.currencies import to_value
-from dunning_service.apis.stripe.parameters import (
+from dunning_service.apis.stripe.numbers import to_value
+from dunning_service.apis.stripe.records import ReportedAttempt
+from dunning_service.apis.stripe.requests import (
     GivenPaymentMethodDetails,
     GivenShippingDetails,
     ReportAttempt,
@@ -20,8 +21,8 @@ from dunning_service.apis.stripe.parameters import (
     ReportPayment,
     ReportRefund,
 )
-from dunning_service.apis.stripe.records import ReportedAttempt
-from dunning_service.apis.stripe.schemas import (
+from dunning_service.apis.stripe.values import MAX_METADATA_KEYS
+from dunning_service.apis.stripe.wire import (
     Address,
     BillingDetails,
     CustomerDetails,
@@ -29,7 +30,6 @@ from dunning_service.apis.stripe.schemas import (
     PaymentMethodDetails,
     ShippingDetails,
 )
-from dunning_service.apis.stripe.values import MAX_METADATA_KEYS
 from dunning_service.errors import RuleBroken
 from dunning_service.events import Outcome
 

@@ -12,7 +12,7 @@ from starlette.requests import Request
 
 from dunning_service.apis.stripe import documentation
 from dunning_service.apis.stripe.errors import InvalidParameters
-from dunning_service.apis.stripe.parameters import (
+from dunning_service.apis.stripe.requests import (
     FORM_TYPE,
     ListAttempts,
     ListRecords,
@@ -29,7 +29,7 @@ from dunning_service.apis.stripe.parameters import (
     read_form,
     read_query,
 )
-from dunning_service.apis.stripe.schemas import PaymentAttemptRecord, PaymentRecord
+from dunning_service.apis.stripe.wire import PaymentAttemptRecord, PaymentRecord
 from dunning_service.errors import BodyTooLarge
 from dunning_service.server.bodies import Bodies
 

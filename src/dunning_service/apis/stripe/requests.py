@@ -12,11 +12,10 @@ from typing import Annotated, ClassVar, Literal, TypeAlias, TypeVar
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from starlette.requests import Request
 
-from dunning_service.apis.stripe.currencies import to_minor
 from dunning_service.apis.stripe.errors import EXCLUSIVE, MISSING, InvalidParameters
 from dunning_service.apis.stripe.forms import Node, parse_form
+from dunning_service.apis.stripe.numbers import to_minor
 from dunning_service.apis.stripe.refusals import Wrong, in_words, precedence
-from dunning_service.apis.stripe.schemas import Address, CustomerDetails, CustomerPresence, Shape
 from dunning_service.apis.stripe.values import (
     DEFAULT_PAGE,
     AmountValue,
@@ -34,6 +33,7 @@ from dunning_service.apis.stripe.values import (
     empty_as,
     wrong,
 )
+from dunning_service.apis.stripe.wire import Address, CustomerDetails, CustomerPresence, Shape
 from dunning_service.errors import FieldError
 from dunning_service.http.body import read_body
 from dunning_service.services import services

@@ -9,7 +9,7 @@ import orjson
 import sqlalchemy as sa
 
 from dunning_service.apis.goodparty import xml
-from dunning_service.apis.goodparty.negotiation import XML_TYPES
+from dunning_service.apis.goodparty.requests import XML_TYPES
 from dunning_service.providers.goodparty import PaymentIntentFailed
 
 Page = Sequence[sa.Row[int, dict[str, Any]]]
