@@ -1,22 +1,88 @@
-"""Which media type to answer with: an answer is always found, so nobody is told 406."""
+"""What a request asks for: its body in OpenAPI, the failed payments it chooses, the media type of its reply."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import lru_cache
+from typing import Any, TypeAlias
 
+import sqlalchemy as sa
+from pydantic import BaseModel
 from starlette.requests import Request
+
+from dunning_service.database.engines import Database
+from dunning_service.ledger.models import PaymentRow
+from dunning_service.providers.goodparty import PROVIDER, PaymentIntentStatusRequest
 
 JSON_TYPES = ("application/json", "text/json")
 XML_TYPES = ("application/xml", "text/xml")
 REPLY_TYPES = (*JSON_TYPES, *XML_TYPES)
 
+Page: TypeAlias = "Sequence[sa.Row[int, dict[str, Any]]]"
+
+_PAGE = 500
 _QUALITY = re.compile(r"[01](?:\.\d{0,3})?", re.ASCII)
 
 
+def body_schema(model: type[BaseModel], *identities: Mapping[str, Any]) -> dict[str, Any]:
+    """The request body of an action in OpenAPI; `identities` are sets of members, of which one is required in full."""
+    schema = model.model_json_schema()
+    if identities:
+        schema["allOf"] = [{"anyOf": [{"required": list(named), "properties": named} for named in identities]}]
+    for field in schema["properties"].values():
+        del field["title"]  # the name again, in another case
+        if field.get("default", 0) is None:  # that is "unknown" inside; it cannot be sent everywhere
+            del field["default"]
+    return {
+        "required": True,
+        "description": "Names may be written in any case, and numbers as text; members that are not known are ignored.",
+        # a form has the same members, and no schema: generators of clients would offer two bodies of one class
+        "content": {**contents_of(schema), "application/x-www-form-urlencoded": {}},
+    }
+
+
+def contents_of(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """A body of this JSON schema in OpenAPI, in each media type."""
+    return {
+        **{media_type: {"schema": schema} for media_type in JSON_TYPES},
+        **{media_type: {"schema": {"type": "string"}} for media_type in XML_TYPES},
+    }
+
+
+async def pages_of_failures(
+    database: Database, merchant_id: int, wanted: PaymentIntentStatusRequest
+) -> AsyncIterator[Page]:
+    """Number and details of each failed payment that is asked for, in the order of the number, some at a time; always
+    at least one page. 0 is no filter. Each page is a read of its own, so that a slow reader holds no connection."""
+    statement = (
+        sa.select(PaymentRow.id, PaymentRow.details)
+        .where(
+            PaymentRow.merchant_id == merchant_id,
+            PaymentRow.provider == PROVIDER.name,
+            PaymentRow.order_on.is_not(None),
+            PaymentRow.id > sa.bindparam("last", type_=sa.BigInteger),
+        )
+        .order_by(PaymentRow.id)
+        .limit(_PAGE)
+    )
+    if wanted.UserId:
+        statement = statement.where(PaymentRow.details["UserId"].as_integer() == wanted.UserId)
+    if wanted.StatusId:
+        statement = statement.where(PaymentRow.details["StatusId"].as_integer() == wanted.StatusId)
+    last = -1
+    while True:
+        async with database.read() as connection:
+            rows = (await connection.execute(statement, {"last": last})).all()
+        yield rows
+        if len(rows) < _PAGE:
+            return
+        last = rows[-1].id
+
+
 def reply_type(request: Request) -> str:
-    """The media type of the answer: what Accept likes best; where it leaves the choice, as `*/*` does, that of the
-    request's own body; else JSON."""
+    """The media type of the reply: what Accept likes best; where it leaves the choice, as `*/*` does, that of the
+    request's own body; else JSON. There always is one, so no request is answered 406."""
     accept: list[bytes] = []
     content_type = b""
     for name, value in request.scope["headers"]:
