@@ -1,4 +1,4 @@
-"""Errors in ASP.NET Web API's own form, and what OpenAPI says of them."""
+"""Errors in ASP.NET Web API's own form, and the error responses of the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
 
 
 def render(request: Request, refusal: Refusal) -> Response:
-    """`refusal` as an HttpError, in JSON or XML as an answer to `request` would be."""
+    """The response to a refused request: an HttpError in JSON or XML, as its reply would be."""
     media_type = reply_type(request)
     error = _error(request, refusal)
     content = xml.error(error) if media_type in XML_TYPES else orjson.dumps(error)
@@ -97,7 +97,7 @@ def _model_state(refusal: Refusal) -> dict[str, list[str]]:
 
 
 def _address(request: Request) -> str:
-    """As it was asked for, without the query, which may hold what should not be repeated."""
+    """The URL of the request without its query, which may hold secrets."""
     scope = request.scope
     host = request.headers.get("host", "")
     path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1").partition("?")[0]

@@ -1,4 +1,4 @@
-"""What a request asks for: its body in OpenAPI, the failed payments it chooses, the media type of its reply."""
+"""Requests: their bodies in OpenAPI, the failed payments that a list chooses, and the media type of a reply."""
 
 from __future__ import annotations
 

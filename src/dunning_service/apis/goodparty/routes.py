@@ -1,4 +1,4 @@
-"""`/api/ActionService`: the actions of GoodParty's service that concern failed payments."""
+"""The routes `/api/ActionService`: the actions of GoodParty's service that concern failed payments."""
 
 from __future__ import annotations
 

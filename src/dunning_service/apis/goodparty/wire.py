@@ -1,4 +1,4 @@
-"""The replies: their schemas, and that of GetInvoicePaymentFailed written page by page."""
+"""Replies: their schemas in OpenAPI, and the list of failed payments, written page by page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The token, in either of the places where a client of Stripe's puts its key."""
+"""The caller's token, which Stripe's clients send as Bearer or as the user name of Basic."""
 
 from __future__ import annotations
 

@@ -126,7 +126,7 @@ REPORTED: dict[int | str, dict[str, Any]] = {
 
 
 class InvalidParameters(InvalidInput):
-    """Parameters of a call that are wrong.
+    """The refusal of parameters that are wrong.
 
     `fields` has every one of them, named with brackets as the caller wrote it; the message of each is the rest of a
     sentence that begins with the name, or a whole sentence where `field` is "". The first is what the answer calls
@@ -145,7 +145,7 @@ class InvalidParameters(InvalidInput):
 
 
 class NoSuchObject(NotFound):
-    """An id under which this merchant has no such object; `param` is where it was given, `id` when in the path."""
+    """The refusal of an id under which this merchant has no such object; `param` is its parameter, `id` in a path."""
 
     code = NO_SUCH_OBJECT
 
@@ -178,7 +178,7 @@ def headers_for(request: HTTPConnection) -> dict[str, str]:
 
 
 def render(request: Request, refusal: Refusal) -> Response:
-    """`refusal` in Stripe's envelope: the SDK raises the exception for it that its users expect."""
+    """The response to a refused request, in Stripe's envelope: the SDK raises the exception that its users expect."""
     status = _STATUSES.get(refusal.code) or _STATUSES.get(refusal.status, refusal.status)
     code, message, param = refusal.code, refusal.message, refusal.fields[0].field if refusal.fields else ""
     if status == 404 and not refusal.fields:

@@ -35,7 +35,7 @@ MAX_NAME = 500
 """Longest name with its brackets, in characters."""
 
 Node: TypeAlias = "str | list[str] | dict[str, Node]"
-"""A value; the elements of `name[]`; or what is in the brackets of a name, with an array's indexes as they stand."""
+"""A value; the elements of `name[]`; or what is in the brackets of a name, with an array's indexes as sent."""
 
 _MOST_ADVISED = 50
 """Most unknown names for which advice is looked for, which takes time."""
@@ -55,15 +55,15 @@ class Wrong:
     code: str | None = None
     """Stripe's, if it has one."""
     is_misshapen: bool = False
-    """True for a single value where there should be a hash, or the reverse."""
+    """Whether it is a single value where there should be a hash, or the reverse."""
 
 
 class Parameters(Shape):
-    """All that one call takes."""
+    """The base of the models of parameters, one for each call."""
 
     @classmethod
     def disagreements(cls, form: Mapping[str, Node]) -> Sequence[Wrong]:
-        """What is wrong between parameters, whether or not each is right by itself."""
+        """The errors between parameters, whether or not each is valid by itself."""
         return ()
 
 
@@ -74,7 +74,7 @@ async def read_form(request: Request, model: type[ParametersT]) -> tuple[Paramet
     """The parameters of a POST, those in its body and those in its query together; and the bytes of both.
 
     Raises InvalidParameters naming every one that is wrong; BodyTooLarge and UnsupportedMediaType for a body that is
-    not to be read.
+    not a form, or is compressed.
     """
     body = await read_body(request, services(request).bodies)
     if body:
@@ -119,7 +119,7 @@ def _validated(form: Mapping[str, Node], model: type[ParametersT]) -> Parameters
 
 
 def parse_form(*parts: bytes) -> dict[str, Node]:
-    """The parameters of all `parts` together, nested as their brackets say; in time that grows with their length only.
+    """The parameters of all `parts` together, nested as their brackets say; in time linear in their length.
 
     Raises InvalidParameters, which names the parameter as it was written, for bytes that are not UTF-8, broken percent
     escapes, U+0000, a name without =, brackets that do not match or lead too deep, a name that comes twice, or both
@@ -206,7 +206,7 @@ def _sent_as_well(found: Node) -> str:
 
 
 def _as_written(raw_name: bytes) -> str:
-    """For a message about a name that may not be text."""
+    """A raw name as text for a message, even if it is not valid UTF-8."""
     return _cut(
         unquote_to_bytes(raw_name[: 6 * _LONGEST_SHOWN]).decode(errors="backslashreplace").replace("\x00", "\\x00")
     )
@@ -229,7 +229,7 @@ def _precedence(wrong: Wrong) -> int:
 
 
 def _in_words(error: ValidationError, model: type[BaseModel]) -> list[Wrong]:
-    """Everything that `model` refused, each named as the caller wrote it, with what would be right."""
+    """The errors of `model`, each with the parameter's name as the caller wrote it and what would be right."""
     return [
         wrong
         for count, detail in enumerate(error.errors(include_url=False))
@@ -265,7 +265,7 @@ def _bracketed(path: Sequence[str]) -> str:
 
 
 def _advice(model: type[BaseModel], path: Sequence[str]) -> str:
-    """What may have been meant by a name that is not known."""
+    """The rest of the message about an unknown name: the name that may have been meant, or all that are known."""
     outer = _model_at(model, path[:-1])
     known = list(outer.model_fields) if outer else []
     given = path[-1]
@@ -279,7 +279,7 @@ def _advice(model: type[BaseModel], path: Sequence[str]) -> str:
 
 
 def _what_it_takes(model: type[BaseModel], path: Sequence[str]) -> str:
-    """What to send under a name, if that is known."""
+    """The rest of the message about a missing or empty parameter: what to send under its name, if that is known."""
     inner = _model_at(model, path)
     if inner is not None:
         required = [name for name, field in inner.model_fields.items() if field.is_required()]

@@ -7,7 +7,7 @@ latter is in `model_fields_set`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 from pydantic import BaseModel, BeforeValidator, Field, model_validator
 
@@ -36,6 +36,7 @@ from dunning_service.values.money import InvalidAmount
 _EXPANDS_NOTHING = Field((), description="accepted for Stripe's clients: nothing that can be expanded is recorded")
 
 Outcome: TypeAlias = Literal["failed", "guaranteed", "canceled"]
+_OUTCOMES = get_args(Outcome)
 
 
 class GivenAmount(Shape):
@@ -131,7 +132,7 @@ class GivenRefundProcessorDetails(Shape):
 
 
 class _Post(Parameters):
-    """What every POST takes. It stands first among the bases, so that its fields come last in documents and errors."""
+    """The parameters of every POST. It is the first base, so that its fields come last in documents and errors."""
 
     metadata: Metadata = Field(
         None,
@@ -142,7 +143,7 @@ class _Post(Parameters):
 
 
 class _Attempt(Parameters):
-    """What reports an attempt; with an `outcome` it also says what became of it."""
+    """The parameters that report an attempt, with its outcome if that is known."""
 
     initiated_at: Seconds = Field(description="when the attempt began, in Unix seconds", examples=[1794398400])
     outcome: Unsettable[Outcome] = Field(
@@ -154,20 +155,14 @@ class _Attempt(Parameters):
     shipping_details: Unsettable[ShippingDetails] = None
     description: Unsettable[Text] = Field(None, description="for people", examples=["Membership, December"])
 
-    _hashes: ClassVar[Mapping[str, str]] = {
-        "failed": "failed_at",
-        "guaranteed": "guaranteed_at",
-        "canceled": "canceled_at",
-    }
-
     @classmethod
     def disagreements(cls, form: Mapping[str, Node]) -> Sequence[Wrong]:
         outcome = form.get("outcome") or None
-        sent = [name for name in cls._hashes if form.get(name)]
+        sent = [name for name in _OUTCOMES if form.get(name)]
         if outcome is None and sent:
             first = sent[0]
             return [Wrong("outcome", f"is missing: with {first} goes outcome={first}", MISSING)]
-        if not isinstance(outcome, str) or outcome not in cls._hashes:
+        if not isinstance(outcome, str) or outcome not in _OUTCOMES:
             return ()
         wrong = [
             Wrong(name, f"goes with outcome={name}, and the outcome is {outcome}", EXCLUSIVE)
@@ -175,13 +170,13 @@ class _Attempt(Parameters):
             if name != outcome
         ]
         if outcome not in sent:
-            at = cls._hashes[outcome]
-            wrong.insert(0, Wrong(outcome, f"is missing: with outcome={outcome} goes {outcome}[{at}]", MISSING))
+            message = f"is missing: with outcome={outcome} goes {outcome}[{outcome}_at]"
+            wrong.insert(0, Wrong(outcome, message, MISSING))
         return wrong
 
 
 class _Payment(Parameters):
-    """What is said of a payment when it is first reported."""
+    """The parameters that only the first report of a payment has."""
 
     amount_requested: GivenAmount
     payment_method_details: GivenPaymentMethodDetails
@@ -231,7 +226,7 @@ class ReportRefund(_Post):
 
     outcome: Literal["refunded"] = Field(description="the only one there is")
     processor_details: GivenRefundProcessorDetails
-    # not Unsettable: a blank in somebody's form is not to become a refund of everything
+    # not Unsettable: an amount that is sent empty by mistake must not become a refund of everything
     amount: GivenAmount | None = Field(None, description="what is paid back; all that is left if it is not sent")
     initiated_at: Unsettable[Seconds] = Field(None, description="when the refund began, in Unix seconds")
     refunded: Unsettable[Refunded] = None

@@ -1,4 +1,4 @@
-"""Stripe's payment records, so that Stripe's own SDK reports to this service unchanged."""
+"""The routes of Stripe's payment records, which Stripe's own SDK calls unchanged."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Payment records and their attempts on the wire, and the reported attempt that they are written from.
 
 `model_dump(mode="json")` of an object is exactly Stripe's JSON; what is not known is null, never absent. A record has
-no state of its own: it shows its latest attempt, and each attempt begins with what the one before it held.
+no state of its own: it shows its latest attempt, and each attempt begins with what the one before it had.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ class Amount(Shape):
 
 
 class _Reported(Shape):
-    """What a record and an attempt have in common."""
+    """The members that a record and an attempt have in common."""
 
     id: str
     object: str
@@ -191,7 +191,7 @@ class PaymentAttemptRecordList(_List):
 
 
 def new_record_id() -> str:
-    """An id that no record has."""
+    """A new random id of a record."""
     return "pr_" + "".join(secrets.choice(_ALPHABET) for _ in range(_ID_LENGTH))
 
 
@@ -207,7 +207,7 @@ def record_of_attempt(attempt_id: str) -> str | None:
 
 
 class ReportedAttempt(BaseModel):
-    """All that was reported of one attempt; `details` of its revision in the ledger."""
+    """An attempt as its merchant reported it: the `details` of its revision in the ledger."""
 
     model_config = ConfigDict(frozen=True)
 
