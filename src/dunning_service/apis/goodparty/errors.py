@@ -33,6 +33,15 @@ _SCHEMA = {
         "ModelState": {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "string"}}},
     },
 }
+_DESCRIPTIONS = {
+    400: "The body cannot be read, or fields of it are wrong; nothing was recorded",
+    401: "There is no token, or it is not valid",
+    403: "The token may not do this",
+    408: "The body did not arrive in time",
+    413: "The body is too large",
+    415: "The body is in another format, compressed, or without a Content-Type",
+    503: "It is not known to be recorded; send it again",
+}
 _CHALLENGE = {
     "description": "Both schemes that take the token, each in a header of its own",
     "schema": {"type": "string"},
@@ -40,24 +49,14 @@ _CHALLENGE = {
 }
 
 
-def _documented(description: str, **headers: Mapping[str, Any]) -> dict[str, Any]:
-    response = {"description": description, "content": contents_of(_SCHEMA)}
-    return {**response, "headers": headers} if headers else response
-
-
-RESPONSES: dict[int | str, dict[str, Any]] = {
-    400: _documented("The body cannot be read, or fields of it are wrong; nothing was recorded"),
-    401: _documented("There is no token, or it is not valid", **{"WWW-Authenticate": _CHALLENGE}),
-    403: _documented("The token may not do this"),
-    408: _documented("The body did not arrive in time"),
-    413: _documented("The body is too large"),
-    415: _documented("The body is in another format, compressed, or without a Content-Type"),
-    503: _documented(
-        "It is not known to be recorded; send it again",
-        **{"Retry-After": {"schema": {"type": "integer"}, "example": 1}},
-    ),
-}
-"""The errors of every action in OpenAPI."""
+def responses(reply: Mapping[str, Any]) -> dict[int | str, dict[str, Any]]:
+    """The responses of an action in the OpenAPI document: a reply of this schema, and every error."""
+    stated: dict[int | str, dict[str, Any]] = {
+        status: {"description": text, "content": contents_of(_SCHEMA)} for status, text in _DESCRIPTIONS.items()
+    }
+    stated[401]["headers"] = {"WWW-Authenticate": _CHALLENGE}
+    stated[503]["headers"] = {"Retry-After": {"schema": {"type": "integer"}, "example": 1}}
+    return {200: {"content": contents_of(reply)}, **stated}
 
 
 def render(request: Request, refusal: Refusal) -> Response:

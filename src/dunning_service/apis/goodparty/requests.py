@@ -25,8 +25,9 @@ _PAGE = 500
 _QUALITY = re.compile(r"[01](?:\.\d{0,3})?", re.ASCII)
 
 
-def body_schema(model: type[BaseModel], *identities: Mapping[str, Any]) -> dict[str, Any]:
-    """The request body of an action in OpenAPI; `identities` are sets of members, of which one is required in full."""
+def documented_body(model: type[BaseModel], *identities: Mapping[str, Any]) -> dict[str, Any]:
+    """The request body of an action, as `openapi_extra` of its route; `identities` are sets of members, of which one is
+    required in full."""
     schema = model.model_json_schema()
     if identities:
         schema["allOf"] = [{"anyOf": [{"required": list(named), "properties": named} for named in identities]}]
@@ -34,12 +35,13 @@ def body_schema(model: type[BaseModel], *identities: Mapping[str, Any]) -> dict[
         del field["title"]  # the name again, in another case
         if field.get("default", 0) is None:  # that is "unknown" inside; it cannot be sent everywhere
             del field["default"]
-    return {
+    body = {
         "required": True,
         "description": "Names may be written in any case, and numbers as text; members that are not known are ignored.",
         # a form has the same members, and no schema: generators of clients would offer two bodies of one class
         "content": {**contents_of(schema), "application/x-www-form-urlencoded": {}},
     }
+    return {"requestBody": body}
 
 
 def contents_of(schema: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,8 +12,14 @@ from starlette.types import Scope as AsgiScope
 
 from dunning_service.apis.goodparty import wire, xml
 from dunning_service.apis.goodparty.credentials import DOCUMENTED, caller
-from dunning_service.apis.goodparty.errors import RESPONSES, refused_deposit
-from dunning_service.apis.goodparty.requests import REPLY_TYPES, XML_TYPES, body_schema, pages_of_failures, reply_type
+from dunning_service.apis.goodparty.errors import refused_deposit, responses
+from dunning_service.apis.goodparty.requests import (
+    REPLY_TYPES,
+    XML_TYPES,
+    documented_body,
+    pages_of_failures,
+    reply_type,
+)
 from dunning_service.errors import ReceiptContradicted
 from dunning_service.events import Delivery, kept_headers
 from dunning_service.http.body import content_type_of, read_body
@@ -52,7 +58,6 @@ router = APIRouter(
     route_class=ActionRoute,
     tags=["GoodParty ActionService"],
     dependencies=DOCUMENTED,
-    responses=RESPONSES,
 )
 
 
@@ -67,15 +72,13 @@ _LOGGED = {media_type: _answer(media_type, PROVIDER.reply.body, xml.success()) f
 @router.post(
     "/LogInvoicePaymentFailed",
     summary="Record a failed payment of an invoice",
-    openapi_extra={
-        "requestBody": body_schema(
-            PaymentIntentFailed,
-            {"InvoiceId": _NAME},
-            {"PaymentIntentId": _NAME},
-            {"UserId": _NUMBER, "FailedTimeStamp": {"type": "string", "format": "date-time"}},
-        ),
-        "responses": wire.reply_schema(LOG_FAILURE, wire.LOGGED),
-    },
+    openapi_extra=documented_body(
+        PaymentIntentFailed,
+        {"InvoiceId": _NAME},
+        {"PaymentIntentId": _NAME},
+        {"UserId": _NUMBER, "FailedTimeStamp": {"type": "string", "format": "date-time"}},
+    ),
+    responses=responses(wire.reply_schema(LOG_FAILURE, wire.LOGGED)),
     response_class=Response,
     response_description="It is safe on disk. The same notice again is answered in the same way.",
 )
@@ -91,10 +94,8 @@ async def log_invoice_payment_failed(request: Request) -> Response:
 @router.post(
     "/InvoicePaymentSucceeded",
     summary="Record a deposit, which pays the open failure that it matches",
-    openapi_extra={
-        "requestBody": body_schema(DepositMoneyRequest, {"UserId": _NUMBER}, {"StripeCustomerId": _NAME}),
-        "responses": wire.reply_schema(RECORD_SUCCESS, wire.RESOLVED),
-    },
+    openapi_extra=documented_body(DepositMoneyRequest, {"UserId": _NUMBER}, {"StripeCustomerId": _NAME}),
+    responses=responses(wire.reply_schema(RECORD_SUCCESS, wire.RESOLVED)),
     response_class=Response,
     response_description="It is safe on disk; `Message` is the number of failures it has paid, 0 or 1.",
 )
@@ -114,10 +115,8 @@ async def invoice_payment_succeeded(request: Request) -> Response:
 @router.post(
     "/GetInvoicePaymentFailed",
     summary="All failed payments that were logged here",
-    openapi_extra={
-        "requestBody": body_schema(PaymentIntentStatusRequest),
-        "responses": wire.reply_schema("GetInvoicePaymentFailed", wire.FAILURES),
-    },
+    openapi_extra=documented_body(PaymentIntentStatusRequest),
+    responses=responses(wire.reply_schema("GetInvoicePaymentFailed", wire.FAILURES)),
     response_class=Response,
     response_description="In the order of Id, each with what its newest attempt said.",
 )

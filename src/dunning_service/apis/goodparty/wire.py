@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import orjson
 
 from dunning_service.apis.goodparty import xml
-from dunning_service.apis.goodparty.requests import XML_TYPES, Page, contents_of
+from dunning_service.apis.goodparty.requests import XML_TYPES, Page
 from dunning_service.providers.goodparty import PaymentIntentFailed
 
 Pages: TypeAlias = AsyncIterator[Page]
@@ -49,14 +49,13 @@ FAILURES: Mapping[str, Any] = {
 
 
 def reply_schema(action: str, message: Mapping[str, Any]) -> dict[str, Any]:
-    """The reply of an action in OpenAPI, in each media type; `message` is the schema of what is in it."""
-    schema = {
+    """The schema of the reply of an action, which has a message of this schema."""
+    return {
         "title": f"{action}Reply",
         "type": "object",
         "required": ["status", "Message"],
         "properties": {"status": {"type": "string"}, "Message": message},
     }
-    return {"200": {"content": contents_of(schema)}}
 
 
 async def written(media_type: str, pages: Pages) -> AsyncIterator[bytes]:

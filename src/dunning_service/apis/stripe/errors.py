@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import orjson
@@ -75,54 +75,46 @@ class StripeErrorEnvelope(BaseModel):
     error: StripeError
 
 
-def _headers(**texts: str) -> dict[str, Any]:
-    stated = {"Request-Id": "Names this request in the log; the same as X-Request-Id", **texts}
-    return {name: {"description": text, "schema": {"type": "string"}} for name, text in stated.items()}
-
-
-def _error(description: str, **headers: str) -> dict[str, Any]:
-    return {"model": StripeErrorEnvelope, "description": description, "headers": _headers(**headers)}
-
-
+_DESCRIPTIONS: dict[int | str, str] = {
+    400: "Parameters are wrong, the record's state does not allow it, or the Idempotency-Key came with another request",
+    401: "No token, or one that is unknown, revoked or expired",
+    403: "The token lacks the scope that is needed",
+    404: "This merchant has nothing under that id",
+    408: "The body did not arrive in time",
+    413: "The body is too large",
+    503: "The service cannot answer now. What was reported is not known to be recorded; the same request again reports "
+    "nothing twice, if it has an Idempotency-Key",
+    "default": "Any other error, such as a method that is not possible here",
+}
 _RETRIED = {"Stripe-Should-Retry": "`true`: Stripe's clients try again"}
-
-RESPONSES: dict[int | str, dict[str, Any]] = {
-    400: _error(
-        "Parameters are wrong, the record's state does not allow it, or the Idempotency-Key came with another request"
-    ),
-    401: _error("No token, or one that is unknown, revoked or expired", **{"WWW-Authenticate": "What to send"}),
-    403: _error("The token lacks the scope that is needed"),
-    404: _error("This merchant has nothing under that id"),
-    408: _error("The body did not arrive in time", **_RETRIED),
-    413: _error("The body is too large"),
-    503: _error(
-        "The service cannot answer now. What was reported is not known to be recorded; the same request again reports "
-        "nothing twice, if it has an Idempotency-Key",
-        **{"Retry-After": "Seconds to wait", **_RETRIED},
-    ),
-    "default": _error("Any other error, such as a method that is not possible here"),
+_HEADERS: dict[int | str, dict[str, str]] = {
+    401: {"WWW-Authenticate": "What to send"},
+    408: _RETRIED,
+    503: {"Retry-After": "Seconds to wait", **_RETRIED},
 }
-"""The errors of every call."""
-
-_VERSION_SENT = {"Stripe-Version": "As it was sent, if it was"}
-READ: dict[int | str, dict[str, Any]] = {
-    200: {"description": "What was asked for.", "headers": _headers(**_VERSION_SENT)}
+_REPLAYED = {
+    ORIGINAL_REQUEST: {"description": "The Request-Id of that earlier request", "schema": {"type": "string"}},
+    REPLAYED: {
+        "description": "`true` when this is the answer to an earlier request with the same Idempotency-Key",
+        "schema": {"type": "string", "enum": ["true"]},
+    },
 }
-"""The reply to a call that reads."""
 
-REPORTED: dict[int | str, dict[str, Any]] = {
-    200: {
-        "description": "It is safe on disk; this is the record with it.",
-        "headers": {
-            **_headers(**_VERSION_SENT, **{ORIGINAL_REQUEST: "The Request-Id of that earlier request"}),
-            REPLAYED: {
-                "description": "`true` when this is the answer to an earlier request with the same Idempotency-Key",
-                "schema": {"type": "string", "enum": ["true"]},
-            },
-        },
+
+def responses(*, is_report: bool = False) -> dict[int | str, dict[str, Any]]:
+    """The responses of a call in the OpenAPI document: its reply but for the model, and every error."""
+    description = "It is safe on disk; this is the record with it." if is_report else "What was asked for."
+    headers = _documented({"Stripe-Version": "As it was sent, if it was"}) | (_REPLAYED if is_report else {})
+    errors = {
+        status: {"model": StripeErrorEnvelope, "description": text, "headers": _documented(_HEADERS.get(status, {}))}
+        for status, text in _DESCRIPTIONS.items()
     }
-}
-"""The reply to a call that reports something."""
+    return {200: {"description": description, "headers": headers}, **errors}
+
+
+def _documented(headers: Mapping[str, str]) -> dict[str, Any]:
+    texts = {"Request-Id": "Names this request in the log; the same as X-Request-Id", **headers}
+    return {name: {"description": text, "schema": {"type": "string"}} for name, text in texts.items()}
 
 
 class InvalidParameters(InvalidInput):

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from dunning_service.apis.stripe import commands
 from dunning_service.apis.stripe.commands import Posted
 from dunning_service.apis.stripe.credentials import caller
-from dunning_service.apis.stripe.errors import READ, REPORTED, RESPONSES, headers_for, note_replay
+from dunning_service.apis.stripe.errors import headers_for, note_replay, responses
 from dunning_service.apis.stripe.forms import Parameters, read_form, read_query
 from dunning_service.apis.stripe.queries import find_attempt, find_record, page_of_attempts, page_of_records
 from dunning_service.apis.stripe.requests import (
@@ -56,7 +56,7 @@ _ATTEMPTS = "/payment_attempt_records"
 KEPT_HEADERS = frozenset({"idempotency-key", "stripe-version", "stripe-account", "stripe-context"})
 """Headers of Stripe's clients that are kept with a delivery, so that an operator finds it again."""
 
-router = APIRouter(prefix=PREFIX, tags=["payment records"], responses=RESPONSES)
+router = APIRouter(prefix=PREFIX, tags=["payment records"])
 
 Reader = Annotated[Principal, Depends(caller(Scope.READ))]
 Writer = Annotated[Principal, Depends(caller(Scope.WRITE))]
@@ -70,7 +70,7 @@ CommandOf: TypeAlias = Callable[[Posted, str, GivenT], Command]
     _RECORDS,
     summary="List payment records",
     response_model=PaymentRecordList,
-    responses=READ,
+    responses=responses(),
     openapi_extra=query_of(ListRecords),
 )
 async def list_payment_records(request: Request, principal: Reader) -> Response:
@@ -86,7 +86,7 @@ async def list_payment_records(request: Request, principal: Reader) -> Response:
     f"{_RECORDS}/{{id}}",
     summary="Retrieve a payment record",
     response_model=PaymentRecord,
-    responses=READ,
+    responses=responses(),
     openapi_extra=query_of(Retrieve),
 )
 async def retrieve_payment_record(request: Request, id: str, principal: Reader) -> Response:
@@ -100,7 +100,7 @@ async def retrieve_payment_record(request: Request, id: str, principal: Reader) 
     _ATTEMPTS,
     summary="List the attempts of a payment record",
     response_model=PaymentAttemptRecordList,
-    responses=READ,
+    responses=responses(),
     openapi_extra=query_of(ListAttempts),
 )
 async def list_payment_attempt_records(request: Request, principal: Reader) -> Response:
@@ -116,7 +116,7 @@ async def list_payment_attempt_records(request: Request, principal: Reader) -> R
     f"{_ATTEMPTS}/{{id}}",
     summary="Retrieve a payment attempt record",
     response_model=PaymentAttemptRecord,
-    responses=READ,
+    responses=responses(),
     openapi_extra=query_of(Retrieve),
 )
 async def retrieve_payment_attempt_record(request: Request, id: str, principal: Reader) -> Response:
@@ -130,7 +130,7 @@ async def retrieve_payment_attempt_record(request: Request, id: str, principal: 
     f"{_RECORDS}/report_payment",
     summary="Report a payment",
     response_model=PaymentRecord,
-    responses=REPORTED,
+    responses=responses(is_report=True),
     openapi_extra=form_of(ReportPayment),
 )
 async def report_payment(request: Request, principal: Writer) -> Response:
@@ -152,7 +152,7 @@ def _reports(model: type[GivenT], summary: str) -> Callable[[CommandOf[GivenT]],
             methods=["POST"],
             summary=summary,
             response_model=PaymentRecord,
-            responses=REPORTED,
+            responses=responses(is_report=True),
             openapi_extra=form_of(model),
         )
         return command_of
