@@ -118,7 +118,7 @@ def _documented(headers: Mapping[str, str]) -> dict[str, Any]:
 
 
 class InvalidParameters(InvalidInput):
-    """The refusal of parameters that are wrong.
+    """Parameters of a call that are wrong.
 
     `fields` has every one of them, named with brackets as the caller wrote it; the message of each is the rest of a
     sentence that begins with the name, or a whole sentence where `field` is "". The first is what the answer calls
@@ -137,7 +137,7 @@ class InvalidParameters(InvalidInput):
 
 
 class NoSuchObject(NotFound):
-    """The refusal of an id under which this merchant has no such object; `param` is its parameter, `id` in a path."""
+    """An id under which this merchant has no such object; `param` is where it was given, `id` when in the path."""
 
     code = NO_SUCH_OBJECT
 
