@@ -1,4 +1,4 @@
-"""The parameters of each call: what they are, and reading them from a request.
+"""The parameters of each call, as models and in OpenAPI.
 
 In every model an optional parameter that was not sent has its default, and one that was sent empty is None; only the
 latter is in `model_fields_set`.
@@ -7,22 +7,18 @@ latter is in `model_fields_set`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, ClassVar, Literal, TypeAlias, TypeVar
+from typing import Annotated, Any, Literal, TypeAlias, get_args
 
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
-from starlette.requests import Request
+from pydantic import BaseModel, BeforeValidator, Field, model_validator
 
-from dunning_service.apis.stripe.currencies import to_minor
-from dunning_service.apis.stripe.errors import EXCLUSIVE, MISSING, InvalidParameters
-from dunning_service.apis.stripe.forms import Node, parse_form
-from dunning_service.apis.stripe.refusals import Wrong, in_words, precedence
-from dunning_service.apis.stripe.schemas import Address, CustomerDetails, CustomerPresence, Shape
+from dunning_service.apis.stripe.errors import EXCLUSIVE, MISSING
+from dunning_service.apis.stripe.forms import FORM_TYPE, Node, Parameters, Wrong
+from dunning_service.apis.stripe.numbers import to_minor
 from dunning_service.apis.stripe.values import (
     DEFAULT_PAGE,
     AmountValue,
     Currency,
     Expand,
-    Identifier,
     ListExpand,
     Metadata,
     PageSize,
@@ -34,14 +30,13 @@ from dunning_service.apis.stripe.values import (
     empty_as,
     wrong,
 )
-from dunning_service.errors import FieldError
-from dunning_service.http.body import read_body
-from dunning_service.services import services
+from dunning_service.apis.stripe.wire import BillingDetails, CustomerDetails, CustomerPresence, Shape, ShippingDetails
 from dunning_service.values.money import InvalidAmount
 
-FORM_TYPE = "application/x-www-form-urlencoded"
+_EXPANDS_NOTHING = Field((), description="accepted for Stripe's clients: nothing that can be expanded is recorded")
 
 Outcome: TypeAlias = Literal["failed", "guaranteed", "canceled"]
+_OUTCOMES = get_args(Outcome)
 
 
 class GivenAmount(Shape):
@@ -90,15 +85,6 @@ class Refunded(Shape):
     refunded_at: Seconds = Field(description="when it was completed, in Unix seconds", examples=[1794484800])
 
 
-class GivenBillingDetails(Shape):
-    """Whom the payment method belongs to."""
-
-    address: Unsettable[Address] = None
-    email: Unsettable[Identifier] = Field(None, description="e-mail address")
-    name: Unsettable[Text] = Field(None, description="full name")
-    phone: Unsettable[Identifier] = Field(None, description="phone number")
-
-
 class GivenCustomMethod(Shape):
     """A payment method that only the merchant knows."""
 
@@ -113,7 +99,7 @@ class GivenPaymentMethodDetails(Shape):
         "custom", description="the only one there is"
     )
     custom: Unsettable[GivenCustomMethod] = None
-    billing_details: Unsettable[GivenBillingDetails] = None
+    billing_details: Unsettable[BillingDetails] = None
     payment_method: Unsettable[Text] = Field(None, description="id of the payment method")
 
 
@@ -145,39 +131,19 @@ class GivenRefundProcessorDetails(Shape):
     custom: Unsettable[GivenRefundProcessor] = None
 
 
-class GivenShippingDetails(Shape):
-    """Where the goods go."""
-
-    name: Unsettable[Text] = Field(None, description="the recipient's name")
-    phone: Unsettable[Identifier] = Field(None, description="the recipient's phone number")
-    address: Unsettable[Address] = None
-
-
-class Parameters(Shape):
-    """All that one call takes."""
-
-    @classmethod
-    def disagreements(cls, form: Mapping[str, Node]) -> Sequence[Wrong]:
-        """What is wrong between parameters, whether or not each is right by itself."""
-        return ()
-
-
-ParametersT = TypeVar("ParametersT", bound=Parameters)
-
-
 class _Post(Parameters):
-    """What every POST takes. It stands first among the bases, so that its fields come last in documents and errors."""
+    """The parameters of every POST. It is the first base, so that its fields come last in documents and errors."""
 
     metadata: Metadata = Field(
         None,
         description="merged with what is there, key by key; a key sent empty goes, and `metadata=` clears all",
         examples=[{"subscription": "SUB2532543787"}],
     )
-    expand: Expand = Field((), description="accepted for Stripe's clients: nothing that can be expanded is recorded")
+    expand: Expand = _EXPANDS_NOTHING
 
 
 class _Attempt(Parameters):
-    """What reports an attempt; with an `outcome` it also says what became of it."""
+    """The parameters that report an attempt, with its outcome if that is known."""
 
     initiated_at: Seconds = Field(description="when the attempt began, in Unix seconds", examples=[1794398400])
     outcome: Unsettable[Outcome] = Field(
@@ -186,23 +152,17 @@ class _Attempt(Parameters):
     failed: Unsettable[Failed] = Field(None, description="with `outcome=failed`, and only then")
     guaranteed: Unsettable[Guaranteed] = Field(None, description="with `outcome=guaranteed`, and only then")
     canceled: Unsettable[Canceled] = Field(None, description="with `outcome=canceled`, and only then")
-    shipping_details: Unsettable[GivenShippingDetails] = None
+    shipping_details: Unsettable[ShippingDetails] = None
     description: Unsettable[Text] = Field(None, description="for people", examples=["Membership, December"])
-
-    _hashes: ClassVar[Mapping[str, str]] = {
-        "failed": "failed_at",
-        "guaranteed": "guaranteed_at",
-        "canceled": "canceled_at",
-    }
 
     @classmethod
     def disagreements(cls, form: Mapping[str, Node]) -> Sequence[Wrong]:
         outcome = form.get("outcome") or None
-        sent = [name for name in cls._hashes if form.get(name)]
+        sent = [name for name in _OUTCOMES if form.get(name)]
         if outcome is None and sent:
             first = sent[0]
             return [Wrong("outcome", f"is missing: with {first} goes outcome={first}", MISSING)]
-        if not isinstance(outcome, str) or outcome not in cls._hashes:
+        if not isinstance(outcome, str) or outcome not in _OUTCOMES:
             return ()
         wrong = [
             Wrong(name, f"goes with outcome={name}, and the outcome is {outcome}", EXCLUSIVE)
@@ -210,13 +170,13 @@ class _Attempt(Parameters):
             if name != outcome
         ]
         if outcome not in sent:
-            at = cls._hashes[outcome]
-            wrong.insert(0, Wrong(outcome, f"is missing: with outcome={outcome} goes {outcome}[{at}]", MISSING))
+            message = f"is missing: with outcome={outcome} goes {outcome}[{outcome}_at]"
+            wrong.insert(0, Wrong(outcome, message, MISSING))
         return wrong
 
 
 class _Payment(Parameters):
-    """What is said of a payment when it is first reported."""
+    """The parameters that only the first report of a payment has."""
 
     amount_requested: GivenAmount
     payment_method_details: GivenPaymentMethodDetails
@@ -256,7 +216,7 @@ class ReportInformational(_Post):
         None, description="changed field by field; a field sent empty is cleared"
     )
     description: Unsettable[Text] = Field(None, description="for people; cleared when sent empty")
-    shipping_details: Unsettable[GivenShippingDetails] = Field(
+    shipping_details: Unsettable[ShippingDetails] = Field(
         None, description="name, phone and address are each replaced when sent; all cleared when sent empty"
     )
 
@@ -266,7 +226,7 @@ class ReportRefund(_Post):
 
     outcome: Literal["refunded"] = Field(description="the only one there is")
     processor_details: GivenRefundProcessorDetails
-    # not Unsettable: a blank in somebody's form is not to become a refund of everything
+    # not Unsettable: an amount that is sent empty by mistake must not become a refund of everything
     amount: GivenAmount | None = Field(None, description="what is paid back; all that is left if it is not sent")
     initiated_at: Unsettable[Seconds] = Field(None, description="when the refund began, in Unix seconds")
     refunded: Unsettable[Refunded] = None
@@ -282,9 +242,7 @@ class ListRecords(Parameters):
     limit: PageSize = Field(DEFAULT_PAGE, description="most records on the page")
     starting_after: Unsettable[Text] = Field(None, description="id of the last record on the page before this one")
     ending_before: Unsettable[Text] = Field(None, description="id of the first record on the page after this one")
-    expand: ListExpand = Field(
-        (), description="accepted for Stripe's clients: nothing that can be expanded is recorded"
-    )
+    expand: ListExpand = _EXPANDS_NOTHING
 
     @classmethod
     def disagreements(cls, form: Mapping[str, Node]) -> Sequence[Wrong]:
@@ -299,60 +257,84 @@ class ListAttempts(Parameters):
     payment_record: RequiredText = Field(description="id of the payment record whose attempts are listed")
     limit: PageSize = Field(DEFAULT_PAGE, description="most attempts on the page")
     starting_after: Unsettable[Text] = Field(None, description="id of the last attempt on the page before this one")
-    expand: ListExpand = Field(
-        (), description="accepted for Stripe's clients: nothing that can be expanded is recorded"
-    )
+    expand: ListExpand = _EXPANDS_NOTHING
 
 
 class Retrieve(Parameters):
     """`GET` of one record or attempt."""
 
-    expand: Expand = Field((), description="accepted for Stripe's clients: nothing that can be expanded is recorded")
+    expand: Expand = _EXPANDS_NOTHING
 
 
-async def read_form(request: Request, model: type[ParametersT]) -> tuple[ParametersT, bytes]:
-    """The parameters of a POST, those in its body and those in its query together; and the bytes of both.
-
-    Raises InvalidParameters naming every one that is wrong; BodyTooLarge and UnsupportedMediaType for a body that is
-    not to be read.
-    """
-    body = await read_body(request, services(request).bodies)
-    if body:
-        _require_form(request)
-    query = _query(request)
-    return _validated(parse_form(query, body), model), b"&".join(filter(None, (query, body)))
-
-
-def read_query(request: Request, model: type[ParametersT]) -> ParametersT:
-    """The parameters of a GET. Raises InvalidParameters naming every one that is wrong."""
-    return _validated(parse_form(_query(request)), model)
+_DEEP = {"style": "deepObject", "explode": True}
+_IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "For 24 hours the same request under the same key is answered as the first time and reports nothing "
+    "twice. Stripe's clients send one by themselves.",
+    "schema": {"type": "string", "pattern": "^[ -~]{1,255}$"},
+    "example": "in_1PaY7h-attempt-2",
+}
+_BODY = (
+    "Names are nested with brackets, such as `failed[failed_at]=1794398460`; arrays have an index in them, or nothing. "
+    "An optional parameter that is sent empty is unset. Parameters may stand in the query too, but none of them twice."
+)
 
 
-def _query(request: Request) -> bytes:
-    query: bytes = request.scope["query_string"]
-    return query
+def form_of(model: type[Parameters]) -> dict[str, Any]:
+    """The parameters of a POST in OpenAPI: `openapi_extra` of its route."""
+    schema = _schema_of(model)
+    encoding = {name: _DEEP for name, stated in schema["properties"].items() if _is_nested(stated)}
+    content = {FORM_TYPE: {"schema": {"title": model.__name__, **schema}, "encoding": encoding}}
+    body = {"required": "required" in schema, "description": _BODY, "content": content}
+    return {"parameters": [_IDEMPOTENCY_KEY], "requestBody": body}
 
 
-def _require_form(request: Request) -> None:
-    given = [value.decode("latin-1").strip() for name, value in request.scope["headers"] if name == b"content-type"]
-    media_type, _, options = ", ".join(filter(None, given)).partition(";")
-    advice = f"send the parameters as a form, with the header Content-Type: {FORM_TYPE}"
-    if media_type.strip().lower() != FORM_TYPE:
-        what = f"This call does not read {media_type.strip()[:100]}" if media_type else "The body has no Content-Type"
-        raise InvalidParameters([FieldError("", f"{what}: {advice}.")])
-    charset = options.lower().partition("charset=")[2].partition(";")[0].strip(" \"'")
-    if charset not in ("", "utf-8", "utf8", "us-ascii"):
-        raise InvalidParameters([FieldError("", f"The body is read as UTF-8, not as {charset[:40]}: {advice}.")])
+def query_of(model: type[Parameters]) -> dict[str, Any]:
+    """The parameters of a GET in OpenAPI: `openapi_extra` of its route."""
+    schema = _schema_of(model)
+    parameters = [
+        {
+            "name": name,
+            "in": "query",
+            "required": name in schema.get("required", ()),
+            "description": stated.pop("description"),
+            "schema": stated,
+            **(_DEEP if _is_nested(stated) else {}),
+        }
+        for name, stated in schema["properties"].items()
+    ]
+    return {"parameters": parameters}
 
 
-def _validated(form: Mapping[str, Node], model: type[ParametersT]) -> ParametersT:
-    wrong = list(model.disagreements(form))
-    try:
-        parameters = model.model_validate(form)
-    except ValidationError as error:
-        wrong = [*in_words(error, model), *wrong]
-    else:
-        if not wrong:
-            return parameters
-    wrong.sort(key=precedence)
-    raise InvalidParameters([FieldError(one.name, one.message) for one in wrong], wrong[0].code)
+def _is_nested(schema: Mapping[str, Any]) -> bool:
+    return schema.get("type") in ("object", "array") or any(_is_nested(one) for one in schema.get("anyOf", ()))
+
+
+def _schema_of(model: type[BaseModel]) -> dict[str, Any]:
+    schema = model.model_json_schema()
+    del schema["description"]  # the docstring of the class, for readers of the code
+    carried: dict[str, Any] = _in_a_form(schema, schema.pop("$defs", {}))
+    return carried
+
+
+def _in_a_form(part: Any, definitions: Mapping[str, Any]) -> Any:
+    """A part of a schema as a form can carry it: without references, null, and titles that repeat names."""
+    if isinstance(part, list):
+        return [_in_a_form(one, definitions) for one in part]
+    if not isinstance(part, dict):
+        return part
+    part = {**definitions.get(str(part.get("$ref")).rpartition("/")[2], {}), **part}
+    possible = [one for one in part.get("anyOf", ()) if one != {"type": "null"}]
+    if len(possible) == 1:
+        del part["anyOf"]
+        part = {**possible[0], **part}
+        return _in_a_form(part, definitions)
+    return {
+        name: _in_a_form(value, definitions)
+        for name, value in part.items()
+        if name != "$ref"
+        and not (name == "title" and isinstance(value, str))
+        and not (name == "default" and not isinstance(value, (int, str)))
+    }

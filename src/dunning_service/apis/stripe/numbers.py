@@ -1,4 +1,4 @@
-"""How Stripe counts the minor units of a currency, where that is not how ISO 4217 does.
+"""Conversion between Stripe's minor units and ISO 4217's, for the currencies in which they differ.
 
 Facts: Stripe's documentation of currencies, "zero-decimal currencies" and "special cases".
 """
@@ -8,10 +8,10 @@ from __future__ import annotations
 from dunning_service.values.money import MAX_MINOR, InvalidAmount
 
 _WRITTEN_WITH_TWO_DECIMALS = frozenset({"ISK", "UGX"})
-"""They have no decimals, and Stripe has them written with two zeros: 500 is 5 krónur."""
+"""Currencies without decimals that Stripe writes with two zeros: 500 is 5 krónur."""
 
 _WRITTEN_WITHOUT_DECIMALS = frozenset({"MGA"})
-"""ISO 4217 gives it two decimals, and Stripe none: 5 is 5 ariary."""
+"""Currencies with two decimals in ISO 4217 and none at Stripe: 5 is 5 ariary."""
 
 
 def to_minor(value: int, currency: str) -> int:

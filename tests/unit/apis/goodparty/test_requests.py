@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from dunning_service.apis.goodparty.negotiation import choose
+from dunning_service.apis.goodparty.requests import choose
 
 
 @pytest.mark.parametrize(
