@@ -23,10 +23,10 @@ from dunning_service.apis.stripe import errors as payment_records_errors
 from dunning_service.apis.stripe import routes as payment_records
 from dunning_service.http import health
 from dunning_service.http.idempotency import ORIGINAL_REQUEST, REPLAYED
-from dunning_service.http.middleware import AroundRequests
-from dunning_service.http.notices import NoticeRoute, NoticesFirst
+from dunning_service.http.middleware import RequestMiddleware
+from dunning_service.http.notices import NoticeMiddleware, NoticeRoute
 from dunning_service.http.openapi import complete
-from dunning_service.http.problems import DOCUMENTED, Problems
+from dunning_service.http.problems import Problems
 from dunning_service.intake import routes as webhooks
 from dunning_service.operation.logs import configure_logs
 from dunning_service.running import opened_services, worker_of, working
@@ -79,7 +79,9 @@ class Application(FastAPI):
     def build_middleware_stack(self) -> ASGIApp:
         notices = [route for route in self.router.routes if isinstance(route, NoticeRoute)]
         refuse = self._problems.answer
-        return AroundRequests(RejectOverLimit(NoticesFirst(super().build_middleware_stack(), notices, refuse), refuse))
+        return RequestMiddleware(
+            RejectOverLimit(NoticeMiddleware(super().build_middleware_stack(), notices, refuse), refuse)
+        )
 
 
 def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
@@ -102,11 +104,11 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
         lifespan=_lifespan(settings, clock),
         telemetry=_NO_TELEMETRY,  # whether it is wanted would be asked again on every request, at 15 us
     )
-    app.include_router(failed_payments.router, responses=DOCUMENTED)
+    app.include_router(failed_payments.router)
     app.include_router(frontpayment.router)
     app.include_router(subscriptions.router)
     app.include_router(payment_records.router)
-    app.include_router(health.router, responses=DOCUMENTED)
+    app.include_router(health.router)
     return app
 
 

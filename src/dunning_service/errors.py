@@ -1,10 +1,10 @@
-"""What this service refuses to do, in domain words. Knows nothing of HTTP: `web/problems.py` translates."""
+"""What this service refuses to do, in domain words. Knows nothing of HTTP: `http/problems.py` translates."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,11 @@ class InvalidInput(DunningError):
     def __init__(self, message: str, fields: Sequence[FieldError] = ()) -> None:
         super().__init__(message)
         self.fields = tuple(fields)
+
+    @classmethod
+    def of(cls, fields: Sequence[FieldError]) -> Self:
+        """The error whose message names every field and says what is wrong with it."""
+        return cls("; ".join(f"{one.field}: {one.message}" if one.field else one.message for one in fields), fields)
 
 
 class UnreadableNotice(InvalidInput):
@@ -121,7 +126,7 @@ class NotFound(DunningError):
 
 
 class ActionDoesNotApply(DunningError):
-    """A decision that makes no sense for the payment as it stands, such as collecting what is paid."""
+    """An action that makes no sense for the payment in its present status, such as collecting what is paid."""
 
     code = "action_does_not_apply"
 
@@ -144,7 +149,7 @@ class IdempotencyKeyReused(DunningError):
 
 class Unavailable(DunningError):
     """Not known to be recorded; the same request should be sent again after `retry_after` seconds, and changes nothing
-    if it was. Nobody is told to when that is None."""
+    if it was. Without a time, the caller is not asked to."""
 
     code = "service_unavailable"
 

@@ -14,7 +14,7 @@ from typing import Any
 from dunning_service.errors import BadSignature
 
 MAX_IDENTIFIER = 255
-"""Longest identifier or address, in characters, that the ledger keeps: they stand in indexes.
+"""Longest identifier or address, in characters, that the ledger keeps: they are indexed.
 
 PostgreSQL takes 2,704 bytes in an index entry. A character has 4 of them at the most, or 6 when its case is folded.
 """

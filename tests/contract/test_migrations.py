@@ -31,6 +31,7 @@ from dunning_service.ledger.models import AttemptRow, BlockCountRow, DeliveryRow
 from dunning_service.ledger.status import Verb
 from dunning_service.ledger.work import Notice
 from dunning_service.merchants import service as merchants
+from dunning_service.merchants import sources
 from dunning_service.merchants.directory import Scope
 from dunning_service.merchants.keyring import Keyring
 from ledgers import Ledger
@@ -316,7 +317,7 @@ def test_sources_of_the_version_before_are_numbered_in_their_order_and_its_new_o
             name, at = f"of minute {minutes}", NOON + timedelta(minutes=minutes)
             merchant = merchants.add_merchant(connection, name=name, default_currency=None, time_zone="UTC", now=NOON)
             options = {"merchant": merchant, "provider": "maple", "secret": None, "options": {}}
-            added.append(merchants.add_source(connection, keyring, **options, now=at).number)
+            added.append(sources.add_source(connection, keyring, **options, now=at).number)
     assert added == [1, 2, 3]
 
     migrate_down(url, "0005")
@@ -328,7 +329,7 @@ def test_sources_of_the_version_before_are_numbered_in_their_order_and_its_new_o
     )
     with ledger.database.write() as connection:
         connection.exec_driver_sql(as_before)
-        listed = {one.id: (one.number, one.merchant) for one in merchants.list_sources(connection, now=NOON)}
+        listed = {one.id: (one.number, one.merchant) for one in sources.list_sources(connection, now=NOON)}
     assert sorted(listed.values()) == [(1, "of minute 1"), (2, "of minute 2"), (3, "of minute 3"), (4, "of minute 1")]
     assert listed["later"][0] == 4
     ledger.database.write_engine.dispose()
@@ -356,7 +357,7 @@ def fill(url: str, *also: Verb) -> None:
             merchants.add_token(
                 connection, merchant=merchant, name="t", scopes=frozenset(Scope), expires_at=None, now=NOON
             )
-            merchants.add_source(
+            sources.add_source(
                 connection,
                 Keyring.from_text(SECRET_KEY),
                 merchant=merchant,

@@ -22,6 +22,7 @@ from starlette.responses import StreamingResponse
 from contract._webhooks import an_event, post, signature, signed
 from dunning_service.app import create_app
 from dunning_service.merchants import service as merchants
+from dunning_service.merchants.sources import list_sources
 from dunning_service.operation.logs import configure_logs
 from dunning_service.settings import Settings
 from running import SECRET_KEY, RunningService, run_service
@@ -186,7 +187,7 @@ async def test_line_of_a_refused_signature_gives_its_reason_and_the_number_of_it
 ) -> None:
     sources = [await service.add_source(merchant) for merchant in (service.merchant, await service.add_merchant("B"))]
     with service.database.read_blocking() as connection:
-        numbers = {source.id: source.number for source in merchants.list_sources(connection, now=service.clock())}
+        numbers = {source.id: source.number for source in list_sources(connection, now=service.clock())}
     assert sorted(numbers.values()) == [1, 2]
     late = int(service.clock.now.timestamp()) - 3600
     for source in sources:

@@ -23,7 +23,7 @@ from contract._subscriptions import (
     told,
     work,
 )
-from dunning_service.apis.arise.schemas import SubscriptionTerminated
+from dunning_service.apis.arise.wire import SubscriptionTerminated
 from dunning_service.billing import queries
 from dunning_service.gateways import ChargeOutcome
 from dunning_service.gateways.sandbox import FAILS_TWICE_THEN_PAYS

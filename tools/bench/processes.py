@@ -19,7 +19,8 @@ from pathlib import Path
 from databases import PostgresDatabases, SqliteDatabases
 from dunning_service.database.engines import Database, database_url
 from dunning_service.merchants.keyring import Keyring, new_key
-from dunning_service.merchants.service import add_merchant, add_source, add_token
+from dunning_service.merchants.service import add_merchant, add_token
+from dunning_service.merchants.sources import add_source
 from dunning_service.merchants.tokens import Scope
 from dunning_service.values.clock import utc_now
 from serving import DUNNING, environment

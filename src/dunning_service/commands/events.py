@@ -30,7 +30,8 @@ from dunning_service.errors import ConfigurationError, DunningError
 from dunning_service.ledger.commit import Committer
 from dunning_service.ledger.work import ERASED_AT, DeliveryOutcome, Notice, NoticeRecorded
 from dunning_service.merchants.directory import MerchantView
-from dunning_service.merchants.service import list_merchants, merchant_named, source_options
+from dunning_service.merchants.service import list_merchants, merchant_named
+from dunning_service.merchants.sources import source_options
 from dunning_service.values.chunks import in_chunks
 from dunning_service.values.clock import utc_now
 from dunning_service.values.progress import Progress

@@ -11,7 +11,8 @@ from sqlalchemy.engine import Connection
 
 from dunning_service.gateways.service import choose_sandbox
 from dunning_service.merchants.keyring import Keyring
-from dunning_service.merchants.service import add_merchant, add_source, add_token, list_merchants
+from dunning_service.merchants.service import add_merchant, add_token, list_merchants
+from dunning_service.merchants.sources import add_source
 from dunning_service.merchants.tokens import Scope
 
 STARTER_CURRENCY = "EUR"

@@ -10,9 +10,9 @@ import typer
 from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dunning_service.apis.own.filters import ListParameters
-from dunning_service.apis.own.listing import detail_of, page_of
-from dunning_service.apis.own.schemas import (
+from dunning_service.apis.own.queries import detail_of, page_of
+from dunning_service.apis.own.requests import ListParameters
+from dunning_service.apis.own.wire import (
     ActionEntry,
     AttemptEntry,
     FailedPayment,
@@ -27,11 +27,11 @@ from dunning_service.commands.printing import Cell, print_fields, print_json, pr
 from dunning_service.database.engines import Database
 from dunning_service.errors import ConfigurationError, FieldError, NotFound
 from dunning_service.failed_payments.cursors import CursorError
-from dunning_service.http.parameters import field_errors
 from dunning_service.ledger.status import ReceiptDue
 from dunning_service.merchants.directory import MerchantView
 from dunning_service.merchants.service import list_merchants, merchant_named
 from dunning_service.values.money import InvalidAmount, Money
+from dunning_service.values.reading import field_errors
 
 app = typer.Typer(help="Failed payments: one merchant's list, and what has happened to one.", no_args_is_help=True)
 

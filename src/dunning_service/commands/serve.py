@@ -33,9 +33,10 @@ from dunning_service.database.migrating import (
 )
 from dunning_service.errors import ConfigurationError
 from dunning_service.merchants.options import checked_currency
-from dunning_service.merchants.service import list_merchants, unreadable_sources
+from dunning_service.merchants.service import list_merchants
+from dunning_service.merchants.sources import unreadable_sources
 from dunning_service.operation.logs import configure_logs
-from dunning_service.server.listening import bound, server_options, take_calls
+from dunning_service.server.listening import bound, server_options, start_listening
 from dunning_service.settings import Settings, load_settings
 from dunning_service.values.clock import utc_now
 
@@ -91,7 +92,7 @@ def serve(
             os.environ["DUNNING_PORT"] = str(listening.getsockname()[1])
             settings = load_settings()
         _prepare(settings, url, currency)
-        take_calls(listening, _ADDRESS)
+        start_listening(listening, _ADDRESS)
         say(f"Listening on {settings.address}")
         if settings.public_url is not None:
             say(f"That address has to lead to {settings.local_address}, where this process listens")

@@ -20,12 +20,12 @@ from dunning_service.commands.arguments import (
 from dunning_service.commands.opening import reading, transaction
 from dunning_service.commands.printing import print_fields, print_json, print_table, say, shown, warn
 from dunning_service.merchants.keyring import keyring_of
-from dunning_service.merchants.service import (
+from dunning_service.merchants.service import merchant_named
+from dunning_service.merchants.sources import (
     NewSecret,
     add_source,
     disable_source,
     list_sources,
-    merchant_named,
     rotate_source,
     source_id_of,
 )

@@ -22,7 +22,7 @@ from dunning_service.database.migrating import require_current
 from dunning_service.due.worker import Worker
 from dunning_service.operation.logs import configure_logs
 from dunning_service.running import opened_services, worker_of
-from dunning_service.server.listening import bound, server_options, take_calls
+from dunning_service.server.listening import bound, server_options, start_listening
 from dunning_service.services import Services
 from dunning_service.settings import Settings, load_settings
 from dunning_service.values.clock import utc_now
@@ -52,7 +52,7 @@ def worker(
         with looked_at(settings, url):
             pass  # everything that could refuse has done so before anything is charged
         if listening is not None:
-            take_calls(listening, _ADDRESS)
+            start_listening(listening, _ADDRESS)
             host, port = listening.getsockname()[:2]
             say(f"Metrics on http://{f'[{host}]' if ':' in host else host}:{port}/metrics")
             sys.stdout.flush()

@@ -36,7 +36,7 @@ class DueWork(Protocol[ItemT]):
         ...
 
     def merchant_of(self, item: ItemT) -> int:
-        """Whose share of the worker the item takes."""
+        """The merchant whose share of the worker the item takes."""
         ...
 
     async def run(self, item: ItemT) -> None:
@@ -49,11 +49,11 @@ class DueWork(Protocol[ItemT]):
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """How many items of one merchant may be under way at once, so that one that hangs leaves room for the others."""
+    """The limit of items of one merchant under way at once, so that one that hangs leaves room for the others."""
 
     most: int
     under_way: Mapping[int, int] = field(default_factory=dict)
-    """How many are, by the merchant's id."""
+    """The items under way, by the merchant's id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ class Backlog:
 
 
 def backlog(connection: Connection, table: sa.Table, now: datetime) -> Backlog:
-    """How much is due at `now`, and since when the oldest of it has been."""
+    """The backlog of one table at `now`."""
     due = sa.select(sa.func.count(), sa.func.min(table.c.wake_at)).where(table.c.wake_at <= now)
     count, oldest = connection.execute(due).one()
     return Backlog(count, oldest)

@@ -16,7 +16,8 @@ from dunning_service.ledger.fold import ERASED_PAYER
 from dunning_service.ledger.models import AttemptRow, DeliveryRow, PaymentRow, ReceiptRow
 from dunning_service.ledger.work import ERASED_AT
 from dunning_service.merchants.directory import MerchantView
-from dunning_service.merchants.service import list_merchants, source_options
+from dunning_service.merchants.service import list_merchants
+from dunning_service.merchants.sources import source_options
 from dunning_service.providers import Options, all_providers
 from dunning_service.senders import impersonal
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from dunning_service.apis.stripe.records import without_the_person
+from dunning_service.apis.stripe.wire import without_the_person
 from dunning_service.billing.commands import forget_customer
 from dunning_service.billing.states import SubscriptionState
 from dunning_service.database.engines import Database

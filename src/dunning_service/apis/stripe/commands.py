@@ -1,4 +1,4 @@
-"""Each call that reports something, as a command of the ledger: what it has to know, and what it records."""
+"""The commands of the ledger for the calls that report something: the rows each one needs, and what it records."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from dunning_service.apis.stripe import rules
-from dunning_service.apis.stripe.currencies import to_value
 from dunning_service.apis.stripe.errors import NoSuchObject
-from dunning_service.apis.stripe.parameters import ReportAttempt, ReportInformational, ReportPayment, ReportRefund
-from dunning_service.apis.stripe.records import ReportedAttempt, event_of, is_record_id, new_record_id, reported
+from dunning_service.apis.stripe.numbers import to_value
+from dunning_service.apis.stripe.requests import ReportAttempt, ReportInformational, ReportPayment, ReportRefund
+from dunning_service.apis.stripe.values import GivenMetadata
+from dunning_service.apis.stripe.wire import ReportedAttempt, event_of, is_record_id, new_record_id, reported
 from dunning_service.errors import RuleBroken
 from dunning_service.events import AttemptReported, Delivery, Outcome
 from dunning_service.ledger.models import RefundRow
@@ -22,12 +23,12 @@ from dunning_service.senders import PAYMENT_RECORDS
 Row = Mapping[str, Any]
 
 Change = Callable[[ReportedAttempt, int], ReportedAttempt]
-"""The latest attempt and the time, in Unix seconds, make the attempt that the record shows then."""
+"""A rule: from the latest attempt and the time, in Unix seconds, to the attempt that the record shows next."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Posted:
-    """One request that reports something, whatever it reports."""
+    """A request that reports something: its merchant, path, delivery and idempotency key."""
 
     merchant: MerchantView
     path: str
@@ -49,7 +50,7 @@ def report_attempt(posted: Posted, record_id: str, given: ReportAttempt) -> Comm
     return _changing(posted, record_id, lambda latest, now: rules.report_attempt(latest, given, now=now))
 
 
-def settle(posted: Posted, record_id: str, outcome: Outcome, at: int, metadata: rules.GivenMetadata) -> Command:
+def settle(posted: Posted, record_id: str, outcome: Outcome, at: int, metadata: GivenMetadata) -> Command:
     return _changing(posted, record_id, lambda latest, now: rules.settle(latest, outcome, at, metadata))
 
 
@@ -155,7 +156,7 @@ def _require_new_reference(taken: Sequence[Row]) -> None:
 
 
 def _events(attempt: ReportedAttempt, latest: ReportedAttempt, held: Held, now: datetime) -> list[AttemptReported]:
-    """Nothing is stated anew where nothing changes."""
+    """The new revision of an attempt; none where nothing changes."""
     return [] if attempt == latest else [event_of(attempt, held.attempts[attempt.record_id], now)]
 
 
