@@ -105,7 +105,7 @@ def _read(
 
 
 Pinned = set[tuple[str, str]]
-"""(provider_receipt_id, provider_payment_id) of what persons decided: nobody need be asked about that again."""
+"""(provider_receipt_id, provider_payment_id) of moves that a person decided: no note asks about those again."""
 
 
 class _Doubt(NamedTuple):

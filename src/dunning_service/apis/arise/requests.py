@@ -43,7 +43,7 @@ CREATE_REQUEST: dict[str, Any] = {
 
 MAX_PAGE_SIZE = 200
 MAX_PAGE = 10_000
-"""How far in a page may lie: what is skipped has to be read."""
+"""The last page of the list, as the rows of the pages before it have to be read."""
 
 
 class Order(StrEnum):
