@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -16,7 +16,7 @@ from dunning_service.gateways import Charged, ChargeOutcome
 from dunning_service.ledger.fold import Attempt
 from dunning_service.recovery.decline_codes import MAPPING_VERSION
 from dunning_service.recovery.declines import Decline
-from dunning_service.recovery.ladder import NO_RETRIES, DailyLadder
+from dunning_service.recovery.ladder import NO_RETRIES, parse_ladder
 from unit.billing._outcomes import (
     BLOCKED,
     EXPIRED,
@@ -204,7 +204,12 @@ def test_limit_of_the_network_counts_each_try_once() -> None:
     ]
     now = START + timedelta(minutes=9)
     result = a_result("insufficient_funds", number=9, network="mastercard", occurred_at=now)
-    context = a_context(a_payment(tried=8), attempts=earlier, ladder=DailyLadder(tuple(range(1, 21)), time(9)))
+    twenty_days = parse_ladder(" ".join(f"{day}d" for day in range(1, 21)) + " at 09:00")
+    context = a_context(
+        a_payment(tried=8),
+        attempts=earlier,
+        ladder=twenty_days,
+    )
     tentative = held(pending(context, a_result(number=9, outcome=ChargeOutcome.PENDING, occurred_at=now), now))
     context = a_context(context.payment, attempts=[*earlier, *tentative], ladder=context.ladder)
 
