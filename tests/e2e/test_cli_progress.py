@@ -107,8 +107,8 @@ INTERRUPTED = [
 def test_work_that_is_interrupted_says_what_was_done_and_goes_on_when_it_is_typed_again(
     stored: Stored, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...], step: str, message: str
 ) -> None:
-    for portion in ("commands.events._PORTION", "commands.events._PRUNED_AT_ONCE", "ledger.check._PAGE"):
-        monkeypatch.setattr(f"dunning_service.{portion}", 2)
+    for chunk in ("commands.events._READ_AT_ONCE", "commands.events._PRUNED_AT_ONCE", "ledger.check._PAGE"):
+        monkeypatch.setattr(f"dunning_service.{chunk}", 2)
     monkeypatch.setattr("dunning_service.erasure.service._DELIVERIES_AT_ONCE", 2)
     for number in range(5):
         customer = {"customer_id": "cust_1", "invoice_uuid": f"inv_{number}", "id": f"txn_{number}"}

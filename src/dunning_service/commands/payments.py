@@ -1,4 +1,4 @@
-"""`dunning payments`: the failed payments, as the service's own API lists them."""
+"""`dunning payments`: the list of failed payments and one of them, as the service's own API has them."""
 
 from __future__ import annotations
 
@@ -236,7 +236,7 @@ def _entry(entry: TimelineEntry) -> Sequence[Cell]:
 
 
 def _decided(entry: ActionEntry) -> str:
-    """`receipt T-1 to ODR100000002; by ann`: what an action says of a receipt, before why it was taken, or by whom."""
+    """The words for an action: its receipt, then its reason or its actor: `receipt T-1 to ODR100000002; by ann`."""
     said = entry.reason or f"by {entry.actor}"
     if entry.receipt_id is not None:
         return f"receipt {entry.receipt_id} to {entry.to}; {said}"
@@ -244,7 +244,7 @@ def _decided(entry: ActionEntry) -> str:
 
 
 def _amount(minor: int | None, currency: str | None) -> str | None:
-    """`2499.00 NOK`; minor units where the currency, and so the number of decimals, is not known."""
+    """An amount such as `2499.00 NOK`; in minor units where the decimals of the currency are not known."""
     if minor is None:
         return None
     try:
