@@ -92,7 +92,7 @@ async def opened_services(settings: Settings, clock: Clock, *, with_worker: bool
 
 
 def worker_of(found: Services) -> Worker:
-    """A worker as the settings want it."""
+    """A worker with the concurrency of the settings."""
     return Worker(
         found.database,
         [DuePayments(found.charging)],
@@ -104,8 +104,7 @@ def worker_of(found: Services) -> Worker:
 
 @asynccontextmanager
 async def working(worker: Worker) -> AsyncIterator[None]:
-    """A worker beside whatever else the process does: it works while the block runs, and at its end finishes what it
-    has begun."""
+    """Runs the worker while the block runs; at its end, attempts under way finish."""
     task = asyncio.create_task(worker.keep_running(), name="worker")
     try:
         yield

@@ -34,5 +34,5 @@ class Services:
 
 
 def services(request: HTTPConnection) -> Services:
-    """The services of the application that is answering `request`."""
+    """The services of the application that answers a request."""
     return cast(Services, request.scope["app"].state.services)
