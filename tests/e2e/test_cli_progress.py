@@ -13,11 +13,11 @@ import pytest
 import sqlalchemy as sa
 from alembic.script import ScriptDirectory
 
+from command_line import CommandLine
 from dunning_service.database.migrating import alembic_config
 from dunning_service.ledger.models import DeliveryRow
 from e2e.stored_deliveries import Stored, maple_failure
 from e2e.terminals import process_on_terminal, typed_on_terminal
-from typing_commands import CommandLine
 
 REVISIONS = list(ScriptDirectory.from_config(alembic_config()).walk_revisions())
 
