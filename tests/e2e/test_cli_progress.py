@@ -27,7 +27,7 @@ def test_long_work_says_in_a_log_how_far_it_is(
     stored: Stored, monkeypatch: pytest.MonkeyPatch, logged_every_s: float
 ) -> None:
     monkeypatch.setattr("dunning_service.commands.progress._LOGGED_EVERY_S", logged_every_s)
-    monkeypatch.setattr("dunning_service.commands.events._PORTION", 2)
+    monkeypatch.setattr("dunning_service.commands.events._READ_AT_ONCE", 2)
     monkeypatch.setattr("dunning_service.commands.events._PRUNED_AT_ONCE", 2)
     for number in range(3):
         stored.add(maple_failure(id=f"txn_{number}"), age=timedelta(days=2))
