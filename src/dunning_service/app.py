@@ -1,4 +1,4 @@
-"""Wires everything together; holds no logic."""
+"""The ASGI application: routes, error formats, middleware and lifespan, without logic of its own."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ DIALECTS = {
     subscriptions.router.prefix: subscription_errors.render,
     **dict.fromkeys(payment_records.STRIPE_PREFIXES, payment_records_errors.render),
 }
-"""How errors are written under a path; elsewhere they are problem+json."""
+"""The format of errors by path; elsewhere they are problem+json."""
 
 _DESCRIPTION = (
     "A ledger of failed payments: providers post their notices, dashboards ask which payments have failed and what has "
@@ -60,7 +60,7 @@ _NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False, "operat
 
 
 class Application(FastAPI):
-    """FastAPI with three layers of ours around all of its own."""
+    """FastAPI with three layers of our own around its middleware."""
 
     def __init__(self, problems: Problems, **options: Any) -> None:
         self._problems = problems
@@ -77,6 +77,7 @@ class Application(FastAPI):
         return generated
 
     def build_middleware_stack(self) -> ASGIApp:
+        """FastAPI's middleware with our layers around it, the connection limit outside of direct notices."""
         notices = [route for route in self.router.routes if isinstance(route, NoticeRoute)]
         refuse = self._problems.answer
         return RequestMiddleware(
@@ -88,7 +89,7 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
     """The application. Its lifespan opens the database, starts the ledger's writer and, where the settings say so, a
     worker; and finishes and closes them.
 
-    It does not start on a database that acknowledges commits before the disk has them, or that cannot be asked.
+    It does not start on a database that acknowledges commits before the disk has them.
     """
     app = Application(
         Problems(DIALECTS),
@@ -121,7 +122,7 @@ def create_operation_app(found: Services) -> FastAPI:
 
 
 def app_from_environment() -> FastAPI:
-    """For servers that start processes of their own: settings from the environment, logs as JSON lines."""
+    """The application for uvicorn's processes: settings from the environment, logs as JSON lines."""
     settings = load_settings()
     configure_logs(settings.log_level)
     return create_app(settings)

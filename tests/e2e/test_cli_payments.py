@@ -10,10 +10,10 @@ import httpx
 import pytest
 
 from building import NOON, a_decision, a_failure, a_notice, a_receipt, a_success
+from command_line import CommandLine
 from dunning_service.ledger.status import ReceiptDue, Verb
 from ledgers import Ledger
 from running import run_service
-from typing_commands import CommandLine
 
 
 @pytest.fixture

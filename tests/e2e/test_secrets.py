@@ -20,6 +20,7 @@ import httpx
 import pytest
 from sqlalchemy.engine import make_url
 
+from command_line import CommandLine
 from contract._payment_records import a_payment, encoded
 from contract._subscriptions import a_request
 from dunning_service.app import create_app
@@ -36,7 +37,6 @@ from e2e.processes import HOST, ServerProcess, serving
 from e2e.senders import a_goodparty_notice, a_maple_notice, open_account
 from ledgers import every_row
 from running import SECRET_KEY
-from typing_commands import CommandLine
 
 _DEADLINE_S = 20
 

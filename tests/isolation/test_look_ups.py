@@ -6,12 +6,12 @@ import base64
 from datetime import timedelta
 from typing import Any
 
-from asked import statements
 from contract._webhooks import an_event, signed
 from dunning_service.merchants import service as merchants
 from dunning_service.merchants import sources
 from dunning_service.merchants.tokens import new_token
 from running import RegisteredSource, RunningService
+from sql_statements import statements
 
 RECORDS = "/v1/payment_records"
 LISTS = (

@@ -1,4 +1,4 @@
-"""What is done to a subscription and its payments, as commands of the ledger: what each has to know, and its effect."""
+"""Commands of the ledger for subscriptions and their payments: the rows each one reads, and its effect."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-from dunning_service.billing.attempts import Known
+from dunning_service.billing.attempts import AttemptContext
 from dunning_service.billing.models import BlockedMethodRow, ScheduledPaymentRow, SubscriptionRow
 from dunning_service.billing.outcomes import ACTOR, TERMINATED, dropped
-from dunning_service.billing.schedule import Begun, first_payments, subscription_row
+from dunning_service.billing.schedule import FirstLease, first_payments, subscription_row
 from dunning_service.billing.states import PaymentState, SubscriptionState
 from dunning_service.billing.terms import NewSubscription
 from dunning_service.errors import FailuresChanged, NotFound, RuleBroken
@@ -28,15 +28,15 @@ FORGOTTEN = "the customer's data were erased"
 def create(
     principal: Principal,
     new: NewSubscription,
-    begun: Begun,
+    first: FirstLease,
     *,
     path: str,
     delivery: Delivery,
     idempotency_key: IdempotencyKey | None,
 ) -> Command:
-    """The subscription and its payments; the answer holds its id.
+    """Creates a subscription and its payments; the answer holds its id.
 
-    One that pays now has an attempt in flight, as `begun` says, which is the caller's to make.
+    The first attempt of one that pays now has begun under the lease `first`, and the caller makes it.
     """
     subscription_id = str(uuid4())
     merchant = principal.merchant
@@ -50,7 +50,7 @@ def create(
             token_name=principal.token_name,
             now=now,
         )
-        payments = first_payments(row, begun, merchant.time_zone, now)
+        payments = first_payments(row, first, merchant.time_zone, now)
         inserts = [(SubscriptionRow, row), *((ScheduledPaymentRow, payment) for payment in payments)]
         return Effect({"id": subscription_id}, inserts=inserts)
 
@@ -125,8 +125,8 @@ def terminate(
 def forget_customer(merchant: MerchantView, subscription_id: str) -> Command:
     """Takes the customer out of a subscription that has ended; what was agreed and scheduled stays.
 
-    It never charges again, not even if somebody asks for it, as nobody would know whom. What the ledger says of its
-    payments stays. Executed, it raises NotFound, and RuleBroken for one that is not over.
+    Nothing is charged for it again, not even on request, because its customer is unknown then. What the ledger says of
+    its payments stays. Executed, it raises NotFound, and RuleBroken for one that is not over.
     """
     this = _by_id(SubscriptionRow, merchant.id, subscription_id)
     payments = _of_subscription(merchant.id, subscription_id)
@@ -138,7 +138,7 @@ def forget_customer(merchant: MerchantView, subscription_id: str) -> Command:
         may_go_on = status in (SubscriptionState.ACTIVE, SubscriptionState.PAUSED)
         if may_go_on or any(row["attempt_in_flight"] is not None for row in held.rows[payments]):
             raise RuleBroken(f"the subscription {subscription_id} is not over, and its customer has to be known")
-        nobody = {
+        without_customer = {
             "customer_id": str(uuid4()),
             "payment_method_id": str(uuid4()),
             "customer_name": None,
@@ -152,7 +152,7 @@ def forget_customer(merchant: MerchantView, subscription_id: str) -> Command:
         return Effect(
             {"id": subscription_id},
             updates=[
-                (SubscriptionRow, key | {"id": subscription_id} | nobody),
+                (SubscriptionRow, key | {"id": subscription_id} | without_customer),
                 *((ScheduledPaymentRow, key | {"id": row["id"]} | dropped(FORGOTTEN, now)) for row in unsettled),
             ],
             keeps_delivery=False,
@@ -175,14 +175,14 @@ def record(
     number: int,
     time_zone: str,
     ladder: Ladder,
-    effect_of: Callable[[Known, datetime], Effect],
+    effect_of: Callable[[AttemptContext, datetime], Effect],
     money_came_in: bool = False,
     delivery: Delivery | None = None,
     origin: str = "",
     also_failed: Collection[str] = (),
 ) -> Command:
-    """What the outcome of attempt `number` comes to, if nobody has recorded it before; else nothing, and the answer
-    says so. Only that money came in is never passed over, however late it is heard of.
+    """Records the result of attempt `number`, unless it has been recorded: then the answer says so. Only money that
+    came in is recorded however late the result is.
 
     `payment` and `subscription` are rows as they were when the attempt began. Executed, it raises FailuresChanged when
     other payments of the subscription are not tried any more because of it, and `also_failed` does not name them.
@@ -209,7 +209,7 @@ def record(
             )
             if not is_news:
                 return Effect({"is_recorded": False}, keeps_delivery=False)
-        known = Known(
+        context = AttemptContext(
             payment=row,
             subscription=held.rows[agreed][0],
             siblings=[row] if siblings is None else held.rows[siblings],
@@ -218,7 +218,7 @@ def record(
             time_zone=time_zone,
             ladder=ladder,
         )
-        effect = effect_of(known, now)
+        effect = effect_of(context, now)
         if not set(effect.touched) <= names:
             raise FailuresChanged("other payments of the subscription have failed that are given up with this one")
         return effect
@@ -237,7 +237,7 @@ def record(
 
 
 def _not_settled(payments: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Those that may still be charged, though nothing need be planned, and are not being charged just now."""
+    """The payments that may still be charged and have no attempt in flight."""
     return [row for row in payments if row["status"] in (PaymentState.SCHEDULED, PaymentState.FAILED)]
 
 

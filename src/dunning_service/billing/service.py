@@ -1,4 +1,4 @@
-"""What can be done with a subscription that is there: terminate it, have a payment of it tried again."""
+"""Actions on an existing subscription: terminating it, and retrying a payment of it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _TRIES: Final = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PostedRequest:
-    """A request, as far as it is kept and recognised."""
+    """A posted request: what is stored of it, and its idempotency key."""
 
     path: str
     headers: Iterable[tuple[bytes, bytes]]
@@ -30,9 +30,11 @@ class PostedRequest:
 
     @property
     def content_type(self) -> bytes | None:
+        """The value of its Content-Type; None without one."""
         return next((value for name, value in self.headers if name == b"content-type"), None)
 
     def delivery(self, now: datetime) -> Delivery:
+        """The delivery that is stored of it."""
         return Delivery(self.body, kept_headers(list(self.headers)), now)
 
 
@@ -44,7 +46,7 @@ async def terminate_subscription(
     posted: PostedRequest,
     now: datetime,
 ) -> CommandDone:
-    """Drops what is scheduled and cancels open failures; to terminate what is terminated changes nothing.
+    """Terminates a subscription: drops what is scheduled and cancels open failures. A second time changes nothing.
 
     Raises NotFound, or IdempotencyKeyReused.
     """
@@ -77,20 +79,15 @@ async def retry_payment(
 
     Raises NotFound, ActionDoesNotApply, or IdempotencyKeyReused.
     """
-    merchant = principal.merchant
     async with database.read() as connection:
-        method = await queries.payment_method_of(connection, merchant.id, subscription_id)
+        method = await queries.payment_method_of(connection, principal.merchant.id, subscription_id)
     command = retrying.retry(
-        retrying.RetryRequest(
-            merchant_id=merchant.id,
-            time_zone=merchant.time_zone,
-            payment_id=payment_id,
-            subscription_id=subscription_id,
-            payment_method_id=method,
-            actor=principal.token_name,
-            reason=reason,
-            idempotency_key=idempotency_key,
-        )
+        principal,
+        payment_id=payment_id,
+        subscription_id=subscription_id,
+        payment_method_id=method,
+        reason=reason,
+        idempotency_key=idempotency_key,
     )
     done = await recorder.execute(command)
     return replace(as_recorded(dict(done.answer)), is_replay=done.answered_before is not None)

@@ -1,4 +1,4 @@
-"""`dunning source`: the addresses that payment providers post to."""
+"""`dunning source`: the webhook addresses that payment providers post to."""
 
 from __future__ import annotations
 

@@ -82,6 +82,7 @@ def adding(table: sa.Table) -> str:
 
 
 def bulk_for(connection: Connection) -> Bulk:
+    """The bulk statements of the connection's database."""
     return _POSTGRES if connection.dialect.name == "postgresql" else _SQLITE
 
 

@@ -80,7 +80,7 @@ async def create(request: Request, principal: Writer) -> Response:
         path=PATH, headers=request.scope["headers"], body=body, idempotency_key=key_of(request, body)
     )
     created = await create_subscription(
-        found.billing, principal, posted, partial(read_new_subscription, posted.body, posted.content_type)
+        found.charging, principal, posted, partial(read_new_subscription, posted.body, posted.content_type)
     )
     return _answer(subscription_created(created.id, created.paid), is_replay=created.is_replay)
 
