@@ -24,9 +24,10 @@ from dunning_service.failed_payments import counted
 from dunning_service.failed_payments.queries import FailedPaymentsQuery
 from dunning_service.ledger import batch, check, counting
 from dunning_service.ledger.counting import recount, uncounted_days
+from dunning_service.ledger.facts import Row
 from dunning_service.ledger.models import DailyCountRow, PaymentRow
 from dunning_service.ledger.status import Status, Verb
-from dunning_service.ledger.working_set import Payment, Row
+from dunning_service.ledger.working_set import Payment
 from ledgers import Ledger
 from property._stories import several_examples
 

@@ -12,18 +12,25 @@ from hypothesis import given
 
 from building import NOON, a_failure
 from dunning_service.events import AttemptReported
-from dunning_service.ledger.fold import Action, Receipt
+from dunning_service.ledger.facts import Action, Receipt, attempt_of
 from dunning_service.ledger.receipt_history import movements
-from dunning_service.ledger.receipts import Move, apply_receipts
+from dunning_service.ledger.receipts import apply_receipts, move_of
 from dunning_service.ledger.status import ReceiptDue, Verb
-from dunning_service.ledger.working_set import Payment, attempt_of
+from dunning_service.ledger.working_set import Payment
 
 HOUR = timedelta(hours=1)
 PAYER = "7:"
 
 
 def a_receipt(name: str = "r", hours: int = 1) -> Receipt:
-    return Receipt(name, b"\x01", PAYER, 100, "NOK", NOON + hours * HOUR)
+    return Receipt(
+        provider_receipt_id=name,
+        digest=b"\x01",
+        payer_key=PAYER,
+        amount_minor=100,
+        currency="NOK",
+        received_at=NOON + hours * HOUR,
+    )
 
 
 def a_payment(name: str, number: int, *heard: tuple[int, AttemptReported | Action]) -> Payment:
@@ -49,7 +56,8 @@ def a_failure_of(name: str, days: int, **fields: Any) -> AttemptReported:
 
 
 def an_action(hours: int, verb: Verb, number: int = 1, **names: Any) -> tuple[int, Action]:
-    return hours, Action(number, verb, "anna", None, NOON + hours * HOUR, **names)
+    decided_at = NOON + hours * HOUR
+    return hours, Action(number=number, verb=verb, actor="anna", reason=None, decided_at=decided_at, **names)
 
 
 def moved(receipts: Sequence[Receipt], *payments: Payment) -> list[tuple[str, str, str | None, str, str | None]]:
@@ -129,7 +137,7 @@ def test_followed_move_by_move_a_receipt_ends_where_it_lies_now(chance: random.R
         payments.append(failed(name, number, chance.randint(-3, 3), chance.choice([0, 0, 3, 5]), *facts))
     by_id = {payment.id: payment.key[2] for payment in payments}
     moves = [
-        Move(action.decided_at, 1, action.provider_receipt_id, by_id[action.to_payment_id])
+        move_of(action, by_id[action.to_payment_id])
         for payment in payments
         for action in payment.actions
         if action.provider_receipt_id is not None and action.to_payment_id in by_id

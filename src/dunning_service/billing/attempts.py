@@ -11,7 +11,7 @@ from dunning_service.billing.schedule import Row, attempt_id
 from dunning_service.billing.states import AttemptState
 from dunning_service.events import AttemptReported, Outcome, filled, shortened
 from dunning_service.gateways import Charged, ChargeOutcome
-from dunning_service.ledger.fold import Attempt
+from dunning_service.ledger.facts import Attempt
 from dunning_service.recovery.decline_codes import MAPPING_VERSION
 from dunning_service.recovery.declines import Reading
 from dunning_service.recovery.ladder import Ladder

@@ -12,7 +12,7 @@ from dunning_service.billing.outcomes import TERMINATED, blocking_decline
 from dunning_service.billing.states import PaymentState, SubscriptionState
 from dunning_service.errors import ActionDoesNotApply, NotFound
 from dunning_service.ledger.deciding import as_json
-from dunning_service.ledger.fold import Attempt
+from dunning_service.ledger.facts import Attempt
 from dunning_service.ledger.status import Status, Verb
 from dunning_service.ledger.work import (
     NO_SUCH_PAYMENT,

@@ -17,7 +17,8 @@ from dunning_service.ledger.answers import ANSWER_LIFETIME, Answers
 from dunning_service.ledger.counting import count_changes
 from dunning_service.ledger.deciding import as_json, as_recorded, require_effect
 from dunning_service.ledger.erasing import erase, repeats_erased
-from dunning_service.ledger.fold import Action, Attempt, current_attempts
+from dunning_service.ledger.facts import Action, Attempt, Row, as_row
+from dunning_service.ledger.fold import current_attempts
 from dunning_service.ledger.models import (
     SHARDS,
     ActionRow,
@@ -51,7 +52,7 @@ from dunning_service.ledger.work import (
     Work,
     erased_headers,
 )
-from dunning_service.ledger.working_set import DeliveryRecord, Payment, Row, payment_columns
+from dunning_service.ledger.working_set import DeliveryRecord, Payment, payment_columns
 
 _FORGOTTEN_AT_ONCE = 200
 """How many expired answers of a merchant a batch deletes: more than it can add."""
@@ -110,9 +111,7 @@ class Batch:
         key = (notice.merchant_id, notice.digest)
         record = self._book.deliveries.get(key)
         if record is None:
-            received_at = notice.delivery.received_at
-            record = DeliveryRecord(notice.outcome, notice.reason, 1, 1, received_at, received_at, first=notice)
-            self._book.deliveries[key] = record
+            record = self._book.deliveries[key] = DeliveryRecord.of_new(notice, notice.outcome, notice.reason)
             refusal = self._record(notice, record)
             return NoticeRecorded(record.outcome, True, self._resolved_by(notice), refusal)
         record.is_changed = True
@@ -178,9 +177,15 @@ class Batch:
         payment = self._book.by_id.get((decision.merchant_id, decision.payment_id))
         if payment is None or payment.folded.order_on is None:
             raise NotFound(NO_SUCH_PAYMENT)
-        action = Action(_next_action(payment), decision.verb, decision.actor, decision.reason, decision.decided_at)
-        if decision.verb is Verb.MARK_PAID:
-            action = action._replace(receipt=decision.receipt or ReceiptDue.NONE)
+        is_mark = decision.verb is Verb.MARK_PAID
+        action = Action(
+            number=_next_action(payment),
+            verb=decision.verb,
+            actor=decision.actor,
+            reason=decision.reason,
+            decided_at=decision.decided_at,
+            receipt=decision.receipt or ReceiptDue.NONE if is_mark else None,
+        )
         if decision.verb is Verb.MOVE_RECEIPT:
             action = moved(self._book, payment, decision, action)
         elif decision.must_apply:
@@ -212,7 +217,7 @@ class Batch:
             payers |= {(key[0], key[1], receipt.payer_key) for receipt in self._book.revisions(key)}
         for payer in payers:
             self._book.apply_receipts_of(payer)
-        self._actions.append({"merchant_id": payment.key[0], "payment_id": payment.id} | action._asdict())
+        self._actions.append({"merchant_id": payment.key[0], "payment_id": payment.id} | as_row(action))
 
     # Commands
 
@@ -275,19 +280,25 @@ class Batch:
         if payment is None or payment.folded.order_on is None:
             return
         if payment.folded.status is Status.FAILED:
-            self._act(payment, Action(_next_action(payment), action.verb, action.actor, action.reason, self._now))
+            fact = Action(
+                number=_next_action(payment),
+                verb=action.verb,
+                actor=action.actor,
+                reason=action.reason,
+                decided_at=self._now,
+            )
+            self._act(payment, fact)
 
     def _take_delivery(self, command: Command) -> None:
         """Keeps or counts the command's delivery, if it has one."""
         if command.delivery is None:
             return
         key = (command.merchant_id, command.digest)
-        received_at = command.delivery.received_at
         record = self._book.deliveries.get(key)
         if record is None:
-            self._book.deliveries[key] = DeliveryRecord("recorded", None, 1, 1, received_at, received_at, first=command)
+            self._book.deliveries[key] = DeliveryRecord.of_new(command, "recorded")
         else:
-            record.count(received_at)
+            record.count(command.delivery.received_at)
 
     def _count_repeat(self, command: Command) -> None:
         """Counts the delivery of a command that was answered before. The same request in other bytes states nothing

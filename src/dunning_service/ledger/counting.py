@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Select
 from sqlalchemy.engine import Connection
 
 from dunning_service.database.bulk import bulk_for
+from dunning_service.ledger.facts import Row
 from dunning_service.ledger.models import (
     BLOCK_BITS,
     FIRST_SHARD,
@@ -21,7 +22,7 @@ from dunning_service.ledger.models import (
     DailyCountRow,
     PaymentRow,
 )
-from dunning_service.ledger.working_set import Payment, Row
+from dunning_service.ledger.working_set import Payment
 
 CountRow = type[DailyCountRow] | type[BlockCountRow] | type[DailyAmountRow]
 

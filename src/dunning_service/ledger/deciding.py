@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from dunning_service.errors import ActionDoesNotApply
-from dunning_service.ledger.fold import Action
+from dunning_service.ledger.facts import Action
 from dunning_service.ledger.status import Status, Verb
 from dunning_service.ledger.work import DecisionRecorded
 from dunning_service.ledger.working_set import Payment
@@ -20,7 +21,7 @@ def require_effect(payment: Payment, action: Action) -> None:
     if _has_effect(payment, action):
         return
     verb, status = Verb(action.verb), payment.folded.status
-    possible = [str(other) for other in Verb if other is not verb and _has_effect(payment, action._replace(verb=other))]
+    possible = [str(other) for other in Verb if other is not verb and _has_effect(payment, replace(action, verb=other))]
     if possible:
         hint = f"what applies now: {', '.join(possible)}"
     elif payment.receipt is not None:

@@ -23,7 +23,8 @@ from sqlalchemy.engine import Connection
 
 from dunning_service.database.bulk import Row, bulk_for
 from dunning_service.events import AttemptReported, Event
-from dunning_service.ledger.fold import ERASED_PAYER, Attempt, FoldedPayment
+from dunning_service.ledger.facts import Attempt, statement_digest
+from dunning_service.ledger.fold import ERASED_PAYER, FoldedPayment
 from dunning_service.ledger.models import (
     ActionRow,
     AttemptRow,
@@ -35,7 +36,7 @@ from dunning_service.ledger.models import (
 )
 from dunning_service.ledger.reading import payer_of, select_by
 from dunning_service.ledger.work import ERASED, Command, Erasure, ErasureDone, Notice, erased_headers
-from dunning_service.ledger.working_set import Book, PayerKey, Payment, statement_digest
+from dunning_service.ledger.working_set import Book, PayerKey, Payment
 from dunning_service.values.chunks import in_chunks
 
 PERSONAL = (
@@ -194,7 +195,7 @@ class _Eraser:
         for payment in payments:
             for number, action in enumerate(payment.actions):
                 if action.reason is not None:
-                    payment.actions[number] = action._replace(reason=None)
+                    payment.actions[number] = replace(action, reason=None)
                     key = {"merchant_id": payment.key[0], "payment_id": payment.id, "number": action.number}
                     rows.append(key | {"reason": None})
         self._update(ActionRow, rows)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from dunning_service.errors import ActionDoesNotApply, NotFound
-from dunning_service.ledger.fold import Action, Receipt, is_same_currency
+from dunning_service.ledger.facts import Action, Receipt
+from dunning_service.ledger.fold import is_same_currency
 from dunning_service.ledger.receipts import newest_moves, open_minor
 from dunning_service.ledger.work import NO_SUCH_PAYMENT, Decision
 from dunning_service.ledger.working_set import Book, Payment
@@ -21,7 +23,8 @@ def moved(book: Book, payment: Payment, decision: Decision, action: Action) -> A
     Raises NotFound for a payment that is not there, and, where the decision must apply, ActionDoesNotApply with what
     would be right.
     """
-    action = action._replace(
+    action = replace(
+        action,
         provider_receipt_id=decision.provider_receipt_id,
         to_payment_id=payment.id if decision.to_payment_id is None else decision.to_payment_id,
     )
@@ -31,11 +34,11 @@ def moved(book: Book, payment: Payment, decision: Decision, action: Action) -> A
         target = payment if decision.to_payment_id is None else _target(book, payment, decision.to_payment_id)
         receipt = _receipt(book, payment, decision.provider_receipt_id)
         _require_sense(book, payment, target, receipt)
-        action = action._replace(provider_receipt_id=receipt.provider_receipt_id)
+        action = replace(action, provider_receipt_id=receipt.provider_receipt_id)
     if action.provider_receipt_id is None:
-        return action._replace(to_payment_id=None)
+        return replace(action, to_payment_id=None)
     moves = book.moves_of((payment.key[0], payment.key[1], action.provider_receipt_id))
-    return action._replace(move=1 + max((one.move or 0 for one in moves), default=0))
+    return replace(action, move=1 + max((one.move or 0 for one in moves), default=0))
 
 
 def _target(book: Book, payment: Payment, payment_id: int) -> Payment:

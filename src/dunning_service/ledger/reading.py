@@ -20,7 +20,7 @@ from dunning_service.database.bulk import Row, bulk_for
 from dunning_service.database.engines import Base
 from dunning_service.events import AttemptReported, Event
 from dunning_service.ledger.answers import Answers
-from dunning_service.ledger.fold import RECEIPT_FIELDS, Action, Attempt, Receipt
+from dunning_service.ledger.facts import Action, Attempt, Receipt, from_row
 from dunning_service.ledger.models import ActionRow, AttemptRow, DeliveryRow, IdempotencyRow, PaymentRow, ReceiptRow
 from dunning_service.ledger.receipts import OPEN
 from dunning_service.ledger.row_cache import Shelf
@@ -200,14 +200,7 @@ class _Reader:
     def _read_deliveries(self, book: Book) -> None:
         for row in self._select(DeliveryRow, ("merchant_id", "digest"), self._deliveries):
             book.deliveries[row["merchant_id"], row["digest"]] = DeliveryRecord(
-                row["outcome"],
-                row["reason"],
-                row["reading"],
-                row["times_received"],
-                row["received_at"],
-                row["last_received_at"],
-                row["subjects"],
-                is_erased=ERASED_AT in row["headers"],
+                **{name: row[name] for name in DeliveryRecord.COLUMNS}, is_erased=ERASED_AT in row["headers"]
             )
 
     def read_shelf(self, shelf: Shelf) -> None:
@@ -251,7 +244,7 @@ def read_receipts(connection: Connection, book: Book, payers: Collection[PayerKe
     for row in sorted(revisions, key=lambda row: (row["is_superseded"], row["number"])):
         payer = payer_of(row)
         add = book.add_receipt if payer in payers else book.add_revision
-        add(payer, Receipt(**{name: row[name] for name in RECEIPT_FIELDS}))
+        add(payer, from_row(Receipt, row))
         book.resolved.setdefault((payer[0], payer[1], row["provider_receipt_id"]), row["resolved"])
 
 
@@ -262,14 +255,14 @@ def read_payments(connection: Connection, book: Book, rows: Iterable[Row], zones
         identity = (row["merchant_id"], row["id"])
         if identity not in book.by_id:
             key = (row["merchant_id"], row["provider"], row["provider_payment_id"])
-            held = Counted(row["status"], row["order_on"], row["currency"], row["amount_minor"])
+            held = Counted._make(row[name] for name in Counted._fields)
             book.add(Payment(key, row["id"], zones[row["merchant_id"]], held=held))
             added.add(identity)
-    for attempt in select_by(connection, AttemptRow, ("merchant_id", "payment_id"), added):
-        book.by_id[attempt["merchant_id"], attempt["payment_id"]].hold(Attempt(*(attempt[f] for f in Attempt._fields)))
+    for row in select_by(connection, AttemptRow, ("merchant_id", "payment_id"), added):
+        book.by_id[row["merchant_id"], row["payment_id"]].hold(from_row(Attempt, row))
     for row in select_by(connection, ActionRow, ("merchant_id", "payment_id"), added):
         payment = book.by_id[row["merchant_id"], row["payment_id"]]
-        action = Action(*(row[f] for f in Action._fields))
+        action = from_row(Action, row)
         payment.hold(action)
         book.add_move(payment, action)
 

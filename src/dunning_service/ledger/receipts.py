@@ -14,10 +14,12 @@ The amount of a failure is what is open of it: the debt without what other money
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from dunning_service.ledger.fold import FoldedPayment, Receipt, is_same_currency
+from dunning_service.ledger.facts import Action, Receipt
+from dunning_service.ledger.fold import FoldedPayment, is_same_currency
 from dunning_service.ledger.status import Status
 
 OPEN = (Status.FAILED, Status.INVOICED, Status.DEBT_COLLECTION)
@@ -35,7 +37,8 @@ class OpenFailure(NamedTuple):
     """When it was marked as paid with a receipt expected, if that is what decides its status."""
 
 
-class Move(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Move:
     """A person's decision which payment a receipt pays; of several about one receipt the newest holds."""
 
     decided_at: datetime
@@ -43,6 +46,17 @@ class Move(NamedTuple):
     """1, 2, 3... among the moves of the receipt: of two made at the same moment the one recorded later is newer."""
     provider_receipt_id: str
     provider_payment_id: str
+
+
+def move_of(action: Action, provider_payment_id: str) -> Move:
+    """The move that a `move_receipt` to this payment makes."""
+    assert action.provider_receipt_id is not None
+    return Move(
+        decided_at=action.decided_at,
+        number=action.move or 0,
+        provider_receipt_id=action.provider_receipt_id,
+        provider_payment_id=provider_payment_id,
+    )
 
 
 def apply_receipts(

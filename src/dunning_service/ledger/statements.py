@@ -13,19 +13,11 @@ from datetime import datetime
 
 from dunning_service.errors import Difference, ReceiptContradicted
 from dunning_service.events import AttemptReported, ReceiptReported
-from dunning_service.ledger.fold import RECEIPT_FIELDS, Attempt, Receipt
+from dunning_service.ledger.facts import Attempt, Receipt, Row, as_row, attempt_of, receipt_of, statement_digest
 from dunning_service.ledger.numbers import PaymentNumbers
 from dunning_service.ledger.receipts import current_receipts
 from dunning_service.ledger.work import Command, Notice
-from dunning_service.ledger.working_set import (
-    Book,
-    Payment,
-    ReceiptKey,
-    Row,
-    Subjects,
-    attempt_of,
-    statement_digest,
-)
+from dunning_service.ledger.working_set import Book, Payment, ReceiptKey, Subjects
 
 _CONTENT = ("payer_key", "amount_minor", "currency")
 """What a receipt of a known number has to say again."""
@@ -149,7 +141,7 @@ class Statements:
 
     def _put_attempt(self, payment: Payment, attempt: Attempt) -> None:
         payment.put_attempt(attempt)
-        self.new_attempts.append({"merchant_id": payment.key[0], "payment_id": payment.id} | attempt._asdict())
+        self.new_attempts.append({"merchant_id": payment.key[0], "payment_id": payment.id} | as_row(attempt))
         self._book.regroup(payment)
 
     def _supersede_attempts(self, payment: Payment, digest: bytes, said: set[tuple[str, str, bytes]]) -> None:
@@ -180,7 +172,7 @@ class Statements:
                 known = self._book.revisions(key)
                 if not known and len(notice.events) == 1:
                     return None
-                given = _receipt_of(event, 0, notice.digest, notice.delivery.received_at)
+                given = receipt_of(event, notice.digest, received_at=notice.delivery.received_at, number=0)
                 held = told.setdefault(key, next(iter(current_receipts(known)), given))
                 if held.digest != given.digest:
                     differences = [
@@ -196,7 +188,7 @@ class Statements:
         key = (notice.merchant_id, notice.provider, event.provider_receipt_id)
         earlier = list(self._book.revisions(key))
         if not earlier:
-            self._add_receipt(key, _receipt_of(event, 1, notice.digest, received_at), earlier)
+            self._add_receipt(key, receipt_of(event, notice.digest, received_at=received_at, number=1), earlier)
             return
         digest = statement_digest(event)
         same = [receipt for receipt in earlier if receipt.digest == digest]
@@ -210,7 +202,7 @@ class Statements:
             # as it is held: what was erased of it does not come back
             replace(same[0], number=number, delivery_digest=notice.digest, received_at=received_at, is_superseded=False)
             if same
-            else _receipt_of(event, number, notice.digest, received_at)
+            else receipt_of(event, notice.digest, received_at=received_at, number=number)
         )
         self._add_receipt(key, receipt, earlier)
 
@@ -222,7 +214,7 @@ class Statements:
         self._apply(payers)
         if is_first:
             self._book.resolved[key] = self._book.paid_by_receipts(payers) - paid_before
-        row = {name: getattr(receipt, name) for name in RECEIPT_FIELDS} | {"resolved": self._book.resolved[key]}
+        row = as_row(receipt) | {"resolved": self._book.resolved[key]}
         self.new_receipts.append({"merchant_id": key[0], "provider": key[1]} | row)
 
     def _supersede_receipts(self, key: ReceiptKey, digest: bytes, said: set[tuple[str, bytes]]) -> None:
@@ -252,20 +244,6 @@ def _said_by(held: Attempt, number: int, digest: bytes, received_at: datetime) -
         is_superseded=False,
         received_at=received_at,
         occurred_at=held.occurred_at if held.occurred_at_known else received_at,
-    )
-
-
-def _receipt_of(event: ReceiptReported, number: int, digest: bytes, received_at: datetime) -> Receipt:
-    return Receipt(
-        event.provider_receipt_id,
-        statement_digest(event),
-        event.payer_key,
-        event.amount_minor,
-        event.currency,
-        number=number,
-        delivery_digest=digest,
-        received_at=received_at,
-        details=dict(event.details),
     )
 
 

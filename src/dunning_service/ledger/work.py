@@ -12,7 +12,7 @@ from uuid import uuid4
 from dunning_service.database.engines import Base
 from dunning_service.errors import InvalidInput, RuleBroken
 from dunning_service.events import AttemptReported, Delivery, Event
-from dunning_service.ledger.fold import Attempt
+from dunning_service.ledger.facts import Attempt
 from dunning_service.ledger.status import ReceiptDue, Status, Verb
 
 NO_SUCH_PAYMENT = "there is no failed payment of that number"

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields, replace
-from datetime import UTC, date, datetime
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from operator import attrgetter
+from typing import Any, ClassVar, NamedTuple
 
-import orjson
-
-from dunning_service.events import MAX_TEXT, AttemptReported, ReceiptReported
-from dunning_service.ledger.fold import Action, Attempt, FoldedPayment, Receipt, deciding_action, fold_payment
-from dunning_service.ledger.receipts import Move, OpenFailure, apply_receipts, current_receipts
+from dunning_service.ledger.facts import Action, Attempt, Receipt, Row
+from dunning_service.ledger.fold import FoldedPayment, deciding_action, fold_payment
+from dunning_service.ledger.receipts import Move, OpenFailure, apply_receipts, current_receipts, move_of
 from dunning_service.ledger.status import ReceiptDue, Status, Verb
 from dunning_service.ledger.texts import FoldedTexts, fold_texts
 from dunning_service.ledger.work import Command, DeliveryOutcome, Notice
@@ -27,28 +25,8 @@ PayerKey = tuple[int, str, str]
 ReceiptKey = tuple[int, str, str]
 """(merchant_id, provider, provider_receipt_id)"""
 
-Row = dict[str, Any]
-
 Subjects = dict[str, list[Any]]
 """What a reading of a delivery is about: {"payments": [numbers], "receipts": [ids]}."""
-
-
-def statement_digest(event: AttemptReported | ReceiptReported) -> bytes:
-    """SHA-256 of all that an event states: the same statement again has the same digest.
-
-    What an event leaves at its default is not in it, so that a field added to events later changes no digest.
-    """
-    stated = {name: value for name, default in _DEFAULTS[type(event)] if (value := getattr(event, name)) is not default}
-    return hashlib.sha256(orjson.dumps(stated, default=str, option=orjson.OPT_SORT_KEYS)).digest()
-
-
-def _defaults(kind: type[AttemptReported] | type[ReceiptReported]) -> tuple[tuple[str, Any], ...]:
-    return tuple((field.name, None if field.default is MISSING else field.default) for field in fields(kind))
-
-
-_DEFAULTS: dict[type, tuple[tuple[str, Any], ...]] = {
-    kind: _defaults(kind) for kind in (AttemptReported, ReceiptReported)
-}
 
 
 class Counted(NamedTuple):
@@ -58,6 +36,9 @@ class Counted(NamedTuple):
     order_on: date | None
     currency: str | None
     amount_minor: int | None
+
+
+_counted_of = attrgetter(*Counted._fields)
 
 
 @dataclass(slots=True)
@@ -136,8 +117,7 @@ class Payment:
     @property
     def counted(self) -> Counted:
         """As the counts are to have it."""
-        folded = self.folded
-        return Counted(folded.status, folded.order_on, folded.currency, folded.amount_minor)
+        return Counted._make(_counted_of(self.folded))
 
     def folded_with(self, receipt: Receipt | None, *, action: Action | None = None) -> FoldedPayment:
         """As it would stand with another receipt, or with one more action."""
@@ -166,14 +146,25 @@ def deciding_mark(payment: Payment) -> Action | None:
     return None if by_money.status is Status.PAID else mark
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class DeliveryRecord:
     """The bookkeeping of one delivery."""
 
+    COLUMNS: ClassVar = (
+        "outcome",
+        "reason",
+        "reading",
+        "times_received",
+        "received_at",
+        "last_received_at",
+        "subjects",
+    )
+    """Those that the database has, by their names there."""
+
     outcome: DeliveryOutcome
     reason: str | None
-    reading: int
-    times_received: int
+    reading: int = 1
+    times_received: int = 1
     received_at: datetime
     last_received_at: datetime
     subjects: Subjects | None = None
@@ -188,6 +179,13 @@ class DeliveryRecord:
 
     is_reread: bool = False
     """True: `subjects` have to be written again."""
+
+    @classmethod
+    def of_new(cls, work: Notice | Command, outcome: DeliveryOutcome, reason: str | None = None) -> DeliveryRecord:
+        """That of a delivery which the database does not have."""
+        assert work.delivery is not None
+        at = work.delivery.received_at
+        return cls(outcome=outcome, reason=reason, received_at=at, last_received_at=at, first=work)
 
     def count(self, received_at: datetime) -> None:
         """It has come once more."""
@@ -318,7 +316,7 @@ class Book:
             for action in self.moves_of((payer[0], payer[1], receipt.provider_receipt_id)):
                 target = self.by_id.get((payer[0], action.to_payment_id or 0))
                 if target is not None:
-                    yield Move(action.decided_at, action.move or 0, receipt.provider_receipt_id, target.key[2])
+                    yield move_of(action, target.key[2])
 
     def take_as_read(self) -> None:
         """What has been read is what the database has: applies the receipts, and nothing counts as changed."""
@@ -335,53 +333,6 @@ class Book:
 
 def _paid_by(receipt: Receipt, payer: PayerKey) -> Receipt:
     return replace(receipt, payer_key=payer[2])
-
-
-def attempt_of(
-    event: AttemptReported,
-    *,
-    delivery_digest: bytes | None,
-    received_at: datetime,
-    number: int = 1,
-    digest: bytes | None = None,
-) -> Attempt:
-    """An event as the ledger keeps it; `digest` is the statement's, where it is known already."""
-    occurred_at = _in_utc(event.occurred_at)
-    message = event.message
-    return Attempt(
-        number,
-        event.provider_attempt_id,
-        digest or statement_digest(event),
-        delivery_digest,
-        False,
-        event.outcome,
-        occurred_at or received_at,
-        occurred_at is not None,
-        _in_utc(event.stated_at) or occurred_at,
-        received_at,
-        event.sequence,
-        event.amount_minor,
-        event.currency,
-        event.code,
-        message[:MAX_TEXT] if message is not None else None,
-        event.category,
-        event.provider_customer_id,
-        event.provider_subscription_id,
-        event.customer_name,
-        event.customer_email,
-        event.customer_phone,
-        event.description,
-        event.payer_key,
-        dict(event.details),
-    )
-
-
-def _in_utc(moment: datetime | None) -> datetime | None:
-    if moment is None or moment.tzinfo is UTC:
-        return moment
-    if moment.tzinfo is None:
-        raise ValueError(f"{moment!r} has no time zone")
-    return moment.astimezone(UTC)
 
 
 def payment_columns(payment: Payment, now: datetime) -> Row:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, time, timedelta
 
 import pytest
 
+from building import a_failure
 from dunning_service.billing.attempts import Told
 from dunning_service.billing.models import BlockedMethodRow
 from dunning_service.billing.outcomes import blocking_decline, failed, pending, succeeded
@@ -13,7 +14,7 @@ from dunning_service.billing.schedule import attempt_id
 from dunning_service.billing.states import AttemptState
 from dunning_service.events import Category, Outcome
 from dunning_service.gateways import Charged, ChargeOutcome
-from dunning_service.ledger.fold import Attempt
+from dunning_service.ledger.facts import attempt_of
 from dunning_service.recovery.decline_codes import MAPPING_VERSION
 from dunning_service.recovery.declines import Decline
 from dunning_service.recovery.ladder import NO_RETRIES, DailyLadder
@@ -196,9 +197,13 @@ def test_wait_that_the_network_asks_for_moves_the_retry() -> None:
 def test_limit_of_the_network_counts_each_try_once() -> None:
     """Ten tries in 24 hours: the attempt itself, which was pending before it failed, is one of them."""
     earlier = [
-        Attempt(
-            *(number, f"a{number}", b"", None, False, "failed", START + timedelta(minutes=number), True, None),
-            *(START, number, 25_000, "NOK", None, None, None, None, None, None, None, None, None, None, {}),
+        attempt_of(
+            a_failure(
+                payment="p1", attempt=f"a{number}", sequence=number, occurred_at=START + timedelta(minutes=number)
+            ),
+            delivery_digest=None,
+            received_at=START,
+            number=number,
         )
         for number in range(1, 9)
     ]

@@ -13,17 +13,9 @@ from hypothesis import given
 
 from building import NOON, a_failure, a_success
 from dunning_service.events import AttemptReported, Category, Outcome
-from dunning_service.ledger.fold import (
-    Action,
-    Attempt,
-    FoldedPayment,
-    Receipt,
-    day_in_zone,
-    fold_payment,
-    in_time_order,
-)
+from dunning_service.ledger.facts import Action, Attempt, Receipt, attempt_of
+from dunning_service.ledger.fold import FoldedPayment, day_in_zone, fold_payment, in_time_order
 from dunning_service.ledger.status import Status, Verb
-from dunning_service.ledger.working_set import attempt_of
 from dunning_service.values.money import MAX_MINOR
 
 HOUR = timedelta(hours=1)
@@ -35,11 +27,18 @@ def attempts(*events: AttemptReported, received_at: datetime = NOON) -> list[Att
 
 
 def an_action(verb: Verb, decided_at: datetime = NOON, number: int = 1) -> Action:
-    return Action(number, verb, "test", None, decided_at)
+    return Action(number=number, verb=verb, actor="test", reason=None, decided_at=decided_at)
 
 
 def a_receipt(amount_minor: int | None = 1999, currency: str | None = "NOK") -> Receipt:
-    return Receipt("txn_1", b"\x01", "7:cus_7", amount_minor, currency, NOON)
+    return Receipt(
+        provider_receipt_id="txn_1",
+        digest=b"\x01",
+        payer_key="7:cus_7",
+        amount_minor=amount_minor,
+        currency=currency,
+        received_at=NOON,
+    )
 
 
 def folded(

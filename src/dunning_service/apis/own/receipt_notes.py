@@ -12,7 +12,8 @@ from sqlalchemy.engine import Connection
 from dunning_service.apis.own.schemas import Note, NoteEntry
 from dunning_service.failed_payments.public_number import public_number
 from dunning_service.failed_payments.queries import AnyRow
-from dunning_service.ledger.fold import Receipt, day_in_zone
+from dunning_service.ledger.facts import Receipt
+from dunning_service.ledger.fold import day_in_zone
 from dunning_service.ledger.models import PaymentRow
 from dunning_service.ledger.moving import in_words
 from dunning_service.ledger.reading import read_moves, read_payments, read_receipts

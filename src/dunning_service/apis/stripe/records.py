@@ -29,7 +29,7 @@ from dunning_service.apis.stripe.schemas import (
     ShippingDetails,
 )
 from dunning_service.events import MAX_IDENTIFIER, AttemptReported, Outcome, filled, shortened
-from dunning_service.ledger.fold import Attempt
+from dunning_service.ledger.facts import Attempt
 
 _ALPHABET = ascii_letters + digits
 _ID_LENGTH = 24
