@@ -175,12 +175,6 @@ class TooManyConnections(Unavailable):
         super().__init__("too many connections are open; open another one later", retry_after=2)
 
 
-class FailuresChanged(Unavailable):
-    """A payment has failed between looking which had and deciding about them: look again."""
-
-    code = "failures_changed"
-
-
 class NoUsableGateway(DunningError):
     """The merchant has no gateway to charge through, or one that cannot be used as it is set up."""
 

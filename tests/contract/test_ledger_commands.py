@@ -88,6 +88,31 @@ async def test_a_broken_rule_is_the_answer_under_its_key(service: RunningService
     assert count(service, DeliveryRow) == 1  # what was refused is not kept as if it had been recorded
 
 
+async def test_a_payment_that_it_does_not_name_is_read_before_it_is_acted_on(service: RunningService) -> None:
+    executed = []
+
+    def cancels_all(held: Held, now: datetime) -> Effect:
+        executed.append(held)
+        return Effect(
+            {},
+            actions=[
+                ActionTaken(provider_payment_id=name, verb=Verb.CANCEL, actor="test", reason=None)
+                for name in ("pr_1", "pr_unheard_of")
+            ],
+            touched=["pr_1"],
+        )
+
+    await service.writer.execute(a_command(service, tries_again))
+    naming_none = a_command(service, cancels_all, provider_payment_ids=())
+    _, done = await all_of(service, a_command(service, tries_again), naming_none)
+
+    assert done.refusal is None
+    assert len(executed) <= 2  # once more at the most, with both payments read
+    assert count(service, AttemptRow) == 2
+    with service.database.write() as connection:
+        assert connection.scalars(sa.select(PaymentRow.status)).all() == ["cancelled"]
+
+
 async def test_what_was_not_found_may_be_found_later(service: RunningService) -> None:
     def not_there(held: Held, now: datetime) -> Effect:
         raise NotFound("no such payment_record")

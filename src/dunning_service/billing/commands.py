@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -13,7 +13,7 @@ from dunning_service.billing.outcomes import ACTOR, TERMINATED, dropped
 from dunning_service.billing.schedule import Begun, first_payments, subscription_row
 from dunning_service.billing.states import PaymentState, SubscriptionState
 from dunning_service.billing.terms import NewSubscription
-from dunning_service.errors import FailuresChanged, NotFound, RuleBroken
+from dunning_service.errors import NotFound, RuleBroken
 from dunning_service.events import Delivery, Outcome
 from dunning_service.ledger.status import Verb
 from dunning_service.ledger.work import ActionTaken, Command, Effect, Held, IdempotencyKey, Lookup
@@ -68,7 +68,6 @@ def create(
 def terminate(
     merchant: MerchantView,
     subscription_id: str,
-    failed_payment_ids: Collection[str],
     *,
     path: str,
     delivery: Delivery,
@@ -76,8 +75,7 @@ def terminate(
 ) -> Command:
     """Drops what is scheduled and cancels open failures; an attempt that is being made has its outcome recorded.
 
-    `failed_payment_ids` are the payments that stand as failed. Executed, it raises NotFound, and FailuresChanged when
-    they are not all. Terminating what is terminated changes nothing.
+    Executed, it raises NotFound. Terminating what is terminated changes nothing.
     """
     this = _by_id(SubscriptionRow, merchant.id, subscription_id)
     payments = _of_subscription(merchant.id, subscription_id)
@@ -91,8 +89,6 @@ def terminate(
             return Effect(answer)
         unsettled = _not_settled(held.rows[payments])
         failed = [row["id"] for row in unsettled if row["status"] == PaymentState.FAILED]
-        if not set(failed) <= set(failed_payment_ids):
-            raise FailuresChanged("a payment of the subscription has just failed; send it again")
         key = {"merchant_id": merchant.id}
         ended = {"status": SubscriptionState.TERMINATED, "ended_at": now}
         return Effect(
@@ -112,7 +108,6 @@ def terminate(
         merchant_id=merchant.id,
         time_zone=merchant.time_zone,
         provider=SUBSCRIPTIONS.name,
-        provider_payment_ids=sorted(failed_payment_ids),
         origin=path,
         delivery=delivery,
         lookups=[this, payments],
@@ -179,16 +174,13 @@ def record(
     money_came_in: bool = False,
     delivery: Delivery | None = None,
     origin: str = "",
-    also_failed: Collection[str] = (),
 ) -> Command:
     """What the outcome of attempt `number` comes to, if nobody has recorded it before; else nothing, and the answer
     says so. Only that money came in is never passed over, however late it is heard of.
 
-    `payment` and `subscription` are rows as they were when the attempt began. Executed, it raises FailuresChanged when
-    other payments of the subscription are not tried any more because of it, and `also_failed` does not name them.
+    `payment` and `subscription` are rows as they were when the attempt began.
     """
     merchant_id, payment_id = payment["merchant_id"], payment["id"]
-    names = {payment_id, *also_failed}
     this = _by_id(ScheduledPaymentRow, merchant_id, payment_id)
     agreed = _by_id(SubscriptionRow, merchant_id, subscription["id"])
     method = subscription["payment_method_id"]
@@ -218,16 +210,13 @@ def record(
             time_zone=time_zone,
             ladder=ladder,
         )
-        effect = effect_of(known, now)
-        if not set(effect.touched) <= names:
-            raise FailuresChanged("other payments of the subscription have failed that are given up with this one")
-        return effect
+        return effect_of(known, now)
 
     return Command(
         merchant_id=merchant_id,
         time_zone=time_zone,
         provider=SUBSCRIPTIONS.name,
-        provider_payment_ids=sorted(names),
+        provider_payment_ids=[payment_id],
         origin=origin,
         delivery=delivery,
         lookups=lookups,

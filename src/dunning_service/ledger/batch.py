@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Sequence, Set
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from dunning_service.database.bulk import bulk_for
+from dunning_service.database.bulk import LockName, bulk_for
 from dunning_service.errors import DunningError, InvalidInput, NotFound, RuleBroken, UnreadableNotice
 from dunning_service.events import ReceiptReported
 from dunning_service.ledger.answers import ANSWER_LIFETIME, Answers
@@ -30,7 +30,7 @@ from dunning_service.ledger.models import (
 )
 from dunning_service.ledger.moving import moved
 from dunning_service.ledger.numbers import PaymentNumbers
-from dunning_service.ledger.reading import lookups_of, open_book, select_by
+from dunning_service.ledger.reading import MoreNeeded, lookups_of, open_book, payment_lock, select_by
 from dunning_service.ledger.row_cache import Shelf
 from dunning_service.ledger.statements import Statements
 from dunning_service.ledger.status import ReceiptDue, Status, Verb
@@ -41,6 +41,7 @@ from dunning_service.ledger.work import (
     CommandDone,
     Decision,
     DecisionRecorded,
+    Effect,
     Erasure,
     ErasureDone,
     Held,
@@ -63,8 +64,8 @@ Result = NoticeRecorded | DecisionRecorded | CommandDone | ErasureDone | RefoldD
 class Batch:
     """The works of one transaction. Used once: `run`, then the caller commits.
 
-    Raises LocksMissing when it has to begin again with more locks than the works name, and ValueError for an erasure
-    that is not alone: it would not see what the others are about to insert.
+    Raises MoreNeeded when it has to begin again with more than the works name, and ValueError for an erasure that is
+    not alone: it would not see what the others are about to insert.
     """
 
     def __init__(
@@ -74,7 +75,7 @@ class Batch:
         numbers: PaymentNumbers,
         *,
         now: datetime,
-        also_lock: frozenset[int] = frozenset(),
+        also_lock: Set[LockName] = frozenset(),
     ) -> None:
         if len(works) > 1 and any(isinstance(work, Erasure) for work in works):
             raise ValueError("an erasure has a transaction of its own")
@@ -238,6 +239,7 @@ class Batch:
         except RuleBroken as refusal:
             self._answers.keep(command, {}, refusal)
             return CommandDone({}, refusal, None)
+        self._require_read(command, effect)
         if effect.keeps_delivery:
             self._take_delivery(command)
         received_at = self._now if command.delivery is None else command.delivery.received_at
@@ -256,6 +258,16 @@ class Batch:
             payment.is_changed = True
         self._answers.keep(command, effect.answer)
         return CommandDone(effect.answer, None, None)
+
+    def _require_read(self, command: Command, effect: Effect) -> None:
+        """Raises MoreNeeded when the effect is on payments that are not in the book, though the database may have
+        them."""
+        names = {*effect.touched, *(action.provider_payment_id for action in effect.actions)}
+        names |= {event.provider_payment_id for event in effect.events}
+        keys = {(command.merchant_id, command.provider, name) for name in names}
+        unread = keys - self._book.payments.keys() - self._book.looked_for
+        if unread:
+            raise MoreNeeded({payment_lock(key) for key in unread})
 
     def _named(self, command: Command, names: Collection[str]) -> list[Payment]:
         """Those of the command's payments that are known."""

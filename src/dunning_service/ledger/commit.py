@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from datetime import datetime
 
 import orjson
@@ -10,13 +10,14 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.exc import DBAPIError
 
+from dunning_service.database.bulk import LockName
 from dunning_service.database.engines import Database, is_outage, sqlstate
 from dunning_service.database.outages import why
 from dunning_service.errors import DunningError, Unavailable, Unconfirmed, UnreadableNotice
 from dunning_service.events import AttemptReported
 from dunning_service.ledger.batch import Batch, Result
 from dunning_service.ledger.numbers import PaymentNumbers
-from dunning_service.ledger.reading import LocksMissing
+from dunning_service.ledger.reading import MoreNeeded
 from dunning_service.ledger.work import Command, Notice, Work
 
 log = structlog.get_logger("dunning_service.ledger")
@@ -82,17 +83,17 @@ class Committer:
 
     def _commit(self, works: Sequence[Work], now: datetime) -> list[Result]:
         tries = 0
-        also_lock: frozenset[int] = frozenset()
+        also_lock: Set[LockName] = frozenset()
         while True:
             is_prepared = False
             try:
-                self._numbers.reserve(sum(_payments_at_most(work) for work in works))
+                self._numbers.reserve(len(also_lock) + sum(_payments_at_most(work) for work in works))
                 with self._database.write() as connection:
                     results = Batch(connection, works, self._numbers, now=now, also_lock=also_lock).run()
                     is_prepared = True
                 return results
-            except LocksMissing as missing:
-                also_lock |= missing.keys
+            except MoreNeeded as needed:
+                also_lock |= needed.locks
             except DBAPIError as error:
                 tries += 1
                 # a connection that died while it was idle is found out by the first statement; in COMMIT it is too late

@@ -34,7 +34,7 @@ _AT_ONCE = 20_000
 """As many payments as are counted again in one transaction, unless a single day has more."""
 _DAYS_AT_ONCE = 500
 """Each is a parameter, several times over, and databases set a limit to those."""
-_RECOUNT_LOCK = 0x7265636F756E74  # "recount"
+_RECOUNT_LOCK = ("recount",)
 _PAYMENTS = PaymentRow.__table__.c
 
 

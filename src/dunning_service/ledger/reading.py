@@ -8,15 +8,13 @@ their payer. On SQLite the transaction itself is the lock.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
-from itertools import chain
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from dunning_service.database.bulk import Row, bulk_for
+from dunning_service.database.bulk import LockName, Row, bulk_for
 from dunning_service.database.engines import Base
 from dunning_service.events import AttemptReported, Event
 from dunning_service.ledger.answers import Answers
@@ -30,15 +28,23 @@ from dunning_service.ledger.working_set import Book, Counted, DeliveryRecord, Pa
 from dunning_service.merchants.models import Merchant
 
 
-class LocksMissing(Exception):
-    """What was read may be believed under more locks only; the transaction has to begin again with them.
+class MoreNeeded(Exception):
+    """Raised when a batch needs more locks, or more payments, than its works name: its transaction begins again.
 
-    They cannot be taken now: two batches that each waited for more while holding some would wait for each other.
+    They cannot be taken later: two batches that each waited for more while holding some would wait for each other.
     """
 
-    def __init__(self, keys: frozenset[int]) -> None:
-        super().__init__(f"{len(keys)} more locks are needed")
-        self.keys = keys
+    def __init__(self, locks: Set[LockName]) -> None:
+        super().__init__(f"{len(locks)} more locks are needed")
+        self.locks = locks
+
+
+def payment_lock(key: PaymentKey) -> LockName:
+    """The lock of a payment; a batch that holds it has read the payment, if there is one."""
+    return (_PAYMENT, *key)
+
+
+_PAYMENT = "payment"
 
 
 def open_book(
@@ -46,40 +52,31 @@ def open_book(
     works: Sequence[Work],
     answers: Answers,
     shelf: Shelf,
-    also_lock: frozenset[int] = frozenset(),
+    also_lock: Set[LockName] = frozenset(),
 ) -> Book:
     """The book of these works: whatever it holds stays as it is until the transaction ends, or is changed by us.
 
     `answers` takes in those that were given under the works' idempotency keys before, and `shelf`, made with the works'
     lookups, the rows that these find.
 
-    Raises LocksMissing when what is there calls for more than the works name and `also_lock` holds.
+    Raises MoreNeeded when what is there calls for more than the works name and `also_lock` has.
     """
-    reader = _Reader(connection, works)
+    reader = _Reader(connection, works, also_lock)
     bulk = bulk_for(connection)
-    if bulk.takes_locks:
-        locked = reader.named_locks() | also_lock
-        bulk.lock(connection, locked, reader.merchants)
-        book, payers = reader.read()
-        wanted = reader.more_locks(payers) - locked
-        if wanted:
-            raise LocksMissing(wanted)
-    else:
-        book, _ = reader.read()
+    held = reader.named_locks() | also_lock
+    bulk.lock(connection, held, reader.merchants)
+    book, payers = reader.read()
+    lacking = bulk.lacking(reader.more_locks(payers), held)
+    if lacking:
+        raise MoreNeeded(lacking)
     reader.read_answers(answers)
     reader.read_shelf(shelf)
     book.take_as_read()
     return book
 
 
-def _lock_key(*parts: object) -> int:
-    """A 64-bit number for a key. Two keys that share one are locked together, which is slower but not wrong."""
-    text = "\x00".join(map(str, parts)).encode()
-    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big", signed=True)
-
-
 class _Reader:
-    def __init__(self, connection: Connection, works: Sequence[Work]) -> None:
+    def __init__(self, connection: Connection, works: Sequence[Work], also_lock: Set[LockName]) -> None:
         self._connection = connection
         self._bulk = bulk_for(connection)
         self._notices = [work for work in works if isinstance(work, Notice)]
@@ -100,7 +97,7 @@ class _Reader:
         """The payments that the works turned out to be about."""
         self._said_before: set[ReceiptKey] = set()
         """The receipts that deliveries to be read again said something of."""
-        self._payments: set[PaymentKey] = set()
+        self._payments: set[PaymentKey] = {_payment_of(lock) for lock in also_lock if lock[0] == _PAYMENT}
         self._receipts: set[ReceiptKey] = set()
         self._payers: set[PayerKey] = set()
         self._owing: set[PayerKey] = set()
@@ -121,22 +118,23 @@ class _Reader:
     def _events(self) -> Iterable[tuple[int, str, Event]]:
         return ((notice.merchant_id, notice.provider, event) for notice in self._notices for event in notice.events)
 
-    def named_locks(self) -> frozenset[int]:
+    def named_locks(self) -> set[LockName]:
         """The locks that the works themselves name."""
-        keys = {_lock_key("receipt", *key) for key in self._receipts}
-        keys |= {_lock_key("delivery", merchant_id, digest.hex()) for merchant_id, digest in self._deliveries}
-        keys |= {_lock_key("answer", *key) for key in self._answer_keys}
-        keys |= {_lock_key(model.__tablename__, *by, *key) for model, by, key in self._lookups}
-        return _locks(self._payments, self._payers) | keys
+        locks: set[LockName] = {("receipt", *key) for key in self._receipts}
+        locks |= {("delivery", merchant_id, digest.hex()) for merchant_id, digest in self._deliveries}
+        locks |= {("answer", *key) for key in self._answer_keys}
+        locks |= {(model.__tablename__, *by, *key) for model, by, key in self._lookups}
+        return _locks(self._payments, self._payers) | locks
 
-    def more_locks(self, payers: Set[PayerKey]) -> frozenset[int]:
+    def more_locks(self, payers: Set[PayerKey]) -> set[LockName]:
         """Those that what was read calls for beyond the named ones."""
-        keys = {_lock_key("receipt", *key) for key in self._said_before - self._receipts}
-        return _locks(self._touched - self._payments, payers - self._payers) | keys
+        receipts: set[LockName] = {("receipt", *key) for key in self._said_before - self._receipts}
+        return _locks(self._touched - self._payments, payers - self._payers) | receipts
 
     def read(self) -> tuple[Book, set[PayerKey]]:
         """What the ledger holds, and the payers whose receipts were looked at."""
         book = Book()
+        book.looked_for = self._payments
         book.zones = self._zones = self._read_zones()
         self._read_deliveries(book)
         rows = self._select(PaymentRow, ("merchant_id", "provider", "provider_payment_id"), self._payments)
@@ -312,7 +310,11 @@ def payer_of(row: Row) -> PayerKey:
     return (row["merchant_id"], row["provider"], row["payer_key"])
 
 
-def _locks(payments: Iterable[PaymentKey], payers: Iterable[PayerKey]) -> frozenset[int]:
-    return frozenset(
-        chain((_lock_key("payment", *key) for key in payments), (_lock_key("payer", *key) for key in payers))
-    )
+def _locks(payments: Iterable[PaymentKey], payers: Iterable[PayerKey]) -> set[LockName]:
+    return {payment_lock(key) for key in payments} | {("payer", *key) for key in payers}
+
+
+def _payment_of(lock: LockName) -> PaymentKey:
+    _, merchant_id, provider, provider_payment_id = lock
+    assert isinstance(merchant_id, int)
+    return merchant_id, str(provider), str(provider_payment_id)

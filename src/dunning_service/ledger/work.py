@@ -155,7 +155,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionTaken:
-    """A decision that a command takes about one of its payments. Where it does not apply it is kept, and changes
+    """A decision that a command takes about a payment. Where it does not apply it is kept, and changes
     nothing."""
 
     provider_payment_id: str
@@ -171,7 +171,7 @@ class Effect:
     answer: dict[str, Any]
     """What the caller is told; kept under the idempotency key as it is."""
     events: Sequence[AttemptReported] = ()
-    """Statements about attempts at the command's payments."""
+    """Statements about attempts."""
     inserts: Sequence[tuple[type[Base], dict[str, Any]]] = ()
     """Rows of other tables, each with a value for every column."""
     updates: Sequence[tuple[type[Base], dict[str, Any]]] = ()
@@ -180,7 +180,7 @@ class Effect:
     keeps_delivery: bool = True
     """False when the command's delivery told nothing new."""
     touched: Collection[str] = ()
-    """Those of the command's payments of which something is shown otherwise now that is not in the ledger's own tables:
+    """Payments of which something is shown otherwise now that is not in the ledger's own tables:
     whoever polls for changes is to see them."""
 
 
@@ -193,7 +193,7 @@ class Command:
     """The merchant's: the order date is a day in it."""
     provider: str
     provider_payment_ids: Sequence[str] = ()
-    """The payments it is about, whether they are known yet or not."""
+    """The payments whose attempts and status it has to know, whether they are known yet or not."""
     origin: str = ""
     """Which call it was, and of what."""
     delivery: Delivery | None = None
@@ -204,7 +204,8 @@ class Command:
     """Executed again it changes nothing more, without a key too."""
     execute: Callable[[Held, datetime], Effect]
     """Pure: how things stand and what time it is make the effect. Raises NotFound or RuleBroken, and then leaves no
-    trace but the answer kept under the key."""
+    trace but the answer kept under the key. Called again, with what is there then, when the effect is on payments that
+    the batch has not read."""
     digest: bytes = field(init=False)
     """Of the delivery. Without a key, the same bytes again are meant again, and are another delivery."""
 

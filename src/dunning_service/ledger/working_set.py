@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from operator import attrgetter
@@ -206,6 +206,8 @@ class Book:
         self.deliveries: dict[tuple[int, bytes], DeliveryRecord] = {}
         self.payments: dict[PaymentKey, Payment] = {}
         self.by_id: dict[tuple[int, int], Payment] = {}
+        self.looked_for: Set[PaymentKey] = frozenset()
+        """Payments that would be in the book if the database had them."""
         self.zones: Mapping[int, str] = {}
         """The time zone of each merchant, as it holds until the transaction ends."""
         self.resolved: dict[ReceiptKey, int] = {}
