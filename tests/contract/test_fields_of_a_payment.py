@@ -18,6 +18,7 @@ from dunning_service.apis.own.schemas import FailedPayment
 from dunning_service.events import AttemptReported, Category, Outcome
 from dunning_service.failed_payments.queries import LISTED
 from dunning_service.ledger.models import AttemptRow, PaymentRow
+from dunning_service.recovery.decline_codes import MAPPING_VERSION
 from running import NOON, RunningService
 
 _ROOT = Path(__file__).parents[2]
@@ -43,7 +44,15 @@ EVENT = an_attempt(
     details={"the": "details"},
 )
 
-STATED = {field.name: getattr(EVENT, field.name) for field in fields(AttemptReported)}
+STATED = {field.name: getattr(EVENT, field.name) for field in fields(AttemptReported) if field.name != "decline"} | {
+    "category": Category.EXPIRED_CARD,
+    "details": {
+        "the": "details",
+        "mapping": MAPPING_VERSION,
+        "is_known": True,
+        "because": "the card has expired (category expired_card)",
+    },
+}
 
 OF_ATTEMPT = STATED | {
     "number": 1,
@@ -103,7 +112,7 @@ async def test_each_field_reaches_its_own_column_and_member(service: RunningServ
             sequence=8,
             amount_minor=None,
             currency=None,
-            details=EVENT.details,
+            details=STATED["details"],
         )
         await record(service, [later])
     number = await public_number_of(service, EVENT.provider_payment_id)

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple, TypeVar
 
 import orjson
 
-from dunning_service.events import MAX_TEXT, AttemptReported, ReceiptReported
+from dunning_service.events import MAX_TEXT, AttemptReported, Decline, ReceiptReported
+from dunning_service.recovery.declines import read_decline
 
 Row = dict[str, Any]
 
@@ -123,8 +124,9 @@ def attempt_of(
     stated: Row = dict(zip(_STATED, _stated_by(event), strict=True))
     if event.message is not None:
         stated["message"] = event.message[:MAX_TEXT]
-    return Attempt(
+    attempt = Attempt(
         **stated,
+        category=None,
         number=number,
         digest=digest or statement_digest(event),
         delivery_digest=delivery_digest,
@@ -134,6 +136,20 @@ def attempt_of(
         stated_at=_in_utc(event.stated_at) or occurred_at,
         received_at=received_at,
     )
+    return categorised(attempt, event.decline)
+
+
+def categorised(attempt: Attempt, decline: Decline | None) -> Attempt:
+    """The attempt with the category that the present edition of the table of decline codes gives it, and what that was
+    derived by in its details. Neither is part of the statement, so another edition makes no other digest.
+
+    What was erased stays as it is.
+    """
+    if decline is None or attempt.erased_at is not None:
+        return attempt
+    reading = read_decline(decline)
+    derived = {"mapping": reading.edition, "is_known": reading.is_known, "because": reading.because}
+    return attempt._replace(category=reading.category, details=attempt.details | derived)
 
 
 _STATED = tuple(sorted({*_names_of(AttemptReported)} & {*Attempt._fields} - {"occurred_at", "stated_at"}))
@@ -165,7 +181,18 @@ def statement_digest(event: AttemptReported | ReceiptReported) -> bytes:
     What an event leaves at its default is not in it, so that a field added to events later changes no digest.
     """
     stated = {name: value for name, default in _DEFAULTS[type(event)] if (value := getattr(event, name)) is not default}
-    return hashlib.sha256(orjson.dumps(stated, default=str, option=orjson.OPT_SORT_KEYS)).digest()
+    return hashlib.sha256(orjson.dumps(stated, default=_plain, option=_SORTED)).digest()
+
+
+_SORTED = orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS
+
+
+def _plain(value: object) -> object:
+    """What JSON has no word for; of a decline the codes that came, so that a kind of code added later changes no
+    digest."""
+    if isinstance(value, Decline):
+        return {name: code for name in _names_of(Decline) if (code := getattr(value, name)) is not None}
+    return str(value)
 
 
 def _defaults(kind: type[AttemptReported] | type[ReceiptReported]) -> tuple[tuple[str, Any], ...]:

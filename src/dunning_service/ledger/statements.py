@@ -13,7 +13,16 @@ from datetime import datetime
 
 from dunning_service.errors import Difference, ReceiptContradicted
 from dunning_service.events import AttemptReported, ReceiptReported
-from dunning_service.ledger.facts import Attempt, Receipt, Row, as_row, attempt_of, receipt_of, statement_digest
+from dunning_service.ledger.facts import (
+    Attempt,
+    Receipt,
+    Row,
+    as_row,
+    attempt_of,
+    categorised,
+    receipt_of,
+    statement_digest,
+)
 from dunning_service.ledger.numbers import PaymentNumbers
 from dunning_service.ledger.receipts import current_receipts
 from dunning_service.ledger.work import Command, Notice
@@ -31,21 +40,21 @@ class Statements:
         self._numbers = numbers
         self.new_attempts: list[Row] = []
         self.new_receipts: list[Row] = []
-        self._superseded_attempts: dict[tuple[int, int, int], bool] = {}
+        self._changed_attempts: dict[tuple[int, int, int], Attempt] = {}
         self._superseded_receipts: dict[tuple[int, str, str, int], bool] = {}
 
     @property
     def changed_attempts(self) -> list[Row]:
-        """Whether they are superseded now; to be updated after the inserts, for new ones may be among them."""
-        names = ("merchant_id", "payment_id", "number")
+        """What a later reading changes of them; to be updated after the inserts, for new ones may be among them."""
         return [
-            dict(zip(names, key, strict=True)) | {"is_superseded": is_superseded}
-            for key, is_superseded in sorted(self._superseded_attempts.items())
+            {"merchant_id": merchant_id, "payment_id": payment_id, "number": number}
+            | {name: getattr(attempt, name) for name in ("is_superseded", "category", "details")}
+            for (merchant_id, payment_id, number), attempt in sorted(self._changed_attempts.items())
         ]
 
     @property
     def changed_receipts(self) -> list[Row]:
-        """The same of receipts."""
+        """Whether they are superseded now; to be updated after the inserts."""
         names = ("merchant_id", "provider", "provider_receipt_id", "number")
         return [
             dict(zip(names, key, strict=True)) | {"is_superseded": is_superseded}
@@ -113,12 +122,14 @@ class Statements:
             same = [held for held in payment.attempts.values() if _is(held, event.provider_attempt_id, stated)]
             own = next((held for held in same if held.delivery_digest == digest), None)
             if own is not None:
-                if own.is_superseded:
-                    self._set_superseded(payment, own, False)
+                again = categorised(own, event.decline)._replace(is_superseded=False)
+                if again != own:
+                    self._change_attempt(payment, again)
                     self._book.regroup(payment)
                 return
             if same:  # as it is held: what was erased of it does not come back
-                self._put_attempt(payment, _said_by(same[0], payment.next_attempt, digest, received_at))
+                said = _said_by(same[0], payment.next_attempt, digest, received_at)
+                self._put_attempt(payment, categorised(said, event.decline))
                 return
         self._add_attempt(payment, event, stated, digest, received_at)
 
@@ -153,13 +164,14 @@ class Statements:
             and (payment.key[2], held.provider_attempt_id, held.digest) not in said
         ]
         for held in replaced:
-            self._set_superseded(payment, held, True)
+            self._change_attempt(payment, held._replace(is_superseded=True))
         if replaced:
             self._book.regroup(payment)
 
-    def _set_superseded(self, payment: Payment, attempt: Attempt, is_superseded: bool) -> None:
-        payment.put_attempt(attempt._replace(is_superseded=is_superseded))
-        self._superseded_attempts[payment.key[0], payment.id, attempt.number] = is_superseded
+    def _change_attempt(self, payment: Payment, attempt: Attempt) -> None:
+        """Writes again what a later reading of its delivery may change: whether it is superseded, and its category."""
+        payment.put_attempt(attempt)
+        self._changed_attempts[payment.key[0], payment.id, attempt.number] = attempt
 
     # Receipts
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 
 from building import NOON, a_failure, a_success
-from dunning_service.events import AttemptReported, Category, Outcome
+from dunning_service.events import AttemptReported, Category, Decline, Outcome
 from dunning_service.ledger.facts import Action, Attempt, Receipt, attempt_of
 from dunning_service.ledger.fold import FoldedPayment, day_in_zone, fold_payment, in_time_order
 from dunning_service.ledger.status import Status, Verb
@@ -508,7 +508,7 @@ def test_a_field_shows_the_newest_value_that_is_not_null() -> None:
 
 def test_a_category_that_nobody_told_is_unknown() -> None:
     assert folded(a_failure()).category == Category.UNKNOWN
-    told = a_failure(category=Category.EXPIRED_CARD)
+    told = a_failure(decline=Decline(category=Category.EXPIRED_CARD))
     assert folded(told, a_failure(attempt="2", occurred_at=NOON + HOUR)).category == Category.EXPIRED_CARD
 
 
