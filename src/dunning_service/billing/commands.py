@@ -15,8 +15,8 @@ from dunning_service.billing.states import PaymentState, SubscriptionState
 from dunning_service.billing.terms import NewSubscription
 from dunning_service.errors import NotFound, RuleBroken
 from dunning_service.events import Delivery, Outcome
-from dunning_service.ledger.status import Verb
-from dunning_service.ledger.work import ActionTaken, Command, Effect, Held, IdempotencyKey, Lookup
+from dunning_service.ledger.status import ActionKind
+from dunning_service.ledger.work import ActionTaken, Command, Effect, IdempotencyKey, Lookup, Snapshot
 from dunning_service.merchants.directory import MerchantView, Principal
 from dunning_service.recovery.ladder import Ladder
 from dunning_service.senders import SUBSCRIPTIONS
@@ -41,7 +41,7 @@ def create(
     subscription_id = str(uuid4())
     merchant = principal.merchant
 
-    def execute(held: Held, now: datetime) -> Effect:
+    def execute(snapshot: Snapshot, now: datetime) -> Effect:
         row = subscription_row(
             new,
             merchant_id=merchant.id,
@@ -80,14 +80,14 @@ def terminate(
     this = _by_id(SubscriptionRow, merchant.id, subscription_id)
     payments = _of_subscription(merchant.id, subscription_id)
 
-    def execute(held: Held, now: datetime) -> Effect:
-        if not held.rows[this]:
+    def execute(snapshot: Snapshot, now: datetime) -> Effect:
+        if not snapshot.rows[this]:
             raise NotFound(NO_SUCH_SUBSCRIPTION)
-        subscription = held.rows[this][0]
+        subscription = snapshot.rows[this][0]
         answer = {"id": subscription_id}
         if subscription["status"] == SubscriptionState.TERMINATED:
             return Effect(answer)
-        unsettled = _not_settled(held.rows[payments])
+        unsettled = _not_settled(snapshot.rows[payments])
         failed = [row["id"] for row in unsettled if row["status"] == PaymentState.FAILED]
         key = {"merchant_id": merchant.id}
         ended = {"status": SubscriptionState.TERMINATED, "ended_at": now}
@@ -98,7 +98,7 @@ def terminate(
                 *((ScheduledPaymentRow, key | {"id": row["id"]} | dropped(TERMINATED, now)) for row in unsettled),
             ],
             actions=[
-                ActionTaken(provider_payment_id=payment, verb=Verb.CANCEL, actor=ACTOR, reason=TERMINATED)
+                ActionTaken(provider_payment_id=payment, verb=ActionKind.CANCEL, actor=ACTOR, reason=TERMINATED)
                 for payment in failed
             ],
             touched=failed,
@@ -126,12 +126,12 @@ def forget_customer(merchant: MerchantView, subscription_id: str) -> Command:
     this = _by_id(SubscriptionRow, merchant.id, subscription_id)
     payments = _of_subscription(merchant.id, subscription_id)
 
-    def execute(held: Held, now: datetime) -> Effect:
-        if not held.rows[this]:
+    def execute(snapshot: Snapshot, now: datetime) -> Effect:
+        if not snapshot.rows[this]:
             raise NotFound(NO_SUCH_SUBSCRIPTION)
-        status = held.rows[this][0]["status"]
+        status = snapshot.rows[this][0]["status"]
         may_go_on = status in (SubscriptionState.ACTIVE, SubscriptionState.PAUSED)
-        if may_go_on or any(row["attempt_in_flight"] is not None for row in held.rows[payments]):
+        if may_go_on or any(row["attempt_in_flight"] is not None for row in snapshot.rows[payments]):
             raise RuleBroken(f"the subscription {subscription_id} is not over, and its customer has to be known")
         nobody = {
             "customer_id": str(uuid4()),
@@ -142,7 +142,7 @@ def forget_customer(merchant: MerchantView, subscription_id: str) -> Command:
             "customer_email": None,
             "customer_phone": None,
         }
-        unsettled = _not_settled(held.rows[payments])
+        unsettled = _not_settled(snapshot.rows[payments])
         key = {"merchant_id": merchant.id}
         return Effect(
             {"id": subscription_id},
@@ -192,21 +192,21 @@ def record(
         siblings = _of_subscription(merchant_id, subscription["id"])
         lookups.append(siblings)
 
-    def execute(held: Held, now: datetime) -> Effect:
-        row = held.rows[this][0]
+    def execute(snapshot: Snapshot, now: datetime) -> Effect:
+        row = snapshot.rows[this][0]
         if row["attempt_in_flight"] != number:
             is_news = money_came_in and not any(
                 attempt.sequence == number and attempt.outcome == Outcome.SUCCEEDED
-                for attempt in held.attempts[payment_id]
+                for attempt in snapshot.attempts[payment_id]
             )
             if not is_news:
                 return Effect({"is_recorded": False}, keeps_delivery=False)
         known = Known(
             payment=row,
-            subscription=held.rows[agreed][0],
-            siblings=[row] if siblings is None else held.rows[siblings],
-            blocked=next(iter(held.rows[blocked]), None),
-            attempts=held.attempts[payment_id],
+            subscription=snapshot.rows[agreed][0],
+            siblings=[row] if siblings is None else snapshot.rows[siblings],
+            blocked=next(iter(snapshot.rows[blocked]), None),
+            attempts=snapshot.attempts[payment_id],
             time_zone=time_zone,
             ladder=ladder,
         )

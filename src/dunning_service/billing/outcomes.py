@@ -21,7 +21,7 @@ from dunning_service.billing.schedule import Row, following_payment
 from dunning_service.billing.states import AttemptState, PaymentState, SubscriptionState
 from dunning_service.database.engines import Base
 from dunning_service.events import Category, Decline
-from dunning_service.ledger.status import Status, Verb
+from dunning_service.ledger.status import ActionKind, Status
 from dunning_service.ledger.work import ActionTaken, Effect
 from dunning_service.recovery.decline_codes import RetryRule
 from dunning_service.recovery.declines import Reading, read_decline
@@ -215,7 +215,9 @@ def _closing(known: Known) -> tuple[Row, Sequence[ActionTaken]]:
     status = known.subscription["status"]
     changes: Row = {"rule": None, "reason": ENDED[status]}
     if status == SubscriptionState.TERMINATED:
-        action = ActionTaken(provider_payment_id=known.payment["id"], verb=Verb.CANCEL, actor=ACTOR, reason=TERMINATED)
+        action = ActionTaken(
+            provider_payment_id=known.payment["id"], verb=ActionKind.CANCEL, actor=ACTOR, reason=TERMINATED
+        )
         return changes | {"status": PaymentState.CANCELLED}, [action]
     return changes, ()
 

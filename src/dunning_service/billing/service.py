@@ -10,7 +10,7 @@ from dunning_service.billing import commands, queries, retrying
 from dunning_service.database.engines import Database
 from dunning_service.events import Delivery, kept_headers
 from dunning_service.ledger.deciding import as_recorded
-from dunning_service.ledger.work import CommandDone, DecisionRecorded, IdempotencyKey, Recorder
+from dunning_service.ledger.work import ActionRecorded, CommandDone, IdempotencyKey, Recorder
 from dunning_service.merchants.directory import MerchantView, Principal
 
 
@@ -62,7 +62,7 @@ async def retry_payment(
     subscription_id: str,
     reason: str | None,
     idempotency_key: IdempotencyKey | None,
-) -> DecisionRecorded:
+) -> ActionRecorded:
     """Has a payment that has failed tried again at once, by a worker.
 
     Raises NotFound, ActionDoesNotApply, or IdempotencyKeyReused.

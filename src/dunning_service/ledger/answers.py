@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dunning_service.errors import IdempotencyKeyReused, RuleBroken
 from dunning_service.ledger.models import IdempotencyRow
-from dunning_service.ledger.work import Command, Decision, IdempotencyKey
+from dunning_service.ledger.work import ActionRequest, Command, IdempotencyKey
 
 ANSWER_LIFETIME = timedelta(hours=24)
 """How long the answer to an idempotent request is kept."""
@@ -53,7 +53,7 @@ class Answers:
         else:
             self.expired.append(key)
 
-    def earlier(self, work: Decision | Command) -> Answer | None:
+    def earlier(self, work: ActionRequest | Command) -> Answer | None:
         """What the same request was answered before; None for a new one, and for one without a key.
 
         Raises IdempotencyKeyReused when the key came with another request.
@@ -63,7 +63,7 @@ class Answers:
             return None
         return _answer(row, given)
 
-    def keep(self, work: Decision | Command, response: Row, refusal: RuleBroken | None = None) -> None:
+    def keep(self, work: ActionRequest | Command, response: Row, refusal: RuleBroken | None = None) -> None:
         """Keeps the answer for whoever sends the request again. Nothing is kept without a key."""
         given = work.idempotency_key
         if given is None:

@@ -30,26 +30,26 @@ from dunning_service.ledger.models import (
 )
 from dunning_service.ledger.moving import moved
 from dunning_service.ledger.numbers import PaymentNumbers
-from dunning_service.ledger.reading import MoreNeeded, lookups_of, open_book, payment_lock, select_by
-from dunning_service.ledger.row_cache import Shelf
+from dunning_service.ledger.reading import MoreNeeded, lookups_of, payment_lock, read_working_set, select_by
+from dunning_service.ledger.row_cache import RowCache
 from dunning_service.ledger.statements import Statements
-from dunning_service.ledger.status import ReceiptDue, Status, Verb
+from dunning_service.ledger.status import ActionKind, ReceiptDue, Status
 from dunning_service.ledger.work import (
     NO_SUCH_PAYMENT,
+    ActionRecorded,
+    ActionRequest,
     ActionTaken,
     Command,
     CommandDone,
-    Decision,
-    DecisionRecorded,
     Effect,
     Erasure,
     ErasureDone,
-    Held,
+    Failure,
     Notice,
     NoticeRecorded,
     Refold,
     RefoldDone,
-    Standing,
+    Snapshot,
     Work,
     erased_headers,
 )
@@ -58,7 +58,7 @@ from dunning_service.ledger.working_set import DeliveryRecord, Payment, payment_
 _FORGOTTEN_AT_ONCE = 200
 """How many expired answers of a merchant a batch deletes: more than it can add."""
 
-Result = NoticeRecorded | DecisionRecorded | CommandDone | ErasureDone | RefoldDone | DunningError
+Result = NoticeRecorded | ActionRecorded | CommandDone | ErasureDone | RefoldDone | DunningError
 
 
 class Batch:
@@ -83,9 +83,9 @@ class Batch:
         self._works = works
         self._now = now
         self._answers = Answers(now)
-        self._shelf = Shelf(lookups_of(works))
-        self._book = open_book(connection, works, self._answers, self._shelf, also_lock)
-        self._statements = Statements(self._book, numbers)
+        self._row_cache = RowCache(lookups_of(works))
+        self._working_set = read_working_set(connection, works, self._answers, self._row_cache, also_lock)
+        self._statements = Statements(self._working_set, numbers)
         self._actions: list[Row] = []
 
     def run(self) -> list[Result]:
@@ -98,11 +98,11 @@ class Batch:
         if isinstance(work, Notice):
             return self._apply_notice(work)
         if isinstance(work, Erasure):
-            return erase(self._connection, self._book, work, self._now)
+            return erase(self._connection, self._working_set, work, self._now)
         if isinstance(work, Refold):
             return self._refold(work)
         try:
-            return self._apply_decision(work) if isinstance(work, Decision) else self._apply_command(work)
+            return self._apply_request(work) if isinstance(work, ActionRequest) else self._apply_command(work)
         except DunningError as refusal:
             return refusal
 
@@ -110,9 +110,9 @@ class Batch:
 
     def _apply_notice(self, notice: Notice) -> NoticeRecorded:
         key = (notice.merchant_id, notice.digest)
-        record = self._book.deliveries.get(key)
+        record = self._working_set.deliveries.get(key)
         if record is None:
-            record = self._book.deliveries[key] = DeliveryRecord.of_new(notice, notice.outcome, notice.reason)
+            record = self._working_set.deliveries[key] = DeliveryRecord.of_new(notice, notice.outcome, notice.reason)
             refusal = self._record(notice, record)
             return NoticeRecorded(record.outcome, True, self._resolved_by(notice), refusal)
         record.is_changed = True
@@ -122,7 +122,7 @@ class Batch:
         was_recorded = record.outcome == "recorded"
         # what could not be read when it first came may be readable now; what was erased is not to come back
         is_news = notice.is_replay or (notice.outcome == "recorded" and not was_recorded)
-        if not is_news and any(repeats_erased(self._book, notice, event) for event in notice.events):
+        if not is_news and any(repeats_erased(self._working_set, notice, event) for event in notice.events):
             record.erase()
         if is_news and not record.is_erased:
             record.reading += 1
@@ -138,7 +138,7 @@ class Batch:
         A receipt that contradicts a known one is refused. A delivery that was recorded or ignored is not, when it is
         replayed: of two that differ only by a setting since changed, one has to be read again first.
         """
-        news = [event for event in notice.events if not repeats_erased(self._book, notice, event)]
+        news = [event for event in notice.events if not repeats_erased(self._working_set, notice, event)]
         if len(news) < len(notice.events):
             record.erase()
             notice = replace(notice, events=news)
@@ -155,7 +155,7 @@ class Batch:
     def _resolved_by(self, notice: Notice) -> int:
         """What the sender of these receipts was told when they were first heard of."""
         return sum(
-            self._book.resolved.get((notice.merchant_id, notice.provider, event.provider_receipt_id), 0)
+            self._working_set.resolved.get((notice.merchant_id, notice.provider, event.provider_receipt_id), 0)
             for event in notice.events
             if isinstance(event, ReceiptReported)
         )
@@ -163,7 +163,7 @@ class Batch:
     def _refold(self, refold: Refold) -> RefoldDone:
         wanted = {(refold.merchant_id, payment_id) for payment_id in refold.payment_ids}
         rows = select_by(self._connection, PaymentRow, ("merchant_id", "id"), wanted)
-        payments = [(self._book.by_id[row["merchant_id"], row["id"]], row) for row in rows]
+        payments = [(self._working_set.by_id[row["merchant_id"], row["id"]], row) for row in rows]
         changed = [payment for payment, row in payments if payment.differing(row)]
         for payment in changed:
             payment.is_changed = True
@@ -171,53 +171,53 @@ class Batch:
 
     # Decisions
 
-    def _apply_decision(self, decision: Decision) -> DecisionRecorded:
-        earlier = self._answers.earlier(decision)
+    def _apply_request(self, request: ActionRequest) -> ActionRecorded:
+        earlier = self._answers.earlier(request)
         if earlier is not None:
             return as_recorded(earlier.response)
-        payment = self._book.by_id.get((decision.merchant_id, decision.payment_id))
+        payment = self._working_set.by_id.get((request.merchant_id, request.payment_id))
         if payment is None or payment.folded.order_on is None:
             raise NotFound(NO_SUCH_PAYMENT)
-        is_mark = decision.verb is Verb.MARK_PAID
+        is_mark = request.verb is ActionKind.MARK_PAID
         action = Action(
             number=_next_action(payment),
-            verb=decision.verb,
-            actor=decision.actor,
-            reason=decision.reason,
-            decided_at=decision.decided_at,
-            receipt=decision.receipt or ReceiptDue.NONE if is_mark else None,
+            verb=request.verb,
+            actor=request.actor,
+            reason=request.reason,
+            decided_at=request.decided_at,
+            receipt=request.receipt or ReceiptDue.NONE if is_mark else None,
         )
-        if decision.verb is Verb.MOVE_RECEIPT:
-            action = moved(self._book, payment, decision, action)
-        elif decision.must_apply:
+        if request.verb is ActionKind.MOVE_RECEIPT:
+            action = moved(self._working_set, payment, request, action)
+        elif request.must_apply:
             require_effect(payment, action)
         self._act(payment, action)
-        recorded = DecisionRecorded(
+        recorded = ActionRecorded(
             payment_id=payment.id,
             number=action.number,
-            verb=decision.verb,
-            actor=decision.actor,
-            reason=decision.reason,
-            decided_at=decision.decided_at,
+            verb=request.verb,
+            actor=request.actor,
+            reason=request.reason,
+            decided_at=request.decided_at,
             status=payment.folded.status,
             is_replay=False,
             receipt=action.receipt,
             provider_receipt_id=action.provider_receipt_id,
             to_payment_id=action.to_payment_id,
         )
-        self._answers.keep(decision, as_json(recorded))
+        self._answers.keep(request, as_json(recorded))
         return recorded
 
     def _act(self, payment: Payment, action: Action) -> None:
         """Records an action."""
         payment.add_action(action)
-        self._book.add_move(payment, action)
+        self._working_set.add_move(payment, action)
         payers = {payment.payer} if payment.payer is not None else set()
         if action.provider_receipt_id is not None:
             key = (payment.key[0], payment.key[1], action.provider_receipt_id)
-            payers |= {(key[0], key[1], receipt.payer_key) for receipt in self._book.revisions(key)}
+            payers |= {(key[0], key[1], receipt.payer_key) for receipt in self._working_set.revisions(key)}
         for payer in payers:
-            self._book.apply_receipts_of(payer)
+            self._working_set.apply_receipts_of(payer)
         self._actions.append({"merchant_id": payment.key[0], "payment_id": payment.id} | as_row(action))
 
     # Commands
@@ -228,9 +228,9 @@ class Batch:
             if earlier.refusal is None:
                 self._count_repeat(command)
             return CommandDone(earlier.response, earlier.refusal, earlier.request_id)
-        held = Held(
+        held = Snapshot(
             {payment: self._attempts_at(command, payment) for payment in command.provider_payment_ids},
-            {lookup: self._shelf.find(lookup) for lookup in command.lookups},
+            {lookup: self._row_cache.find(lookup) for lookup in command.lookups},
             command.digest,
             self._standings(command),
         )
@@ -244,51 +244,50 @@ class Batch:
             self._take_delivery(command)
         received_at = self._now if command.delivery is None else command.delivery.received_at
         for event in effect.events:
-            if not repeats_erased(self._book, command, event):
+            if not repeats_erased(self._working_set, command, event):
                 self._statements.record_of_command(command, event, received_at)
-            elif record := self._book.deliveries.get((command.merchant_id, command.digest)):
+            elif record := self._working_set.deliveries.get((command.merchant_id, command.digest)):
                 record.erase()
         for action in effect.actions:
             self._do(command, action)
         for model, row in effect.inserts:
-            self._shelf.insert(model, row)
+            self._row_cache.insert(model, row)
         for model, changes in effect.updates:
-            self._shelf.update(model, changes)
+            self._row_cache.update(model, changes)
         for payment in self._named(command, effect.touched):
             payment.is_changed = True
         self._answers.keep(command, effect.answer)
         return CommandDone(effect.answer, None, None)
 
     def _require_read(self, command: Command, effect: Effect) -> None:
-        """Raises MoreNeeded when the effect is on payments that are not in the book, though the database may have
-        them."""
+        """Raises MoreNeeded when the effect is on payments that were not looked for."""
         names = {*effect.touched, *(action.provider_payment_id for action in effect.actions)}
         names |= {event.provider_payment_id for event in effect.events}
         keys = {(command.merchant_id, command.provider, name) for name in names}
-        unread = keys - self._book.payments.keys() - self._book.looked_for
+        unread = keys - self._working_set.payments.keys() - self._working_set.looked_for
         if unread:
             raise MoreNeeded({payment_lock(key) for key in unread})
 
     def _named(self, command: Command, names: Collection[str]) -> list[Payment]:
         """Those of the command's payments that are known."""
         keys = ((command.merchant_id, command.provider, name) for name in names)
-        return [self._book.payments[key] for key in keys if key in self._book.payments]
+        return [self._working_set.payments[key] for key in keys if key in self._working_set.payments]
 
-    def _standings(self, command: Command) -> dict[str, Standing]:
+    def _standings(self, command: Command) -> dict[str, Failure]:
         return {
-            payment.key[2]: Standing(payment.id, payment.folded.status, _next_action(payment))
+            payment.key[2]: Failure(payment.id, payment.folded.status, _next_action(payment))
             for payment in self._named(command, command.provider_payment_ids)
             if payment.folded.order_on is not None
         }
 
     def _attempts_at(self, command: Command, provider_payment_id: str) -> list[Attempt]:
-        payment = self._book.payments.get((command.merchant_id, command.provider, provider_payment_id))
+        payment = self._working_set.payments.get((command.merchant_id, command.provider, provider_payment_id))
         attempts = [] if payment is None else current_attempts(payment.attempts.values())
         return sorted(attempts, key=lambda attempt: attempt.sequence)
 
     def _do(self, command: Command, action: ActionTaken) -> None:
-        """Takes a decision about a payment that stands as failed; about another somebody has decided already."""
-        payment = self._book.payments.get((command.merchant_id, command.provider, action.provider_payment_id))
+        """Records the action of a command if the payment is failed; on another an action was taken before."""
+        payment = self._working_set.payments.get((command.merchant_id, command.provider, action.provider_payment_id))
         if payment is None or payment.folded.order_on is None:
             return
         if payment.folded.status is Status.FAILED:
@@ -306,24 +305,24 @@ class Batch:
         if command.delivery is None:
             return
         key = (command.merchant_id, command.digest)
-        record = self._book.deliveries.get(key)
+        record = self._working_set.deliveries.get(key)
         if record is None:
-            self._book.deliveries[key] = DeliveryRecord.of_new(command, "recorded")
+            self._working_set.deliveries[key] = DeliveryRecord.of_new(command, "recorded")
         else:
             record.count(command.delivery.received_at)
 
     def _count_repeat(self, command: Command) -> None:
         """Counts the delivery of a command that was answered before. The same request in other bytes states nothing
         new, and what it says of a person may have been erased, so those are not kept."""
-        record = self._book.deliveries.get((command.merchant_id, command.digest))
+        record = self._working_set.deliveries.get((command.merchant_id, command.digest))
         if record is not None and command.delivery is not None:
             record.count(command.delivery.received_at)
 
     # Writing
 
     def _write(self) -> None:
-        deliveries = self._book.deliveries.items()
-        changed = list(self._book.changed())
+        deliveries = self._working_set.deliveries.items()
+        changed = list(self._working_set.changed())
         self._insert(
             DeliveryRow,
             [_new_delivery(key, record.first, record, self._now) for key, record in deliveries if record.first],
@@ -344,9 +343,9 @@ class Batch:
         self._insert(ReceiptRow, self._statements.new_receipts)
         self._update(AttemptRow, self._statements.changed_attempts)
         self._update(ReceiptRow, self._statements.changed_receipts)
-        for model, rows in self._shelf.new().items():
+        for model, rows in self._row_cache.new().items():
             self._insert(model, rows)
-        for model, rows in self._shelf.changed().items():
+        for model, rows in self._row_cache.changed().items():
             self._update(model, rows)
         self._forget_old_answers()
         self._insert(IdempotencyRow, self._answers.new)

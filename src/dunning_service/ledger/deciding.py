@@ -1,4 +1,4 @@
-"""Whether a decision about a payment makes sense, and the answer to it as it is kept under an idempotency key."""
+"""Whether an action on a payment applies, and the answer to it as it is kept under an idempotency key."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 
 from dunning_service.errors import ActionDoesNotApply
 from dunning_service.ledger.facts import Action
-from dunning_service.ledger.status import Status, Verb
-from dunning_service.ledger.work import DecisionRecorded
+from dunning_service.ledger.status import ActionKind, Status
+from dunning_service.ledger.work import ActionRecorded
 from dunning_service.ledger.working_set import Payment
 
 Row = dict[str, Any]
@@ -17,20 +17,22 @@ Row = dict[str, Any]
 
 def require_effect(payment: Payment, action: Action) -> None:
     """Raises ActionDoesNotApply for an action that would change nothing: what it decides already holds, makes no sense
-    from where the payment stands, or is overruled by a later decision."""
+    from where the payment stands, or is overruled by a later action."""
     if _has_effect(payment, action):
         return
-    verb, status = Verb(action.verb), payment.folded.status
-    possible = [str(other) for other in Verb if other is not verb and _has_effect(payment, replace(action, verb=other))]
+    verb, status = ActionKind(action.verb), payment.folded.status
+    possible = [
+        str(other) for other in ActionKind if other is not verb and _has_effect(payment, replace(action, verb=other))
+    ]
     if possible:
         hint = f"what applies now: {', '.join(possible)}"
     elif payment.receipt is not None:
         hint = (
-            f"receipt {payment.receipt.provider_receipt_id} pays it; what applies now: {Verb.MOVE_RECEIPT}, if the "
-            f"receipt belongs to another payment"
+            f"receipt {payment.receipt.provider_receipt_id} pays it; what applies now: "
+            f"{ActionKind.MOVE_RECEIPT}, if the receipt belongs to another payment"
         )
     elif status is Status.PAID:
-        hint = "the money was received, and no decision undoes that"
+        hint = "the money was received, and no request undoes that"
     else:
         hint = "nothing applies now"
     raise ActionDoesNotApply(f"{verb} does not apply to a payment that is {status}; {hint}")
@@ -40,7 +42,7 @@ def _has_effect(payment: Payment, action: Action) -> bool:
     return payment.folded_with(payment.receipt, action=action).status != payment.folded.status
 
 
-def as_json(recorded: DecisionRecorded) -> Row:
+def as_json(recorded: ActionRecorded) -> Row:
     return {
         "payment_id": recorded.payment_id,
         "number": recorded.number,
@@ -55,12 +57,12 @@ def as_json(recorded: DecisionRecorded) -> Row:
     }
 
 
-def as_recorded(response: Row) -> DecisionRecorded:
-    """The same decision, to whoever sends it again."""
-    return DecisionRecorded(
+def as_recorded(response: Row) -> ActionRecorded:
+    """The stored answer, for the request that is sent again."""
+    return ActionRecorded(
         payment_id=response["payment_id"],
         number=response["number"],
-        verb=Verb(response["verb"]),
+        verb=ActionKind(response["verb"]),
         actor=response["actor"],
         reason=response["reason"],
         decided_at=datetime.fromisoformat(response["decided_at"]),

@@ -36,7 +36,7 @@ from dunning_service.ledger.models import (
 )
 from dunning_service.ledger.reading import payer_of, select_by
 from dunning_service.ledger.work import ERASED, Command, Erasure, ErasureDone, Notice, erased_headers
-from dunning_service.ledger.working_set import Book, PayerKey, Payment
+from dunning_service.ledger.working_set import PayerKey, Payment, WorkingSet
 from dunning_service.values.chunks import in_chunks
 
 PERSONAL = (
@@ -52,27 +52,29 @@ PERSONAL = (
 _MAY_CHANGE = {*PERSONAL, "payer_key", "details"}
 
 
-def erase(connection: Connection, book: Book, erasure: Erasure, now: datetime) -> ErasureDone:
-    """Erases in the book, so that the payments are written with it, and in the tables of facts.
+def erase(connection: Connection, working_set: WorkingSet, erasure: Erasure, now: datetime) -> ErasureDone:
+    """Erases in the working set, so that the payments are written with it, and in the tables of facts.
 
     Changes nothing when the erasure is stale. Raises RuntimeError when a payment would not add up to the same, and then
     the transaction has to be rolled back.
     """
-    payments = [book.by_id[erasure.merchant_id, payment_id] for payment_id in erasure.payment_ids]
+    payments = [working_set.by_id[erasure.merchant_id, payment_id] for payment_id in erasure.payment_ids]
     payers = {(erasure.merchant_id, *payer) for payer in erasure.payers}
-    if _is_stale(connection, book, payments, payers):
+    if _is_stale(connection, working_set, payments, payers):
         return ErasureDone(is_stale=True)
-    return _Eraser(connection, book, erasure, now).run(payments, payers)
+    return _Eraser(connection, working_set, erasure, now).run(payments, payers)
 
 
-def _is_stale(connection: Connection, book: Book, payments: Sequence[Payment], payers: set[PayerKey]) -> bool:
+def _is_stale(
+    connection: Connection, working_set: WorkingSet, payments: Sequence[Payment], payers: set[PayerKey]
+) -> bool:
     """True when an attempt names a payer, or a payer has a payment, that the erasure does not have. The payers' locks
     are held, so what is not there now does not come."""
     if not _payers_of(payments) <= payers:
         return True
     ids = {payment.id for payment in payments}
     theirs = select_by(connection, PaymentRow, ("merchant_id", "provider", "payer_key"), payers)
-    others = [payment for payment in book.payments.values() if payment.id not in ids]
+    others = [payment for payment in working_set.payments.values() if payment.id not in ids]
     return any(row["id"] not in ids for row in theirs) or not _payers_of(others).isdisjoint(payers)
 
 
@@ -85,14 +87,14 @@ def _payers_of(payments: Iterable[Payment]) -> set[PayerKey]:
     }
 
 
-def repeats_erased(book: Book, work: Notice | Command, event: Event) -> bool:
+def repeats_erased(working_set: WorkingSet, work: Notice | Command, event: Event) -> bool:
     """True for a statement whose personal data were erased: recorded from other bytes, it would bring them back."""
     if isinstance(event, AttemptReported):
-        payment = book.payments.get((work.merchant_id, work.provider, event.provider_payment_id))
+        payment = working_set.payments.get((work.merchant_id, work.provider, event.provider_payment_id))
         attempts = () if payment is None else payment.attempts.values()
         erased = {attempt.digest: attempt.currency for attempt in attempts if attempt.erased_at is not None}
     else:
-        receipts = book.revisions((work.merchant_id, work.provider, event.provider_receipt_id))
+        receipts = working_set.revisions((work.merchant_id, work.provider, event.provider_receipt_id))
         erased = {one.digest: one.currency for one in receipts if one.payer_key.startswith(ERASED_PAYER)}
     return bool(erased) and not erased.keys().isdisjoint(digests_in(event, erased.values()))
 
@@ -107,10 +109,10 @@ def digests_in(event: Event, currencies: Iterable[str | None]) -> set[bytes]:
 
 
 class _Eraser:
-    def __init__(self, connection: Connection, book: Book, erasure: Erasure, now: datetime) -> None:
+    def __init__(self, connection: Connection, working_set: WorkingSet, erasure: Erasure, now: datetime) -> None:
         self._connection = connection
         self._bulk = bulk_for(connection)
-        self._book = book
+        self._working_set = working_set
         self._erasure = erasure
         self._now = now
         self._mark = erased_headers(now)
@@ -130,12 +132,12 @@ class _Eraser:
             *(row["delivery_digest"] for row in receipts),
             *(row["delivery_digest"] for row in refunds),
         }
-        self._book.rename_payers(names)
+        self._working_set.rename_payers(names)
         attempts = self._erase_attempts(payments, names)
         self._erase_receipts(receipts, names)
         self._erase_refunds(refunds)
         for payment in payments:
-            self._book.regroup(payment)
+            self._working_set.regroup(payment)
         for payment in payments:
             _require_the_same(payment, before[payment.id])
         return ErasureDone(
@@ -205,7 +207,7 @@ class _Eraser:
         """The bytes and the headers. Those that were never recorded have a reason as well, which may quote them."""
         merchant_id = self._erasure.merchant_id
         named = set(self._erasure.deliveries)
-        held = self._book.deliveries
+        held = self._working_set.deliveries
         rows: list[Row] = []
         reasons: list[Row] = []
         for digest in sorted(named | brought_by):

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from dunning_service.events import Category, Outcome
 from dunning_service.ledger.facts import Action, Attempt, Receipt
-from dunning_service.ledger.status import Status, Verb, deciding_place, folded_status
+from dunning_service.ledger.status import ActionKind, Status, deciding_place, folded_status
 from dunning_service.values.money import MAX_MINOR
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
@@ -190,15 +190,15 @@ def fold_payment(
     )
 
 
-def in_time_order(actions: Iterable[Action]) -> list[Verb]:
+def in_time_order(actions: Iterable[Action]) -> list[ActionKind]:
     """The decisions as they were made; of two made at the same moment, as they were recorded."""
-    return [Verb(action.verb) for action in _as_made(actions)]
+    return [ActionKind(action.verb) for action in _as_made(actions)]
 
 
 def deciding_action(actions: Iterable[Action]) -> Action | None:
     """The newest action that applies, which decides the status of a payment that the money does not cover."""
     made = _as_made(actions)
-    place = deciding_place([Verb(action.verb) for action in made])
+    place = deciding_place([ActionKind(action.verb) for action in made])
     return None if place is None else made[place]
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from dunning_service.ledger.facts import Action, Receipt
 from dunning_service.ledger.receipts import OPEN, Move, OpenFailure, apply_receipts, move_of, open_minor
-from dunning_service.ledger.status import Verb
+from dunning_service.ledger.status import ActionKind
 from dunning_service.ledger.working_set import Payment
 
 
@@ -104,7 +104,7 @@ def _counts(failure: OpenFailure | None) -> tuple[object, ...] | None:
 
 def _move(action: Action, named: dict[int, Payment]) -> Move | None:
     target = named.get(action.to_payment_id or 0)
-    if action.verb != Verb.MOVE_RECEIPT or action.provider_receipt_id is None or target is None:
+    if action.verb != ActionKind.MOVE_RECEIPT or action.provider_receipt_id is None or target is None:
         return None
     return move_of(action, target.key[2])
 

@@ -39,7 +39,7 @@ class OpenFailure(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Move:
-    """A person's decision which payment a receipt pays; of several about one receipt the newest holds."""
+    """The assignment of a receipt to a payment by a person; of several for one receipt the newest holds."""
 
     decided_at: datetime
     number: int

@@ -13,7 +13,7 @@ Row = dict[str, Any]
 _Identity = tuple[type[Base], tuple[Any, ...]]
 
 
-class Shelf:
+class RowCache:
     """What one batch holds of other tables: read once, written once, in whatever order it was changed."""
 
     def __init__(self, lookups: Iterable[Lookup]) -> None:
@@ -28,7 +28,7 @@ class Shelf:
         self._found[lookup].append(held)
 
     def find(self, lookup: Lookup) -> list[Row]:
-        """The rows as they stand; the lookup is one that the shelf was made with."""
+        """The rows as they stand; the lookup is one that the row cache was made with."""
         return self._found[lookup]
 
     def insert(self, model: type[Base], row: Row) -> None:

@@ -26,17 +26,17 @@ from dunning_service.ledger.facts import (
 from dunning_service.ledger.numbers import PaymentNumbers
 from dunning_service.ledger.receipts import current_receipts
 from dunning_service.ledger.work import Command, Notice
-from dunning_service.ledger.working_set import Book, Payment, ReceiptKey, Subjects
+from dunning_service.ledger.working_set import Payment, ReceiptKey, Subjects, WorkingSet
 
 _CONTENT = ("payer_key", "amount_minor", "currency")
 """What a receipt of a known number has to say again."""
 
 
 class Statements:
-    """The attempts and receipts that one batch records in its book, and the rows that are to be written for them."""
+    """The attempts and receipts that one batch records in its working set, and the rows to be written for them."""
 
-    def __init__(self, book: Book, numbers: PaymentNumbers) -> None:
-        self._book = book
+    def __init__(self, working_set: WorkingSet, numbers: PaymentNumbers) -> None:
+        self._working_set = working_set
         self._numbers = numbers
         self.new_attempts: list[Row] = []
         self.new_receipts: list[Row] = []
@@ -88,7 +88,7 @@ class Statements:
                 if isinstance(event, AttemptReported)
             }
             for number in before["payments"]:
-                payment = self._book.by_id.get((notice.merchant_id, number))
+                payment = self._working_set.by_id.get((notice.merchant_id, number))
                 if payment is not None:
                     self._supersede_attempts(payment, notice.digest, said)
             received = {
@@ -113,8 +113,10 @@ class Statements:
 
     def _payment_of(self, work: Notice | Command, event: AttemptReported) -> Payment:
         key = (work.merchant_id, work.provider, event.provider_payment_id)
-        payment = self._book.payments.get(key)
-        return payment or self._book.add(Payment(key, self._numbers.take(), self._book.zones[work.merchant_id]))
+        payment = self._working_set.payments.get(key)
+        return payment or self._working_set.add(
+            Payment(key, self._numbers.take(), self._working_set.zones[work.merchant_id])
+        )
 
     def _record_attempt(self, payment: Payment, event: AttemptReported, digest: bytes, received_at: datetime) -> None:
         stated = statement_digest(event)
@@ -125,7 +127,7 @@ class Statements:
                 again = categorised(own, event.decline)._replace(is_superseded=False)
                 if again != own:
                     self._change_attempt(payment, again)
-                    self._book.regroup(payment)
+                    self._working_set.regroup(payment)
                 return
             if same:  # as it is held: what was erased of it does not come back
                 said = _said_by(same[0], payment.next_attempt, digest, received_at)
@@ -153,7 +155,7 @@ class Statements:
     def _put_attempt(self, payment: Payment, attempt: Attempt) -> None:
         payment.put_attempt(attempt)
         self.new_attempts.append({"merchant_id": payment.key[0], "payment_id": payment.id} | as_row(attempt))
-        self._book.regroup(payment)
+        self._working_set.regroup(payment)
 
     def _supersede_attempts(self, payment: Payment, digest: bytes, said: set[tuple[str, str, bytes]]) -> None:
         replaced = [
@@ -166,7 +168,7 @@ class Statements:
         for held in replaced:
             self._change_attempt(payment, held._replace(is_superseded=True))
         if replaced:
-            self._book.regroup(payment)
+            self._working_set.regroup(payment)
 
     def _change_attempt(self, payment: Payment, attempt: Attempt) -> None:
         """Writes again what a later reading of its delivery may change: whether it is superseded, and its category."""
@@ -181,7 +183,7 @@ class Statements:
         for event in notice.events:
             if isinstance(event, ReceiptReported):
                 key = (notice.merchant_id, notice.provider, event.provider_receipt_id)
-                known = self._book.revisions(key)
+                known = self._working_set.revisions(key)
                 if not known and len(notice.events) == 1:
                     return None
                 given = receipt_of(event, notice.digest, received_at=notice.delivery.received_at, number=0)
@@ -198,7 +200,7 @@ class Statements:
 
     def _record_receipt(self, notice: Notice, event: ReceiptReported, received_at: datetime) -> None:
         key = (notice.merchant_id, notice.provider, event.provider_receipt_id)
-        earlier = list(self._book.revisions(key))
+        earlier = list(self._working_set.revisions(key))
         if not earlier:
             self._add_receipt(key, receipt_of(event, notice.digest, received_at=received_at, number=1), earlier)
             return
@@ -221,27 +223,27 @@ class Statements:
     def _add_receipt(self, key: ReceiptKey, receipt: Receipt, earlier: Sequence[Receipt]) -> None:
         is_first = not current_receipts(earlier)
         payers = _payers(key, [*earlier, receipt])
-        paid_before = self._book.paid_by_receipts(payers)
-        self._book.add_receipt((key[0], key[1], receipt.payer_key), receipt)
+        paid_before = self._working_set.paid_by_receipts(payers)
+        self._working_set.add_receipt((key[0], key[1], receipt.payer_key), receipt)
         self._apply(payers)
         if is_first:
-            self._book.resolved[key] = self._book.paid_by_receipts(payers) - paid_before
-        row = as_row(receipt) | {"resolved": self._book.resolved[key]}
+            self._working_set.resolved[key] = self._working_set.paid_by_receipts(payers) - paid_before
+        row = as_row(receipt) | {"resolved": self._working_set.resolved[key]}
         self.new_receipts.append({"merchant_id": key[0], "provider": key[1]} | row)
 
     def _supersede_receipts(self, key: ReceiptKey, digest: bytes, said: set[tuple[str, bytes]]) -> None:
-        for held in list(self._book.revisions(key)):
+        for held in list(self._working_set.revisions(key)):
             if held.delivery_digest == digest and not held.is_superseded and (key[2], held.digest) not in said:
                 self._set_receipt_superseded(key, held, True)
 
     def _set_receipt_superseded(self, key: ReceiptKey, receipt: Receipt, is_superseded: bool) -> None:
-        self._book.supersede_receipt(key, receipt, is_superseded=is_superseded)
-        self._apply(_payers(key, self._book.revisions(key)))
+        self._working_set.supersede_receipt(key, receipt, is_superseded=is_superseded)
+        self._apply(_payers(key, self._working_set.revisions(key)))
         self._superseded_receipts[*key, receipt.number] = is_superseded
 
     def _apply(self, payers: set[tuple[int, str, str]]) -> None:
         for payer in payers:
-            self._book.apply_receipts_of(payer)
+            self._working_set.apply_receipts_of(payer)
 
 
 def _is(held: Attempt, provider_attempt_id: str, digest: bytes) -> bool:

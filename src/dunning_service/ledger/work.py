@@ -13,7 +13,7 @@ from dunning_service.database.engines import Base
 from dunning_service.errors import InvalidInput, RuleBroken
 from dunning_service.events import AttemptReported, Delivery, Event
 from dunning_service.ledger.facts import Attempt
-from dunning_service.ledger.status import ReceiptDue, Status, Verb
+from dunning_service.ledger.status import ActionKind, ReceiptDue, Status
 
 NO_SUCH_PAYMENT = "there is no failed payment of that number"
 
@@ -78,13 +78,13 @@ class IdempotencyKey:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    """An action to be taken on a failed payment."""
+class ActionRequest:
+    """A request for an action on a failed payment."""
 
     merchant_id: int
     time_zone: str
     payment_id: int
-    verb: Verb
+    verb: ActionKind
     actor: str
     reason: str | None
     decided_at: datetime
@@ -96,18 +96,18 @@ class Decision:
     """Of `move_receipt`: the payment that it pays from then on; None is the payment itself."""
     idempotency_key: IdempotencyKey | None = None
     must_apply: bool = True
-    """False records a decision made elsewhere, in whatever order it is heard of: where it does not apply it is kept
+    """False records an action taken elsewhere, in whatever order it is reported: where it does not apply it is kept
     and changes nothing. True refuses it there, with ActionDoesNotApply."""
 
 
 @dataclass(frozen=True, slots=True)
-class DecisionRecorded:
+class ActionRecorded:
     """The action is committed."""
 
     payment_id: int
     number: int
     """1, 2, 3... among the payment's actions."""
-    verb: Verb
+    verb: ActionKind
     actor: str
     reason: str | None
     decided_at: datetime
@@ -118,7 +118,7 @@ class DecisionRecorded:
     receipt: str | None = None
     provider_receipt_id: str | None = None
     to_payment_id: int | None = None
-    """The last three as in `Decision`, with what it left open."""
+    """The last three as in `ActionRequest`, with what it left open."""
 
 
 class Lookup(NamedTuple):
@@ -130,7 +130,7 @@ class Lookup(NamedTuple):
     key: tuple[Any, ...]
 
 
-class Standing(NamedTuple):
+class Failure(NamedTuple):
     """How a payment that has failed stands for a command."""
 
     payment_id: int
@@ -140,7 +140,7 @@ class Standing(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class Snapshot:
     """How things stand for a command; they stay so until its effect is committed."""
 
     attempts: Mapping[str, Sequence[Attempt]]
@@ -149,17 +149,17 @@ class Held:
     """What its lookups found."""
     delivery_digest: bytes
     """Under which the request itself is kept."""
-    standings: Mapping[str, Standing] = field(default_factory=dict)
+    failures: Mapping[str, Failure] = field(default_factory=dict)
     """Those of its payments that have failed; the others are in no list."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionTaken:
-    """A decision that a command takes about a payment. Where it does not apply it is kept, and changes
+    """An action that a command takes on a payment. Where it does not apply it is kept, and changes
     nothing."""
 
     provider_payment_id: str
-    verb: Verb
+    verb: ActionKind
     actor: str
     reason: str | None
 
@@ -202,7 +202,7 @@ class Command:
     idempotency_key: IdempotencyKey | None = None
     is_idempotent: bool = False
     """Executed again it changes nothing more, without a key too."""
-    execute: Callable[[Held, datetime], Effect]
+    execute: Callable[[Snapshot, datetime], Effect]
     """Pure: how things stand and what time it is make the effect. Raises NotFound or RuleBroken, and then leaves no
     trace but the answer kept under the key. Called again, with what is there then, when the effect is on payments that
     the batch has not read."""
@@ -298,4 +298,4 @@ class RefoldDone:
     """How many payments were written; the others had the right values by then."""
 
 
-Work = Notice | Decision | Command | Erasure | Refold
+Work = Notice | ActionRequest | Command | Erasure | Refold

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, NamedTuple
 from dunning_service.ledger.facts import Action, Attempt, Receipt, Row
 from dunning_service.ledger.fold import FoldedPayment, deciding_action, fold_payment
 from dunning_service.ledger.receipts import Move, OpenFailure, apply_receipts, current_receipts, move_of
-from dunning_service.ledger.status import ReceiptDue, Status, Verb
+from dunning_service.ledger.status import ActionKind, ReceiptDue, Status
 from dunning_service.ledger.texts import FoldedTexts, fold_texts
 from dunning_service.ledger.work import Command, DeliveryOutcome, Notice
 
@@ -55,7 +55,7 @@ class Payment:
     actions: list[Action] = field(default_factory=list)
     receipt: Receipt | None = None
     payer: PayerKey | None = None
-    """Whose it is, as the book has it: see `Book.regroup`."""
+    """Whose it is, as the working set has it: see `WorkingSet.regroup`."""
     is_changed: bool = False
     _folded: FoldedPayment | None = None
     _without_receipts: OpenFailure | None = None
@@ -140,7 +140,7 @@ class Payment:
 def deciding_mark(payment: Payment) -> Action | None:
     """The `mark_paid` that decides the payment's status, as it stands without any receipt; None when none does."""
     mark = deciding_action(payment.actions)
-    if mark is None or mark.verb != Verb.MARK_PAID:
+    if mark is None or mark.verb != ActionKind.MARK_PAID:
         return None
     by_money = fold_payment(payment.attempts.values(), (), None, payment.time_zone)
     return None if by_money.status is Status.PAID else mark
@@ -199,7 +199,7 @@ class DeliveryRecord:
             self.is_erased = self.loses_bytes = True
 
 
-class Book:
+class WorkingSet:
     """What a batch has read: deliveries, payments with their facts, receipts by payer."""
 
     def __init__(self) -> None:
@@ -207,7 +207,7 @@ class Book:
         self.payments: dict[PaymentKey, Payment] = {}
         self.by_id: dict[tuple[int, int], Payment] = {}
         self.looked_for: Set[PaymentKey] = frozenset()
-        """Payments that would be in the book if the database had them."""
+        """Payments that would be in the working set if the database had them."""
         self.zones: Mapping[int, str] = {}
         """The time zone of each merchant, as it holds until the transaction ends."""
         self.resolved: dict[ReceiptKey, int] = {}
@@ -256,12 +256,12 @@ class Book:
         revisions[revisions.index(receipt)] = replace(receipt, is_superseded=is_superseded)
 
     def add_revision(self, payer: PayerKey, receipt: Receipt) -> None:
-        """A revision that names another payer, whose failures need not be in the book."""
+        """A revision that names another payer, whose failures need not be in the working set."""
         self._revisions.setdefault((payer[0], payer[1], receipt.provider_receipt_id), []).append(receipt)
 
     def add_move(self, payment: Payment, action: Action) -> None:
         """Takes in a `move_receipt`, which is one of the payment's actions; any other action changes nothing."""
-        if action.verb == Verb.MOVE_RECEIPT and action.provider_receipt_id is not None:
+        if action.verb == ActionKind.MOVE_RECEIPT and action.provider_receipt_id is not None:
             self._moves[payment.key[0], payment.key[1], action.provider_receipt_id].append(action)
 
     def moves_of(self, key: ReceiptKey) -> Sequence[Action]:
@@ -269,7 +269,7 @@ class Book:
         return self._moves.get(key, ())
 
     def receipt_keys(self) -> Iterable[ReceiptKey]:
-        """The receipts in the book."""
+        """The receipts in the working set."""
         return self._revisions.keys()
 
     def receipts_of(self, payer: PayerKey) -> Sequence[Receipt]:
@@ -313,7 +313,7 @@ class Book:
         return sum(payment.receipt is not None for payer in payers for payment in self._members[payer].values())
 
     def decided_moves(self, payer: PayerKey, receipts: Iterable[Receipt]) -> Iterator[Move]:
-        """What persons decided about receipts of the payer, where the payment that they name is in the book."""
+        """What persons decided about receipts of the payer, where the payment that they name is in the working set."""
         for receipt in receipts:
             for action in self.moves_of((payer[0], payer[1], receipt.provider_receipt_id)):
                 target = self.by_id.get((payer[0], action.to_payment_id or 0))

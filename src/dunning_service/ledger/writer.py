@@ -21,10 +21,10 @@ from dunning_service.errors import DunningError, Unavailable
 from dunning_service.ledger.batch import Result
 from dunning_service.ledger.commit import Committer, unconfirmed
 from dunning_service.ledger.work import (
+    ActionRecorded,
+    ActionRequest,
     Command,
     CommandDone,
-    Decision,
-    DecisionRecorded,
     Notice,
     NoticeRecorded,
     Work,
@@ -112,13 +112,13 @@ class LedgerWriter:
         assert isinstance(result, NoticeRecorded)
         return result
 
-    async def decide(self, decision: Decision) -> DecisionRecorded:
+    async def record_action(self, request: ActionRequest) -> ActionRecorded:
         """Returns when the action is committed.
 
         Raises NotFound, ActionDoesNotApply, IdempotencyKeyReused, or Unavailable when it could not be confirmed.
         """
-        result = await self._submit(decision, 0)
-        assert isinstance(result, DecisionRecorded)
+        result = await self._submit(request, 0)
+        assert isinstance(result, ActionRecorded)
         return result
 
     async def execute(self, command: Command) -> CommandDone:

@@ -16,7 +16,7 @@ from building import NOON, a_failure, a_success
 from dunning_service.events import AttemptReported
 from dunning_service.ledger.facts import Action, Receipt, attempt_of
 from dunning_service.ledger.receipts import Move, OpenFailure, apply_receipts, current_receipts
-from dunning_service.ledger.status import ReceiptDue, Verb
+from dunning_service.ledger.status import ActionKind, ReceiptDue
 from dunning_service.ledger.working_set import Payment
 
 
@@ -39,12 +39,12 @@ def a_receipt(
     return Receipt(**(known | row))
 
 
-def an_action(verb: Verb, number: int = 1, hours: float = 0, receipt: ReceiptDue | None = None) -> Action:
+def an_action(verb: ActionKind, number: int = 1, hours: float = 0, receipt: ReceiptDue | None = None) -> Action:
     decided_at = NOON + timedelta(hours=hours)
     return Action(number=number, verb=verb, actor="test", reason=None, decided_at=decided_at, receipt=receipt)
 
 
-def a_payment(name: str, *events: AttemptReported, verb: Verb | None = None) -> OpenFailure:
+def a_payment(name: str, *events: AttemptReported, verb: ActionKind | None = None) -> OpenFailure:
     actions = [an_action(verb)] if verb else []
     return standing(name, events, actions)
 
@@ -58,7 +58,7 @@ def standing(name: str, events: Iterable[AttemptReported], actions: Iterable[Act
 
 def marked(name: str, hours: int = 0, *then: Action, amount_minor: int = 100, failed_hours: int = 0) -> OpenFailure:
     """A failure that was marked as paid with a receipt expected so many hours after noon."""
-    mark = an_action(Verb.MARK_PAID, hours=hours, receipt=ReceiptDue.EXPECTED)
+    mark = an_action(ActionKind.MARK_PAID, hours=hours, receipt=ReceiptDue.EXPECTED)
     failure = a_failure(name, occurred_at=NOON + timedelta(hours=failed_hours), amount_minor=amount_minor)
     return standing(name, [failure], [mark, *then])
 
@@ -131,10 +131,10 @@ def test_an_unknown_currency_matches_any(one: str | None, other: str | None) -> 
 @pytest.mark.parametrize(
     ("payment", "is_open"),
     [
-        (a_payment("p", a_failure(amount_minor=100), verb=Verb.INVOICE), True),
-        (a_payment("p", a_failure(amount_minor=100), verb=Verb.SEND_TO_COLLECTION), True),
-        (a_payment("p", a_failure(amount_minor=100), verb=Verb.CANCEL), False),
-        (a_payment("p", a_failure(amount_minor=100), verb=Verb.MARK_PAID), False),
+        (a_payment("p", a_failure(amount_minor=100), verb=ActionKind.INVOICE), True),
+        (a_payment("p", a_failure(amount_minor=100), verb=ActionKind.SEND_TO_COLLECTION), True),
+        (a_payment("p", a_failure(amount_minor=100), verb=ActionKind.CANCEL), False),
+        (a_payment("p", a_failure(amount_minor=100), verb=ActionKind.MARK_PAID), False),
         (a_payment("p", a_failure(amount_minor=100), a_success(amount_minor=100)), False),
         (a_payment("p", a_success(amount_minor=100)), False),
     ],
@@ -165,8 +165,8 @@ def test_an_expected_receipt_goes_to_the_payment_that_expects_it_before_any_open
         (a_receipt("r", hours=-1), marked("january")),  # it had arrived before
         (a_receipt("r", 90, hours=1), marked("january")),
         (a_receipt("r", 100, "SEK", hours=1), marked("january")),
-        (a_receipt("r", hours=9), marked("january", 0, an_action(Verb.REOPEN, 2))),
-        (a_receipt("r", hours=1), a_payment("january", a_failure(amount_minor=100), verb=Verb.MARK_PAID)),
+        (a_receipt("r", hours=9), marked("january", 0, an_action(ActionKind.REOPEN, 2))),
+        (a_receipt("r", hours=1), a_payment("january", a_failure(amount_minor=100), verb=ActionKind.MARK_PAID)),
         (a_receipt("r", hours=1), a_payment("january", a_success(amount_minor=100))),
     ],
     ids=["earlier", "amount", "currency", "reopened", "none expected", "paid otherwise"],
@@ -177,8 +177,8 @@ def test_any_other_receipt_is_laid_as_ever(receipt: Receipt, january: OpenFailur
 
 
 def test_what_was_reopened_waits_in_line_and_what_was_marked_again_expects_a_receipt_from_then_on() -> None:
-    reopened = an_action(Verb.REOPEN, 2, hours=1)
-    again = an_action(Verb.MARK_PAID, 3, hours=2, receipt=ReceiptDue.EXPECTED)
+    reopened = an_action(ActionKind.REOPEN, 2, hours=1)
+    again = an_action(ActionKind.MARK_PAID, 3, hours=2, receipt=ReceiptDue.EXPECTED)
     failures = [marked("january", 0, reopened, again), failed("other", -1)]
     assert paying([a_receipt("r", hours=1)], failures) == {"other": "r"}
     assert paying([a_receipt("r", hours=1), a_receipt("s", hours=3)], failures) == {"other": "r", "january": "s"}
@@ -195,7 +195,7 @@ def test_of_two_that_expect_one_the_first_marked_gets_the_first_that_arrives() -
 
 
 def test_a_moved_receipt_pays_what_it_was_moved_to() -> None:
-    by_hand = a_payment("by hand", a_failure(amount_minor=100), verb=Verb.MARK_PAID)
+    by_hand = a_payment("by hand", a_failure(amount_minor=100), verb=ActionKind.MARK_PAID)
     failures = [by_hand, failed("open", 1)]
     assert paying([a_receipt("r")], failures) == {"open": "r"}
     assert paying([a_receipt("r")], failures, a_move("r", "by hand")) == {"by hand": "r"}

@@ -11,7 +11,7 @@ from dunning_service.errors import ActionDoesNotApply, FieldError, UnreadableNot
 from dunning_service.failed_payments.queries import find_payment
 from dunning_service.http.body import content_type_of, read_body, require_json
 from dunning_service.http.parameters import field_errors, refused
-from dunning_service.ledger.work import DecisionRecorded, IdempotencyKey
+from dunning_service.ledger.work import ActionRecorded, IdempotencyKey
 from dunning_service.merchants.directory import Principal
 from dunning_service.senders import SUBSCRIPTIONS
 from dunning_service.services import Services, services
@@ -44,7 +44,7 @@ def _is_exact(path: str) -> bool:
 
 async def retry(
     services: Services, principal: Principal, number: str, reason: str | None, key: IdempotencyKey | None
-) -> DecisionRecorded:
+) -> ActionRecorded:
     """Has the payment of that public number tried again at once.
 
     Raises NotFound, IdempotencyKeyReused, or ActionDoesNotApply, also for a payment that another system charges.

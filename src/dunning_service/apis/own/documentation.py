@@ -193,7 +193,7 @@ def _action_schema() -> dict[str, Any]:
     schema = ActionRequest.model_json_schema()
     definitions = schema.pop("$defs", {})
     action = schema["properties"]["action"]
-    schema["properties"]["action"] = {**definitions["Verb"], **{k: v for k, v in action.items() if k != "$ref"}}
+    schema["properties"]["action"] = {**definitions["ActionKind"], **{k: v for k, v in action.items() if k != "$ref"}}
     return schema
 
 

@@ -25,8 +25,8 @@ from dunning_service.http.auth import scoped
 from dunning_service.http.idempotency import REPLAYED, idempotency_key
 from dunning_service.http.links import address, query_without
 from dunning_service.http.parameters import NoParameters, openapi_parameters, read_parameters, refused
-from dunning_service.ledger.status import ReceiptDue, Verb
-from dunning_service.ledger.work import NO_SUCH_PAYMENT, Decision
+from dunning_service.ledger.status import ActionKind, ReceiptDue
+from dunning_service.ledger.work import NO_SUCH_PAYMENT, ActionRequest
 from dunning_service.merchants.directory import Principal, Scope
 from dunning_service.services import services
 
@@ -129,11 +129,11 @@ async def act_on_failed_payment(
     read_parameters(request, NoParameters)
     action = await read_action(request)
     key = idempotency_key(request, action.asked())
-    if action.action is Verb.RETRY:
+    if action.action is ActionKind.RETRY:
         recorded = await retry(services(request), principal, number, action.reason, key)
     else:
-        recorded = await services(request).writer.decide(
-            Decision(
+        recorded = await services(request).writer.record_action(
+            ActionRequest(
                 merchant_id=principal.merchant.id,
                 time_zone=principal.merchant.time_zone,
                 payment_id=payment_id,

@@ -12,8 +12,8 @@ from dunning_service.errors import FieldError
 from dunning_service.events import MAX_IDENTIFIER, MAX_TEXT, Category, Outcome
 from dunning_service.failed_payments.public_number import payment_id_of, public_number
 from dunning_service.failed_payments.schedules import Schedule
-from dunning_service.ledger.status import ReceiptDue, Status, Verb
-from dunning_service.ledger.work import DecisionRecorded
+from dunning_service.ledger.status import ActionKind, ReceiptDue, Status
+from dunning_service.ledger.work import ActionRecorded
 from dunning_service.recovery.policy import Rule
 
 
@@ -149,7 +149,7 @@ class ActionEntry(_Entry):
     type: Literal["action"] = "action"
     at: datetime = Field(description="when it was decided")
     id: int = Field(description="1, 2, 3... among the payment's actions", examples=[1])
-    action: Verb
+    action: ActionKind
     actor: str = Field(description="name of the token, or of the part of the service, that decided")
     reason: str | None = None
     receipt: ReceiptDue | None = _RECEIPT_SAID
@@ -218,7 +218,7 @@ class ActionRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    action: Verb = Field(
+    action: ActionKind = Field(
         description="what is decided; `retry` has a payment of this service's own subscriptions tried again at once",
         examples=["send_to_collection"],
     )
@@ -249,9 +249,9 @@ class ActionRequest(BaseModel):
     def misfits(self) -> list[FieldError]:
         """What is wrong between members that are each right."""
         errors = []
-        if self.receipt is not None and self.action is not Verb.MARK_PAID:
+        if self.receipt is not None and self.action is not ActionKind.MARK_PAID:
             errors.append(FieldError("receipt", "belongs to the action 'mark_paid'; leave it out"))
-        moves = self.action is Verb.MOVE_RECEIPT
+        moves = self.action is ActionKind.MOVE_RECEIPT
         for name in ("receipt_id", "to"):
             if getattr(self, name) is not None and not moves:
                 errors.append(FieldError(name, "belongs to the action 'move_receipt'; leave it out"))
@@ -274,7 +274,7 @@ class ActionTaken(BaseModel):
     """The decision as it was recorded."""
 
     id: int = Field(description="1, 2, 3... among the payment's actions", examples=[1])
-    action: Verb
+    action: ActionKind
     actor: str
     reason: str | None
     decided_at: datetime
@@ -325,7 +325,7 @@ def failed_payment_fields(row: Any, schedule: Schedule) -> dict[str, Any]:
     }
 
 
-def action_answer(recorded: DecisionRecorded) -> ActionAnswer:
+def action_answer(recorded: ActionRecorded) -> ActionAnswer:
     return ActionAnswer(
         id=public_number(recorded.payment_id),
         status=recorded.status,
