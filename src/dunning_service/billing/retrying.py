@@ -11,7 +11,7 @@ from dunning_service.billing.models import BlockedMethodRow, ScheduledPaymentRow
 from dunning_service.billing.outcomes import TERMINATED, blocking_decline
 from dunning_service.billing.states import PaymentState, SubscriptionState
 from dunning_service.errors import ActionDoesNotApply, NotFound
-from dunning_service.ledger.deciding import as_json
+from dunning_service.ledger.actions import as_json
 from dunning_service.ledger.facts import Attempt
 from dunning_service.ledger.status import ActionKind, Status
 from dunning_service.ledger.work import (

@@ -9,7 +9,7 @@ from datetime import datetime
 from dunning_service.billing import commands, queries, retrying
 from dunning_service.database.engines import Database
 from dunning_service.events import Delivery, kept_headers
-from dunning_service.ledger.deciding import as_recorded
+from dunning_service.ledger.actions import as_recorded
 from dunning_service.ledger.work import ActionRecorded, CommandDone, IdempotencyKey, Recorder
 from dunning_service.merchants.directory import MerchantView, Principal
 

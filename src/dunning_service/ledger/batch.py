@@ -13,9 +13,9 @@ from sqlalchemy.engine import Connection
 from dunning_service.database.bulk import LockName, bulk_for
 from dunning_service.errors import DunningError, InvalidInput, NotFound, RuleBroken, UnreadableNotice
 from dunning_service.events import ReceiptReported
+from dunning_service.ledger.actions import as_json, as_recorded, require_effect
 from dunning_service.ledger.answers import ANSWER_LIFETIME, Answers
 from dunning_service.ledger.counting import count_changes
-from dunning_service.ledger.deciding import as_json, as_recorded, require_effect
 from dunning_service.ledger.erasing import erase, repeats_erased
 from dunning_service.ledger.facts import Action, Attempt, Row, as_row
 from dunning_service.ledger.fold import current_attempts
