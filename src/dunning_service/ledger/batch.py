@@ -11,13 +11,13 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from dunning_service.database.bulk import LockName, bulk_for
-from dunning_service.errors import DunningError, InvalidInput, NotFound, RuleBroken, UnreadableNotice
+from dunning_service.errors import DunningError, InvalidInput, RuleBroken, UnreadableNotice
 from dunning_service.events import ReceiptReported
-from dunning_service.ledger.actions import as_json, as_recorded, require_effect
+from dunning_service.ledger.actions import Actions, as_json, as_recorded
 from dunning_service.ledger.answers import ANSWER_LIFETIME, Answers
 from dunning_service.ledger.counting import count_changes
 from dunning_service.ledger.erasing import erase, repeats_erased
-from dunning_service.ledger.facts import Action, Attempt, Row, as_row
+from dunning_service.ledger.facts import Attempt, Row
 from dunning_service.ledger.fold import current_attempts
 from dunning_service.ledger.models import (
     SHARDS,
@@ -28,17 +28,13 @@ from dunning_service.ledger.models import (
     PaymentRow,
     ReceiptRow,
 )
-from dunning_service.ledger.moving import moved
 from dunning_service.ledger.numbers import PaymentNumbers
 from dunning_service.ledger.reading import MoreNeeded, lookups_of, payment_lock, read_working_set, select_by
 from dunning_service.ledger.row_cache import RowCache
 from dunning_service.ledger.statements import Statements
-from dunning_service.ledger.status import ActionKind, ReceiptDue, Status
 from dunning_service.ledger.work import (
-    NO_SUCH_PAYMENT,
     ActionRecorded,
     ActionRequest,
-    ActionTaken,
     Command,
     CommandDone,
     Effect,
@@ -86,7 +82,7 @@ class Batch:
         self._row_cache = RowCache(lookups_of(works))
         self._working_set = read_working_set(connection, works, self._answers, self._row_cache, also_lock)
         self._statements = Statements(self._working_set, numbers)
-        self._actions: list[Row] = []
+        self._actions = Actions(self._working_set)
 
     def run(self) -> list[Result]:
         """A result for each work, in their order: a refusal is a result too, and leaves no trace."""
@@ -169,56 +165,15 @@ class Batch:
             payment.is_changed = True
         return RefoldDone(len(changed))
 
-    # Decisions
+    # Actions
 
     def _apply_request(self, request: ActionRequest) -> ActionRecorded:
         earlier = self._answers.earlier(request)
         if earlier is not None:
             return as_recorded(earlier.response)
-        payment = self._working_set.by_id.get((request.merchant_id, request.payment_id))
-        if payment is None or payment.folded.order_on is None:
-            raise NotFound(NO_SUCH_PAYMENT)
-        is_mark = request.verb is ActionKind.MARK_PAID
-        action = Action(
-            number=_next_action(payment),
-            verb=request.verb,
-            actor=request.actor,
-            reason=request.reason,
-            decided_at=request.decided_at,
-            receipt=request.receipt or ReceiptDue.NONE if is_mark else None,
-        )
-        if request.verb is ActionKind.MOVE_RECEIPT:
-            action = moved(self._working_set, payment, request, action)
-        elif request.must_apply:
-            require_effect(payment, action)
-        self._act(payment, action)
-        recorded = ActionRecorded(
-            payment_id=payment.id,
-            number=action.number,
-            verb=request.verb,
-            actor=request.actor,
-            reason=request.reason,
-            decided_at=request.decided_at,
-            status=payment.folded.status,
-            is_replay=False,
-            receipt=action.receipt,
-            provider_receipt_id=action.provider_receipt_id,
-            to_payment_id=action.to_payment_id,
-        )
+        recorded = self._actions.take(request)
         self._answers.keep(request, as_json(recorded))
         return recorded
-
-    def _act(self, payment: Payment, action: Action) -> None:
-        """Records an action."""
-        payment.add_action(action)
-        self._working_set.add_move(payment, action)
-        payers = {payment.payer} if payment.payer is not None else set()
-        if action.provider_receipt_id is not None:
-            key = (payment.key[0], payment.key[1], action.provider_receipt_id)
-            payers |= {(key[0], key[1], receipt.payer_key) for receipt in self._working_set.revisions(key)}
-        for payer in payers:
-            self._working_set.apply_receipts_of(payer)
-        self._actions.append({"merchant_id": payment.key[0], "payment_id": payment.id} | as_row(action))
 
     # Commands
 
@@ -228,14 +183,14 @@ class Batch:
             if earlier.refusal is None:
                 self._count_repeat(command)
             return CommandDone(earlier.response, earlier.refusal, earlier.request_id)
-        held = Snapshot(
+        snapshot = Snapshot(
             {payment: self._attempts_at(command, payment) for payment in command.provider_payment_ids},
             {lookup: self._row_cache.find(lookup) for lookup in command.lookups},
             command.digest,
-            self._standings(command),
+            self._failures(command),
         )
         try:
-            effect = command.execute(held, self._now)
+            effect = command.execute(snapshot, self._now)
         except RuleBroken as refusal:
             self._answers.keep(command, {}, refusal)
             return CommandDone({}, refusal, None)
@@ -249,7 +204,7 @@ class Batch:
             elif record := self._working_set.deliveries.get((command.merchant_id, command.digest)):
                 record.erase()
         for action in effect.actions:
-            self._do(command, action)
+            self._actions.take_of_command(command, action, self._now)
         for model, row in effect.inserts:
             self._row_cache.insert(model, row)
         for model, changes in effect.updates:
@@ -273,9 +228,9 @@ class Batch:
         keys = ((command.merchant_id, command.provider, name) for name in names)
         return [self._working_set.payments[key] for key in keys if key in self._working_set.payments]
 
-    def _standings(self, command: Command) -> dict[str, Failure]:
+    def _failures(self, command: Command) -> dict[str, Failure]:
         return {
-            payment.key[2]: Failure(payment.id, payment.folded.status, _next_action(payment))
+            payment.key[2]: Failure(payment.id, payment.folded.status, payment.next_action)
             for payment in self._named(command, command.provider_payment_ids)
             if payment.folded.order_on is not None
         }
@@ -284,21 +239,6 @@ class Batch:
         payment = self._working_set.payments.get((command.merchant_id, command.provider, provider_payment_id))
         attempts = [] if payment is None else current_attempts(payment.attempts.values())
         return sorted(attempts, key=lambda attempt: attempt.sequence)
-
-    def _do(self, command: Command, action: ActionTaken) -> None:
-        """Records the action of a command if the payment is failed; on another an action was taken before."""
-        payment = self._working_set.payments.get((command.merchant_id, command.provider, action.provider_payment_id))
-        if payment is None or payment.folded.order_on is None:
-            return
-        if payment.folded.status is Status.FAILED:
-            fact = Action(
-                number=_next_action(payment),
-                verb=action.verb,
-                actor=action.actor,
-                reason=action.reason,
-                decided_at=self._now,
-            )
-            self._act(payment, fact)
 
     def _take_delivery(self, command: Command) -> None:
         """Keeps or counts the command's delivery, if it has one."""
@@ -339,7 +279,7 @@ class Batch:
         self._insert(PaymentRow, [payment_columns(payment, self._now) for payment in changed if payment.held is None])
         self._update(PaymentRow, [payment_columns(payment, self._now) for payment in changed if payment.held])
         self._insert(AttemptRow, self._statements.new_attempts)
-        self._insert(ActionRow, self._actions)
+        self._insert(ActionRow, self._actions.new)
         self._insert(ReceiptRow, self._statements.new_receipts)
         self._update(AttemptRow, self._statements.changed_attempts)
         self._update(ReceiptRow, self._statements.changed_receipts)
@@ -382,10 +322,6 @@ class Batch:
             self._connection.execute(
                 sa.delete(IdempotencyRow).where(table.merchant_id == merchant_id, table.key.in_(oldest))
             )
-
-
-def _next_action(payment: Payment) -> int:
-    return 1 + max((action.number for action in payment.actions), default=0)
 
 
 def _new_delivery(key: tuple[int, bytes], notice: Notice | Command, record: DeliveryRecord, now: datetime) -> Row:

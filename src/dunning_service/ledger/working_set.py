@@ -72,6 +72,11 @@ class Payment:
         """The number of the next row of `attempts`."""
         return 1 + max(self.attempts, default=0)
 
+    @property
+    def next_action(self) -> int:
+        """The number of the next row of `actions`."""
+        return 1 + max((action.number for action in self.actions), default=0)
+
     def put_attempt(self, attempt: Attempt) -> None:
         """A new attempt, or another content of the one of that number."""
         self.attempts[attempt.number] = attempt
