@@ -76,8 +76,8 @@ class Actions:
 
 
 def require_effect(payment: Payment, action: Action) -> None:
-    """Raises ActionDoesNotApply for an action that would change nothing: what it decides already holds, makes no sense
-    from where the payment stands, or is overruled by a later action."""
+    """Raises ActionDoesNotApply for an action that would change nothing: what it decides already holds, does not
+    apply to the payment's status, or is overruled by a later action."""
     if _has_effect(payment, action):
         return
     verb, status = ActionKind(action.verb), payment.folded.status

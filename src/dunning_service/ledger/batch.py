@@ -1,4 +1,4 @@
-"""One transaction for many: each work is laid on what the ledger holds, and what changed is written."""
+"""A batch: the works of one transaction are applied to the working set, and the changed rows are written."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ class Batch:
         return None
 
     def _resolved_by(self, notice: Notice) -> int:
-        """What the sender of these receipts was told when they were first heard of."""
+        """How many open failures these receipts paid when they were first recorded: the answer to their sender."""
         return sum(
             self._working_set.resolved.get((notice.merchant_id, notice.provider, event.provider_receipt_id), 0)
             for event in notice.events

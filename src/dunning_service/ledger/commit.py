@@ -1,4 +1,4 @@
-"""A batch's transaction from begin to commit, and what is done when the database refuses it."""
+"""The transaction of a batch, tried again with more locks or after a conflict, and halved when one work is at fault."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LATER_S = 10
 
 
 class _OutOfReach(Exception):
-    """The database; perhaps only after it had committed."""
+    """The database is out of reach; perhaps only since it has committed."""
 
     def __init__(self, message: str, may_be_committed: bool) -> None:
         super().__init__(message)
@@ -34,8 +34,8 @@ class _OutOfReach(Exception):
 
 
 def unconfirmed(work: Work, message: str) -> Unavailable:
-    """What is said of a work that may have been committed, and may not. `message` asks for it again, which is not said
-    where it might then be done twice."""
+    """The error for work whose commit is in doubt. `message` asks for it again, and is left out where it
+    might then be done twice."""
     is_done_each_time = isinstance(work, Command) and work.idempotency_key is None and not work.is_idempotent
     return Unconfirmed() if is_done_each_time else Unavailable(message)
 
@@ -90,7 +90,7 @@ class Committer:
                     log.info("batch.retried", works=len(works), sqlstate=sqlstate(error))
                 elif is_outage(error) and not is_about_values(error):
                     log.warning("batch.refused", works=len(works), **why(error))
-                    # what the database refuses in COMMIT it has not done; only when it is gone nobody knows
+                    # what the database refuses in COMMIT it has not done; only when it is gone that is not known
                     may_be_committed = is_prepared and error.connection_invalidated
                     message = "the database gives no confirmation of a commit; send it again"
                     raise _OutOfReach(message, may_be_committed) from error
@@ -105,7 +105,7 @@ def _payments_at_most(work: Work) -> int:
 
 
 def _refusal(work: Work, error: Exception) -> DunningError:
-    """What the sender of the one work at fault is told."""
+    """The error for the one work of a batch that the database refuses."""
     if isinstance(error, DunningError):
         return error
     log.error("work.refused", kind=type(work).__name__, error=type(error).__name__, exc_info=error)

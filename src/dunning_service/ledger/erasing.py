@@ -1,12 +1,12 @@
-"""Takes a person out of the ledger's facts: the one change that facts ever see.
+"""Erasure of a person from the ledger's facts: the one change that facts ever see.
 
-What is erased is what says who somebody is, and every text that somebody wrote freely. What stays is what names the
+What is erased is what identifies a person, and every free text. What stays is what names the
 debt rather than the debtor, and all that the fold goes by: so a payment folds to the same status, amounts, days and
 counts as before, and that is made sure of before anything is written. The digests stay too. So a repeat is recognised,
 in other bytes as well, and brings nothing back: see `repeats_erased`.
 
 A payer's key says whose receipts pay which failures, so it is not dropped but changed for a name that says nothing, the
-same one everywhere. A payment keeps that name: whoever a later statement says has to pay it, see `fold`. Hence all that
+same one everywhere. A payment keeps that name, whatever payer a later statement names: see `fold`. Hence all that
 its attempts said of payers becomes one name, the one of the payer whose it is.
 """
 
@@ -192,7 +192,7 @@ class _Eraser:
         self._update(RefundRow, rows)
 
     def _erase_actions(self, payments: Sequence[Payment]) -> int:
-        """The reasons: they are what somebody wrote."""
+        """Erases the reasons, which are free text."""
         rows = []
         for payment in payments:
             for number, action in enumerate(payment.actions):
@@ -232,7 +232,7 @@ class _Eraser:
         return found
 
     def _erase_answers(self, payments: Sequence[Payment]) -> int:
-        """What callers were told of these payments, and would be told again under their keys."""
+        """Erases from the stored answers about these payments."""
         numbers = {str(payment.id) for payment in payments}
         names = {payment.key[2] for payment in payments}
         table = IdempotencyRow.__table__.c

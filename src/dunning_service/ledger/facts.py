@@ -65,7 +65,7 @@ class Action:
     reason: str | None
     decided_at: datetime
     receipt: str | None = None
-    """Of `mark_paid`: a `ReceiptDue`. None stands for NONE."""
+    """Of `mark_paid`: a `ReceiptDue`; None is NONE."""
     provider_receipt_id: str | None = None
     """Of `move_receipt`: the receipt that is moved."""
     to_payment_id: int | None = None

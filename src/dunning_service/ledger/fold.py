@@ -1,4 +1,4 @@
-"""What a payment's facts add up to. Pure: the same facts, in whatever order they arrived, give the same payment."""
+"""The fold: computes a payment from its facts. Pure: the same facts, in any order of arrival, give the same payment."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ERASED_PAYER = "erased:"
 
 
 class Revision(Protocol):
-    """What decides between two statements about the same attempt."""
+    """The fields of a revision that decide which of two about one attempt holds."""
 
     @property
     def provider_attempt_id(self) -> str: ...
@@ -218,7 +218,7 @@ def _newest_values(attempts: Sequence[Attempt]) -> dict[str, str | None]:
 
 
 def _payer_key(attempts: Sequence[Attempt], revisions: Iterable[Attempt]) -> str | None:
-    """The newest that an attempt names; but one that was erased holds, whoever is named or corrected afterwards.
+    """The newest that an attempt names; but one that was erased holds, whatever is named or corrected afterwards.
 
     The receipts that paid were renamed with it, and are not found under the name that a new statement brings.
     """

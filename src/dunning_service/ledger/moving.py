@@ -1,4 +1,4 @@
-"""The action `move_receipt`: which receipt, to which payment, and whether that makes sense."""
+"""The action `move_receipt`: which receipt it moves, to which payment, and whether it applies."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Locks and reads all that a batch will touch.
+"""Reads the working set of a batch, under locks.
 
 A lock is an advisory one of PostgreSQL, taken by key and held to the end of the transaction, so that what is not there
-yet can be locked as well. The rules: who changes a payment holds its lock and the lock of the payer it has or gets; who
-applies a payer's receipts holds the payer's. Hence a move of a receipt holds the locks of both payments and of
+yet can be locked as well. The rules: to change a payment takes its lock and the lock of the payer it has or gets; to
+apply a payer's receipts takes the payer's. Hence a move of a receipt holds the locks of both payments and of
 their payer. On SQLite the transaction itself is the lock.
 """
 
@@ -109,7 +109,7 @@ class _Reader:
         self._receipts: set[ReceiptKey] = set()
         self._payers: set[PayerKey] = set()
         self._owing: set[PayerKey] = set()
-        """Payers who have paid something in this batch."""
+        """Payers of receipts in this batch."""
         for command in self._commands:
             for provider_payment_id in command.provider_payment_ids:
                 self._payments.add((command.merchant_id, command.provider, provider_payment_id))

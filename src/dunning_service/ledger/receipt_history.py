@@ -1,4 +1,4 @@
-"""How the receipts of one payer moved from one payment to another as facts arrived. Pure: derived from the facts."""
+"""The history of a payer's receipts: which moved from one payment to another as facts arrived. Pure."""
 
 from __future__ import annotations
 

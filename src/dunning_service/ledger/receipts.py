@@ -1,7 +1,8 @@
-"""Money received without saying for what: which payment a receipt pays (GoodParty's `InvoicePaymentSucceeded`).
+"""The assignment of receipts to payments: which failure a receipt pays that names only a payer.
 
-Such a notice carries a payer and an amount, but neither an invoice nor a time. So that the order of arrival does not
-matter, all receipts of a payer are laid against all of that payer's failures at once:
+Such a notice (GoodParty's `InvoicePaymentSucceeded`) carries a payer and an amount, but neither an invoice
+nor a time. So that the order of arrival does not matter, all receipts of a payer are laid against
+all of that payer's failures at once:
 
 1. A receipt that a person moved pays the failure it was moved to, whatever its amount has become since.
 2. A failure that was marked as paid with a receipt expected gets the payer's next receipt of its amount: the first one
@@ -29,7 +30,7 @@ _LATEST = datetime.max.replace(tzinfo=UTC)
 
 
 class OpenFailure(NamedTuple):
-    """A payment as it stands without any receipt."""
+    """A payment as it folds without any receipt."""
 
     provider_payment_id: str
     folded: FoldedPayment
@@ -115,7 +116,7 @@ def _is_open(payment: FoldedPayment) -> bool:
 
 
 def open_minor(payment: FoldedPayment) -> int | None:
-    """What is open of a payment as it stands without any receipt; None when its amount is unknown."""
+    """What is open of a payment that was folded without any receipt; None when its amount is unknown."""
     return None if payment.amount_minor is None else payment.amount_minor - payment.paid_minor
 
 

@@ -1,5 +1,4 @@
-"""Attempts and receipts as deliveries and commands state them: what is recorded, what a later reading supersedes, and
-which receipts are refused.
+"""Recording of attempts and receipts: new revisions, those that a later reading supersedes, and receipts refused.
 
 Each delivery has rows of its own, also for a statement that another delivery made before: what counts is what each of
 them says now, and a replay takes back only what its own delivery said.
@@ -179,7 +178,7 @@ class Statements:
 
     def contradiction(self, notice: Notice) -> ReceiptContradicted | None:
         """What keeps the notice from being recorded: a receipt of a known number that says something else."""
-        told: dict[ReceiptKey, Receipt] = {}
+        stated: dict[ReceiptKey, Receipt] = {}
         for event in notice.events:
             if isinstance(event, ReceiptReported):
                 key = (notice.merchant_id, notice.provider, event.provider_receipt_id)
@@ -187,7 +186,7 @@ class Statements:
                 if not known and len(notice.events) == 1:
                     return None
                 given = receipt_of(event, notice.digest, received_at=notice.delivery.received_at, number=0)
-                held = told.setdefault(key, next(iter(current_receipts(known)), given))
+                held = stated.setdefault(key, next(iter(current_receipts(known)), given))
                 if held.digest != given.digest:
                     differences = [
                         Difference(name, getattr(held, name), getattr(given, name))

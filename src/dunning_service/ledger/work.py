@@ -1,4 +1,4 @@
-"""What can be handed to the ledger's writer, and what it answers."""
+"""The works that the ledger's writer takes (notices, actions, commands, erasures), and their results."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class IdempotencyKey:
     request_digest: bytes
     """SHA-256 of all that makes two requests the same."""
     request_id: str
-    """Names this request to whoever repeats it."""
+    """The id of this request, given to repeats of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +131,7 @@ class Lookup(NamedTuple):
 
 
 class Failure(NamedTuple):
-    """How a payment that has failed stands for a command."""
+    """A failed payment as a command sees it."""
 
     payment_id: int
     status: Status
@@ -141,7 +141,7 @@ class Failure(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """How things stand for a command; they stay so until its effect is committed."""
+    """The state of the ledger that a command decides on; it holds until the effect is committed."""
 
     attempts: Mapping[str, Sequence[Attempt]]
     """Those of each of its payments, each as it holds, in their sequence; none when the payment is not known."""
@@ -166,10 +166,10 @@ class ActionTaken:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What a command comes to."""
+    """The effect of a command: its answer, and what is recorded."""
 
     answer: dict[str, Any]
-    """What the caller is told; kept under the idempotency key as it is."""
+    """The answer to the caller; stored under the idempotency key as it is."""
     events: Sequence[AttemptReported] = ()
     """Statements about attempts."""
     inserts: Sequence[tuple[type[Base], dict[str, Any]]] = ()
@@ -178,15 +178,15 @@ class Effect:
     """Changes to rows that its lookups found: the primary key, and the columns that change."""
     actions: Sequence[ActionTaken] = ()
     keeps_delivery: bool = True
-    """False when the command's delivery told nothing new."""
+    """False when the command's delivery states nothing new."""
     touched: Collection[str] = ()
     """Payments of which something is shown otherwise now that is not in the ledger's own tables:
-    whoever polls for changes is to see them."""
+    a list of recent changes has to show them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """Something to be done that depends on how things stand: read, decided and recorded in one transaction."""
+    """A request whose effect depends on the ledger's state: read, decided and recorded in one transaction."""
 
     merchant_id: int
     time_zone: str
@@ -203,7 +203,7 @@ class Command:
     is_idempotent: bool = False
     """Executed again it changes nothing more, without a key too."""
     execute: Callable[[Snapshot, datetime], Effect]
-    """Pure: how things stand and what time it is make the effect. Raises NotFound or RuleBroken, and then leaves no
+    """Pure: the effect follows from the snapshot and the time. Raises NotFound or RuleBroken, and then leaves no
     trace but the answer kept under the key. Called again, with what is there then, when the effect is on payments that
     the batch has not read."""
     digest: bytes = field(init=False)
@@ -221,19 +221,19 @@ class CommandDone:
 
     answer: Mapping[str, Any]
     refusal: RuleBroken | None
-    """In place of an answer; raised by whoever asked."""
+    """In place of an answer; the caller raises it."""
     answered_before: str | None
     """The id of the request that had this answer first; None when that is this one."""
 
 
 class Recorder(Protocol):
-    """The ledger's writer, for those who have commands only."""
+    """The part of the ledger's writer that executes commands."""
 
     async def execute(self, command: Command) -> CommandDone: ...
 
 
 ERASED_AT = "x-dunning-erased-at"
-"""Stands among a delivery's headers, alone, once it was erased: it is never read again, whoever sends it."""
+"""The only header of a delivery that was erased: it is never read again, whatever its sender."""
 
 
 def erased_headers(now: datetime) -> dict[str, str]:
@@ -271,7 +271,7 @@ class ErasureDone:
     """The erasure is committed, unless it came to nothing because it did not name all that it would touch."""
 
     is_stale: bool = False
-    """True when a payer has got other payments, or a payment another payer, since somebody looked; look again."""
+    """True when a payer has got other payments, or a payment another payer, since they were looked up; look again."""
     payments: int = 0
     attempts: int = 0
     receipts: int = 0

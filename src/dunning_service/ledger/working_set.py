@@ -1,4 +1,4 @@
-"""The part of the ledger that one batch touches, in memory: read once, changed notice by notice, written once."""
+"""The working set: the payments and receipts that one batch touches, in memory; read once, written once."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Subjects = dict[str, list[Any]]
 
 
 class Counted(NamedTuple):
-    """What the counts go by."""
+    """The columns of a payment that the counts go by."""
 
     status: str
     order_on: date | None
@@ -99,7 +99,7 @@ class Payment:
 
     @property
     def folded(self) -> FoldedPayment:
-        """As it stands now."""
+        """What the facts fold to now."""
         if self._folded is None:
             self._folded = self.folded_with(self.receipt)
         return self._folded
@@ -125,7 +125,7 @@ class Payment:
         return Counted._make(_counted_of(self.folded))
 
     def folded_with(self, receipt: Receipt | None, *, action: Action | None = None) -> FoldedPayment:
-        """As it would stand with another receipt, or with one more action."""
+        """What the facts would fold to with another receipt, or with one more action."""
         actions = self.actions if action is None else [*self.actions, action]
         return fold_payment(self.attempts.values(), actions, receipt, self.time_zone)
 
@@ -143,7 +143,7 @@ class Payment:
 
 
 def deciding_mark(payment: Payment) -> Action | None:
-    """The `mark_paid` that decides the payment's status, as it stands without any receipt; None when none does."""
+    """The `mark_paid` that decides the payment's status, without any receipt; None when none does."""
     mark = deciding_action(payment.actions)
     if mark is None or mark.verb != ActionKind.MARK_PAID:
         return None
@@ -205,7 +205,7 @@ class DeliveryRecord:
 
 
 class WorkingSet:
-    """What a batch has read: deliveries, payments with their facts, receipts by payer."""
+    """The deliveries, the payments with their facts, and the receipts by payer that one batch touches."""
 
     def __init__(self) -> None:
         self.deliveries: dict[tuple[int, bytes], DeliveryRecord] = {}
@@ -216,7 +216,7 @@ class WorkingSet:
         self.zones: Mapping[int, str] = {}
         """The time zone of each merchant, as it holds until the transaction ends."""
         self.resolved: dict[ReceiptKey, int] = {}
-        """How many open failures each receipt paid when it was first heard of: what its sender was told."""
+        """How many open failures each receipt paid when it was first recorded: the answer to its sender."""
         self._receipt_ids: dict[PayerKey, set[str]] = {}
         """The ids of the receipts that name a payer, in any row."""
         self._revisions: dict[ReceiptKey, list[Receipt]] = {}
