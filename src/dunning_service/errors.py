@@ -179,12 +179,6 @@ class TooManyConnections(Unavailable):
         super().__init__("too many connections are open; open another one later", retry_after=2)
 
 
-class FailuresChanged(Unavailable):
-    """A payment has failed between looking which had and deciding about them: look again."""
-
-    code = "failures_changed"
-
-
 class NoUsableGateway(DunningError):
     """The error for a merchant without a gateway, or with one that cannot be used as it is set up."""
 

@@ -111,6 +111,24 @@ def shortened(text: str | None) -> str | None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Decline:
+    """Every code that came with one declined attempt, as its senders wrote them; None for what did not come."""
+
+    provider: str | None = None
+    """Whose `code` and `provider_advice` it is, such as stripe; None when `code` is one of our categories."""
+    code: str | None = None
+    provider_advice: str | None = None
+    """The provider's own word on trying again, such as Stripe's advice_code."""
+    network: str | None = None
+    """The card network, such as visa or mastercard."""
+    network_code: str | None = None
+    network_advice: str | None = None
+    """Mastercard's merchant advice code, or Visa's R0, R1 or R3."""
+    category: Category | None = None
+    """What the sender itself takes it for: used when no code is known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptReported:
     """A sender's statement about one attempt at one payment.
 
@@ -132,7 +150,8 @@ class AttemptReported:
     currency: str | None = None
     code: str | None = None
     message: str | None = None
-    category: Category | None = None
+    decline: Decline | None = None
+    """Every code that came with it: the ledger derives the category from them. None: no category is known."""
     provider_customer_id: str | None = None
     provider_subscription_id: str | None = None
     customer_name: str | None = None

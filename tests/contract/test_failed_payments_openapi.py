@@ -14,7 +14,7 @@ from dunning_service.apis.own.wire import (
     Summary,
 )
 from dunning_service.http.problems import PROBLEM_SCHEMA
-from dunning_service.ledger.status import Verb
+from dunning_service.ledger.status import ActionKind
 
 OURS = "/api/v1/failed-payments"
 THEIRS = "/api/v1/connect/subscriptions/failed"
@@ -104,10 +104,10 @@ def test_every_filter_is_listed(document: dict[str, Any]) -> None:
 def test_every_action_can_be_chosen(document: dict[str, Any]) -> None:
     body = document["paths"][f"{OURS}/{{id}}/actions"]["post"]["requestBody"]["content"]["application/json"]["schema"]
     action = resolved(document, body)["properties"]["action"]
-    assert document["components"]["schemas"][action["$ref"].removeprefix(COMPONENTS)]["enum"] == list(Verb)
+    assert document["components"]["schemas"][action["$ref"].removeprefix(COMPONENTS)]["enum"] == list(ActionKind)
     responses = document["paths"][f"{OURS}/{{id}}/actions"]["post"]["responses"]
     words = responses["422"]["content"]["application/problem+json"]["example"]["detail"]
-    assert all(f"'{verb}'" in words for verb in Verb)
+    assert all(f"'{verb}'" in words for verb in ActionKind)
 
 
 def test_examples_are_of_the_documented_shape(document: dict[str, Any]) -> None:

@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dunning_service.events import Category
+from dunning_service.events import Category, Decline
 from dunning_service.recovery.decline_codes import RetryRule, all_codes
-from dunning_service.recovery.declines import Decline, Reading, read_decline
+from dunning_service.recovery.declines import Reading, read_decline
 from dunning_service.recovery.ladder import Ladder, parse_ladder
 from dunning_service.recovery.policy import FEW_TRIES, NETWORK_LIMITS, NextStep, Retry, Stop, Wait, decide
 

@@ -11,8 +11,7 @@ from dunning_service.billing.schedule import Row, attempt_id
 from dunning_service.billing.states import AttemptState
 from dunning_service.events import AttemptReported, Outcome, filled, shortened
 from dunning_service.gateways import Charged, ChargeOutcome
-from dunning_service.ledger.fold import Attempt
-from dunning_service.recovery.decline_codes import MAPPING_VERSION
+from dunning_service.ledger.facts import Attempt
 from dunning_service.recovery.declines import Reading
 from dunning_service.recovery.ladder import Ladder
 
@@ -88,7 +87,6 @@ def reported(
         **decided,
     }
     if is_failure and reading is not None:
-        details |= {"mapping": MAPPING_VERSION, "is_known": reading.is_known, "because": reading.because}
         details["network"] = reading.network
         if reading.wait is not None:
             details["not_before"] = (happened_at(context, result, now) + reading.wait).isoformat()
@@ -103,7 +101,7 @@ def reported(
         currency=payment["currency"],
         code=shortened(charged.code) if is_failure else None,
         message=shortened(charged.message) if is_failure else None,
-        category=reading.category if is_failure and reading is not None else None,
+        decline=charged.decline if is_failure and reading is not None else None,
         provider_customer_id=subscription["customer_id"],
         provider_subscription_id=subscription["id"],
         customer_name=shortened(subscription["customer_name"]) or shortened(subscription["company_name"]),

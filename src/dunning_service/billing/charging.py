@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
@@ -12,7 +12,6 @@ import structlog
 from dunning_service.billing import commands, outcomes
 from dunning_service.billing.attempts import AttemptContext, AttemptResult
 from dunning_service.billing.due_payments import DuePayment, first_payment_of
-from dunning_service.billing.service import execute_naming_failures
 from dunning_service.billing.states import AttemptState
 from dunning_service.database.engines import Database
 from dunning_service.errors import ConfigurationError
@@ -26,7 +25,7 @@ from dunning_service.gateways import (
     OutcomeUnknown,
 )
 from dunning_service.gateways.registry import Chosen
-from dunning_service.ledger.work import Command, CommandDone, Effect, Recorder
+from dunning_service.ledger.work import CommandDone, Effect, Recorder
 from dunning_service.recovery.declines import read_decline
 from dunning_service.recovery.ladder import Ladder, parse_ladder
 from dunning_service.values.clock import Clock
@@ -204,23 +203,18 @@ class Charging:
         origin: str = "",
         money_came_in: bool = False,
     ) -> CommandDone:
-        def command_of(also_failed: Collection[str]) -> Command:
-            return commands.record(
-                due.payment,
-                due.subscription,
-                number=due.number,
-                time_zone=due.time_zone,
-                ladder=ladder,
-                effect_of=effect_of,
-                money_came_in=money_came_in,
-                delivery=delivery,
-                origin=origin,
-                also_failed=also_failed,
-            )
-
-        merchant_id, subscription_id = due.payment["merchant_id"], due.subscription["id"]
-        ladder = self._ladder_of(due)
-        return await execute_naming_failures(self.database, self.recorder, merchant_id, subscription_id, command_of)
+        command = commands.record(
+            due.payment,
+            due.subscription,
+            number=due.number,
+            time_zone=due.time_zone,
+            ladder=self._ladder_of(due),
+            effect_of=effect_of,
+            money_came_in=money_came_in,
+            delivery=delivery,
+            origin=origin,
+        )
+        return await self.recorder.execute(command)
 
 
 class LeaseExpired(Exception):

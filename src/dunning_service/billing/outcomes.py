@@ -20,11 +20,11 @@ from dunning_service.billing.models import BlockedMethodRow, ScheduledPaymentRow
 from dunning_service.billing.schedule import Row, following_payment
 from dunning_service.billing.states import AttemptState, PaymentState, SubscriptionState
 from dunning_service.database.engines import Base
-from dunning_service.events import Category
-from dunning_service.ledger.status import Status, Verb
+from dunning_service.events import Category, Decline
+from dunning_service.ledger.status import ActionKind, Status
 from dunning_service.ledger.work import ActionTaken, Effect
 from dunning_service.recovery.decline_codes import RetryRule
-from dunning_service.recovery.declines import Decline, Reading, read_decline
+from dunning_service.recovery.declines import Reading, read_decline
 from dunning_service.recovery.policy import WAITING, NextStep, Retry, Rule, Stop, decide
 
 ACTOR: Final = "dunning-service"
@@ -227,7 +227,7 @@ def _closing(context: AttemptContext) -> tuple[Row, Sequence[ActionTaken]]:
     changes: Row = {"rule": None, "reason": ENDED[status]}
     if status == SubscriptionState.TERMINATED:
         action = ActionTaken(
-            provider_payment_id=context.payment["id"], verb=Verb.CANCEL, actor=ACTOR, reason=TERMINATED
+            provider_payment_id=context.payment["id"], verb=ActionKind.CANCEL, actor=ACTOR, reason=TERMINATED
         )
         return changes | {"status": PaymentState.CANCELLED}, [action]
     return changes, ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -172,16 +172,6 @@ async def first_attempt(connection: AsyncConnection, merchant_id: int, subscript
         next_attempt_at=next_attempt_at,
     )
     return FirstAttempt(view, is_under_way=recorded is None and in_flight and not payment["lookups"])
-
-
-async def failed_payment_ids(connection: AsyncConnection, merchant_id: int, subscription_id: str) -> Collection[str]:
-    """The ids of a subscription's payments that have failed and are not paid."""
-    statement = sa.select(_PAYMENTS.id).where(
-        _PAYMENTS.merchant_id == merchant_id,
-        _PAYMENTS.subscription_id == subscription_id,
-        _PAYMENTS.status == PaymentState.FAILED,
-    )
-    return (await connection.execute(statement)).scalars().all()
 
 
 async def payment_method_of(connection: AsyncConnection, merchant_id: int, subscription_id: str) -> str:

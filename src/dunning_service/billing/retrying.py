@@ -10,18 +10,18 @@ from dunning_service.billing.models import BlockedMethodRow, ScheduledPaymentRow
 from dunning_service.billing.outcomes import TERMINATED, blocking_decline
 from dunning_service.billing.states import PaymentState, SubscriptionState
 from dunning_service.errors import ActionDoesNotApply, NotFound
-from dunning_service.ledger.deciding import as_json
-from dunning_service.ledger.fold import Attempt
-from dunning_service.ledger.status import Status, Verb
+from dunning_service.ledger.actions import as_json
+from dunning_service.ledger.facts import Attempt
+from dunning_service.ledger.status import ActionKind, Status
 from dunning_service.ledger.work import (
     NO_SUCH_PAYMENT,
+    ActionRecorded,
     ActionTaken,
     Command,
-    DecisionRecorded,
     Effect,
-    Held,
     IdempotencyKey,
     Lookup,
+    Snapshot,
 )
 from dunning_service.merchants.directory import Principal
 from dunning_service.recovery.declines import read_decline
@@ -47,24 +47,24 @@ def retry(
     agreed = Lookup(SubscriptionRow, ("merchant_id", "id"), (merchant_id, subscription_id))
     blocked = Lookup(BlockedMethodRow, ("merchant_id", "payment_method_id"), (merchant_id, payment_method_id))
 
-    def execute(held: Held, now: datetime) -> Effect:
-        standing = held.standings.get(payment_id)
-        if standing is None or not held.rows[this] or not held.rows[agreed]:
+    def execute(snapshot: Snapshot, now: datetime) -> Effect:
+        standing = snapshot.failures.get(payment_id)
+        if standing is None or not snapshot.rows[this] or not snapshot.rows[agreed]:
             raise NotFound(NO_SUCH_PAYMENT)
         why_not = objection(
             standing.status,
-            held.rows[this][0],
-            held.rows[agreed][0],
-            next(iter(held.rows[blocked]), None),
-            held.attempts[payment_id],
+            snapshot.rows[this][0],
+            snapshot.rows[agreed][0],
+            next(iter(snapshot.rows[blocked]), None),
+            snapshot.attempts[payment_id],
             now,
         )
         if why_not is not None:
             raise ActionDoesNotApply(f"retry does not apply to this payment: {why_not}")
-        recorded = DecisionRecorded(
+        recorded = ActionRecorded(
             payment_id=standing.payment_id,
             number=standing.next_action,
-            verb=Verb.RETRY,
+            verb=ActionKind.RETRY,
             actor=actor,
             reason=reason,
             decided_at=now,
@@ -83,7 +83,7 @@ def retry(
         return Effect(
             as_json(recorded),
             updates=[(ScheduledPaymentRow, {"merchant_id": merchant_id, "id": payment_id} | planned)],
-            actions=[ActionTaken(provider_payment_id=payment_id, verb=Verb.RETRY, actor=actor, reason=reason)],
+            actions=[ActionTaken(provider_payment_id=payment_id, verb=ActionKind.RETRY, actor=actor, reason=reason)],
         )
 
     return Command(

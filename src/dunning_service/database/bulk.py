@@ -6,7 +6,8 @@ Python costs more than everything else on the way of a notice. SQLite's own `exe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from datetime import date, datetime
 from functools import cache
 from itertools import chain
@@ -22,16 +23,20 @@ from dunning_service.database.engines import UtcDateTime
 
 Row = Mapping[str, Any]
 
+LockName = tuple[str | int, ...]
+"""What a lock is for, such as ("payment", merchant_id, provider, provider_payment_id); the row need not be there."""
+
 
 class Bulk(Protocol):
     """The statements the ledger's writer needs, for many rows at a time. Each answers at once when there are none."""
 
-    takes_locks: bool
-    """False where a transaction that writes is the only one anyway."""
-
-    def lock(self, connection: Connection, keys: Collection[int], merchants: Collection[int]) -> None:
-        """Waits until no other transaction holds any of these keys, and holds them until the end of this one; the time
+    def lock(self, connection: Connection, locks: Set[LockName], merchants: Collection[int]) -> None:
+        """Waits until no other transaction holds any of these locks, and holds them until the end of this one; the time
         zones of `merchants` are held together with other transactions."""
+        ...
+
+    def lacking(self, locks: Set[LockName], held: Set[LockName]) -> Set[LockName]:
+        """Which of these locks a transaction would need beside those it holds; none where it is the only one anyway."""
         ...
 
     def hold_time_zone(self, connection: Connection, merchant_id: int) -> None:
@@ -102,17 +107,24 @@ _LOCK = (
 )
 
 
+def _lock_key(name: LockName) -> int:
+    """A 64-bit number for a lock. Two locks that share one are taken together, which is slower but not wrong."""
+    text = "\x00".join(map(str, name)).encode()
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big", signed=True)
+
+
 class _Postgres:
     """One statement, one parameter."""
 
-    takes_locks = True
-
-    def lock(self, connection: Connection, keys: Collection[int], merchants: Collection[int]) -> None:
+    def lock(self, connection: Connection, locks: Set[LockName], merchants: Collection[int]) -> None:
         # in one order everywhere, so that two batches do not wait for each other
+        keys = sorted({_lock_key(name) for name in locks})
         connection.exec_driver_sql(
-            _LOCK,
-            {"rows": orjson.dumps(sorted(keys)).decode(), "merchants": orjson.dumps(sorted(merchants)).decode()},
+            _LOCK, {"rows": orjson.dumps(keys).decode(), "merchants": orjson.dumps(sorted(merchants)).decode()}
         )
+
+    def lacking(self, locks: Set[LockName], held: Set[LockName]) -> Set[LockName]:
+        return locks - held
 
     def hold_time_zone(self, connection: Connection, merchant_id: int) -> None:
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ZONE_LOCKS}, %(id)s)", {"id": merchant_id})
@@ -210,10 +222,11 @@ class _Sqlite:
     `executemany` would let go of the interpreter's lock after every row, and wait for it again.
     """
 
-    takes_locks = False
-
-    def lock(self, connection: Connection, keys: Collection[int], merchants: Collection[int]) -> None:
+    def lock(self, connection: Connection, locks: Set[LockName], merchants: Collection[int]) -> None:
         """The transaction began with the write lock: no other is running."""
+
+    def lacking(self, locks: Set[LockName], held: Set[LockName]) -> Set[LockName]:
+        return frozenset()
 
     def hold_time_zone(self, connection: Connection, merchant_id: int) -> None:
         """The transaction began with the write lock: no other is running."""

@@ -11,8 +11,6 @@ from typing import Any, Generic, Protocol, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from dunning_service.database.bulk import bulk_for
-
 ItemT = TypeVar("ItemT")
 
 Row = Mapping[str, Any]
@@ -102,10 +100,9 @@ def lease_due(
 def _due(connection: Connection, table: sa.Table, now: datetime, limit: int, full: Sequence[int]) -> list[Row]:
     """Due rows that no other transaction is leasing, without those of merchants that have their share."""
     due = sa.select(table).where(table.c.wake_at <= now).order_by(table.c.wake_at).limit(limit)
+    due = due.with_for_update(skip_locked=True)
     if full:
         due = due.where(table.c.merchant_id.not_in(full))
-    if bulk_for(connection).takes_locks:
-        due = due.with_for_update(skip_locked=True)
     return [dict(row) for row in connection.execute(due).mappings()]
 
 

@@ -24,6 +24,7 @@ from dunning_service.failed_payments.sorting import Ordering, Position, Sort, or
 from dunning_service.ledger.counting import summed_halves
 from dunning_service.ledger.fields import folded, folded_name
 from dunning_service.ledger.models import PaymentRow
+from dunning_service.ledger.texts import FoldedTexts
 from dunning_service.ledger.work import NO_SUCH_PAYMENT
 
 _PAYMENTS = PaymentRow.__table__.c
@@ -44,33 +45,9 @@ _BY_DAY = (Sort.NEWEST_ORDER, Sort.OLDEST_ORDER)
 AnyRow = Row[*tuple[Any, ...]]
 """A row whose columns are read by name."""
 
-LISTED = (
-    _PAYMENTS.id,
-    _PAYMENTS.provider,
-    _PAYMENTS.provider_payment_id,
-    _PAYMENTS.status,
-    _PAYMENTS.order_on,
-    _PAYMENTS.first_failed_at,
-    _PAYMENTS.last_failed_at,
-    _PAYMENTS.attempt_count,
-    _PAYMENTS.failed_attempt_count,
-    _PAYMENTS.amount_minor,
-    _PAYMENTS.currency,
-    _PAYMENTS.paid_minor,
-    _PAYMENTS.code,
-    _PAYMENTS.message,
-    _PAYMENTS.category,
-    _PAYMENTS.provider_customer_id,
-    _PAYMENTS.provider_subscription_id,
-    _PAYMENTS.customer_name,
-    _PAYMENTS.customer_email,
-    _PAYMENTS.customer_phone,
-    _PAYMENTS.customer_phone_key,
-    _PAYMENTS.description,
-    _PAYMENTS.provider_receipt_id,
-    _PAYMENTS.created_at,
-    _PAYMENTS.updated_at,
-)
+_NOT_SHOWN = {"merchant_id", "payer_key", "details", *FoldedTexts._fields} - {"customer_phone_key"}
+
+LISTED = tuple(column for column in _PAYMENTS if column.name not in _NOT_SHOWN)
 """The columns that a listed payment is shown with."""
 
 

@@ -13,14 +13,15 @@ from sqlalchemy.engine import Connection
 
 from dunning_service.failed_payments.public_number import public_number
 from dunning_service.failed_payments.queries import AnyRow
-from dunning_service.ledger.fold import Receipt, day_in_zone
+from dunning_service.ledger.facts import Receipt
+from dunning_service.ledger.fold import day_in_zone
 from dunning_service.ledger.models import PaymentRow
 from dunning_service.ledger.moving import in_words
 from dunning_service.ledger.reading import read_moves, read_payments, read_receipts
 from dunning_service.ledger.receipt_history import ReceiptMoved, movements
 from dunning_service.ledger.receipts import newest_moves, pays
-from dunning_service.ledger.status import ReceiptDue, Verb
-from dunning_service.ledger.working_set import Book, PayerKey, Payment, deciding_mark
+from dunning_service.ledger.status import ActionKind, ReceiptDue
+from dunning_service.ledger.working_set import PayerKey, Payment, WorkingSet, deciding_mark
 from dunning_service.merchants.directory import MerchantView
 
 NEARBY = timedelta(days=35)
@@ -58,29 +59,29 @@ def notes_of(connection: Connection, merchant: MerchantView, payment: AnyRow) ->
     if payment.payer_key is None:
         return []
     payer = (merchant.id, payment.provider, payment.payer_key)
-    book = Book()
-    read_receipts(connection, book, {payer})
-    receipts = book.receipts_of(payer)
+    working_set = WorkingSet()
+    read_receipts(connection, working_set, {payer})
+    receipts = working_set.receipts_of(payer)
     if not receipts:
         return []
-    payments, is_whole = _read(connection, book, payer, receipts, merchant.time_zone)
-    this = book.by_id.get((merchant.id, payment.id))
+    payments, is_whole = _read(connection, working_set, payer, receipts, merchant.time_zone)
+    this = working_set.by_id.get((merchant.id, payment.id))
     if this is None:
         return []
     pinned = {
         (move.provider_receipt_id, move.provider_payment_id)
-        for move in newest_moves(book.decided_moves(payer, receipts))
+        for move in newest_moves(working_set.decided_moves(payer, receipts))
     }
     notes = list(_elsewhere(this, payments, pinned))
     if is_whole and len(receipts) <= _MOST:
         # and what they were moved to that is another payer's since: a move that counts no more undoes older ones
-        for moved in movements(payment.payer_key, receipts, list(book.payments.values())):
+        for moved in movements(payment.payer_key, receipts, list(working_set.payments.values())):
             notes += _of_move(this, moved, pinned)
     return sorted(notes, key=lambda note: (note.at, note.message))
 
 
 def _read(
-    connection: Connection, book: Book, payer: PayerKey, receipts: Sequence[Receipt], time_zone: str
+    connection: Connection, working_set: WorkingSet, payer: PayerKey, receipts: Sequence[Receipt], time_zone: str
 ) -> tuple[list[Payment], bool]:
     """The payer's payments with the receipts that pay them, and whether these are all."""
     table = _PAYMENTS.c
@@ -93,12 +94,12 @@ def _read(
     rows = [dict(row) for row in connection.execute(statement).mappings()]
     shown = rows[:_MOST]
     zones = {payer[0]: time_zone}
-    read_payments(connection, book, shown, zones)
-    read_moves(connection, book, set(book.receipt_keys()), zones)
+    read_payments(connection, working_set, shown, zones)
+    read_moves(connection, working_set, set(working_set.receipt_keys()), zones)
     held = {receipt.provider_receipt_id: receipt for receipt in receipts}
     payments = []
     for row in shown:
-        payment = book.by_id[payer[0], row["id"]]
+        payment = working_set.by_id[payer[0], row["id"]]
         payment.receipt = held.get(row["provider_receipt_id"])
         payments.append(payment)
     return payments, len(rows) <= _MOST
@@ -192,7 +193,7 @@ def _of_move(this: Payment, moved: ReceiptMoved, pinned: Pinned) -> Iterator[Rec
 def _why(moved: ReceiptMoved) -> str:
     cause, action = _number(moved.cause), moved.action
     if action is not None:
-        if action.verb == Verb.MOVE_RECEIPT and action.provider_receipt_id == moved.receipt.provider_receipt_id:
+        if action.verb == ActionKind.MOVE_RECEIPT and action.provider_receipt_id == moved.receipt.provider_receipt_id:
             return f"{action.actor} moved it"
         return f"the action `{action.verb}` of {action.actor} on {cause} changed which payment it pays"
     if moved.cause is moved.target and _is_older(moved.cause, moved.origin):

@@ -10,8 +10,7 @@ from enum import StrEnum
 from typing import Any, ClassVar, Final, Protocol
 from uuid import UUID
 
-from dunning_service.events import Category
-from dunning_service.recovery.declines import Decline
+from dunning_service.events import Category, Decline
 from dunning_service.values.money import Money
 
 MAX_KEY: Final = 128

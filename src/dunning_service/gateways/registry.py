@@ -19,7 +19,7 @@ from dunning_service.gateways.http import HttpGateway
 from dunning_service.gateways.models import GatewayRow, SandboxChargeRow
 from dunning_service.gateways.sandbox import Sandbox
 from dunning_service.gateways.service import GatewayKind, signing_secrets
-from dunning_service.ledger.work import Command, Effect, Held, Lookup, Recorder
+from dunning_service.ledger.work import Command, Effect, Lookup, Recorder, Snapshot
 from dunning_service.merchants.keyring import Keyring
 from dunning_service.merchants.lookup_cache import Found, LookupCache
 from dunning_service.merchants.models import Merchant
@@ -132,9 +132,9 @@ class SandboxBook:
         merchant_id = self._merchant_id
         lookup = Lookup(SandboxChargeRow, ("merchant_id", "key"), (merchant_id, key))
 
-        def execute(held: Held, now: datetime) -> Effect:
-            if held.rows[lookup]:
-                return Effect({"value": held.rows[lookup][0]["value"]})
+        def execute(snapshot: Snapshot, now: datetime) -> Effect:
+            if snapshot.rows[lookup]:
+                return Effect({"value": snapshot.rows[lookup][0]["value"]})
             row = {"merchant_id": merchant_id, "key": key, "value": value, "created_at": now}
             return Effect({"value": value}, inserts=[(SandboxChargeRow, row)])
 

@@ -16,7 +16,7 @@ from enum import Enum, auto
 from typing import ClassVar, Final, Protocol
 from uuid import UUID
 
-from dunning_service.events import Category
+from dunning_service.events import Category, Decline
 from dunning_service.gateways._base import (
     Charged,
     ChargeOutcome,
@@ -24,7 +24,6 @@ from dunning_service.gateways._base import (
     OutcomeUnknown,
     require_key,
 )
-from dunning_service.recovery.declines import Decline
 from dunning_service.values.clock import Clock
 
 SLOW_SECONDS: Final = 3.0

@@ -26,7 +26,6 @@ from dunning_service.errors import (
     BodyTooSlow,
     ConfigurationError,
     DunningError,
-    FailuresChanged,
     FieldError,
     IdempotencyKeyReused,
     InvalidInput,
@@ -62,7 +61,6 @@ STATUS: dict[type[DunningError], int] = {
     NoUsableGateway: 409,
     Unavailable: 503,
     TooManyConnections: 503,
-    FailuresChanged: 503,
     ConfigurationError: 500,
 }
 

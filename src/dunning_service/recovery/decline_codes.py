@@ -1,7 +1,7 @@
 """The table of decline codes: the category and the retry rule of each code of each provider and card network.
 
-The table `decline_codes.csv` beside this file is the source; MAPPING_VERSION is recorded with each attempt, so that it
-is known later by which edition a code was read. Its columns `meaning` and `hard_or_soft` are for people only.
+The table `decline_codes.csv` beside this file is the source; MAPPING_VERSION, its edition, is recorded with each
+attempt; a replay reads the codes by the present one. Its columns `meaning` and `hard_or_soft` are for people only.
 """
 
 from __future__ import annotations

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
-from dunning_service.events import Category
+from dunning_service.events import Category, Decline
+from dunning_service.recovery import decline_codes
 from dunning_service.recovery.decline_codes import (
     UNKNOWN,
     DeclineMeaning,
@@ -52,29 +53,13 @@ _MAX_QUOTED = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Decline:
-    """The codes of one declined attempt, as their senders wrote them; None for what did not come."""
-
-    provider: str | None = None
-    """Whose `code` and `provider_advice` it is, such as stripe; None when `code` is one of our categories."""
-    code: str | None = None
-    provider_advice: str | None = None
-    """The provider's own word on trying again, such as Stripe's advice_code."""
-    network: str | None = None
-    """The card network, such as visa or mastercard."""
-    network_code: str | None = None
-    network_advice: str | None = None
-    """Mastercard's merchant advice code, or Visa's R0, R1 or R3."""
-    category: Category | None = None
-    """What the sender itself takes it for: used when no code is known."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
     """The category and the retry rule of a decline, from all its codes together."""
 
     category: Category
     retry: RetryRule
+    edition: str
+    """Of the table of decline codes that it was read by."""
     is_known: bool
     """False when no code that came is known."""
     because: str
@@ -133,6 +118,7 @@ def read_decline(decline: Decline) -> Reading:
         return Reading(
             category=meaning.category,
             retry=meaning.retry,
+            edition=decline_codes.MAPPING_VERSION,
             is_known=False,
             because=because,
             network=network,
@@ -144,6 +130,7 @@ def read_decline(decline: Decline) -> Reading:
     return Reading(
         category=reason.meaning.category,
         retry=decisive.meaning.retry,
+        edition=decline_codes.MAPPING_VERSION,
         is_known=True,
         because=(reason if tells_enough else decisive).because,
         is_network_advice=decisive.is_network_advice,

@@ -13,9 +13,8 @@ from dunning_service.billing.schedule import payment_row
 from dunning_service.billing.states import AttemptState
 from dunning_service.events import AttemptReported
 from dunning_service.gateways import Charged, ChargeOutcome
-from dunning_service.ledger.fold import Attempt
+from dunning_service.ledger.facts import Attempt, attempt_of
 from dunning_service.ledger.work import Effect
-from dunning_service.ledger.working_set import attempt_of
 from dunning_service.recovery.ladder import DEFAULT_LADDER
 
 START = datetime(2027, 1, 31, 8, tzinfo=UTC)

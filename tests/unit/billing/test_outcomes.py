@@ -6,16 +6,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from building import a_failure
 from dunning_service.billing.attempts import AttemptResult
 from dunning_service.billing.models import BlockedMethodRow
 from dunning_service.billing.outcomes import blocking_decline, failed, pending, succeeded
 from dunning_service.billing.schedule import attempt_id
 from dunning_service.billing.states import AttemptState
-from dunning_service.events import Category, Outcome
+from dunning_service.events import Category, Decline, Outcome
 from dunning_service.gateways import Charged, ChargeOutcome
-from dunning_service.ledger.fold import Attempt
+from dunning_service.ledger.facts import attempt_of
 from dunning_service.recovery.decline_codes import MAPPING_VERSION
-from dunning_service.recovery.declines import Decline
 from dunning_service.recovery.ladder import NO_RETRIES, parse_ladder
 from unit.billing._outcomes import (
     BLOCKED,
@@ -66,7 +66,7 @@ def test_success_pays_the_payment_and_plans_nothing_for_it() -> None:
     assert (event.provider_payment_id, event.sequence) == (context.payment["id"], 1)
     assert event.provider_attempt_id == attempt_id(context.payment["id"], 1)
     assert (event.amount_minor, event.currency) == (25_000, "NOK")
-    assert (event.code, event.message, event.category) == (None, None, None)
+    assert (event.code, event.message, event.decline) == (None, None, None)
     assert (event.provider_subscription_id, event.customer_name) == (SUBSCRIPTION, "Nafees")
     assert event.customer_phone is None
     assert event.details == {"status": "Succeeded", "transaction_id": "tx_1", "subscription_payment": 1}
@@ -105,10 +105,10 @@ def test_soft_decline_is_tried_again_by_the_ladder() -> None:
     assert (changes["status"], changes["next_attempt_at"], changes["wake_at"]) == ("failed", at, at)
     assert (changes["rule"], changes["first_failed_at"]) == ("ladder", START)
     assert "retry 1 of 4 is 1 day after the first failure, at 09:00 Europe/Oslo" in changes["reason"]
-    event = event_of(effect)
-    assert (event.outcome, event.code, event.message) == (Outcome.FAILED, "insufficient_funds", "Insufficient funds")
-    assert event.category is Category.INSUFFICIENT_FUNDS
-    assert event.details == {
+    (attempt,) = held(effect)
+    assert (attempt.outcome, attempt.code, attempt.message) == ("failed", "insufficient_funds", "Insufficient funds")
+    assert attempt.category is Category.INSUFFICIENT_FUNDS
+    assert attempt.details == {
         "status": "Declined",
         "transaction_id": "tx_1",
         "subscription_payment": 1,
@@ -157,11 +157,11 @@ def test_code_that_nobody_knows_gets_two_tries_in_all() -> None:
     context = a_context(others=[a_sibling(2)])
     first = failed(context, a_result("mystery"), START)
     assert payment_changes(first, context)["rule"] == "ladder"
-    assert event_of(first).details["is_known"] is False
+    assert held(first)[0].details["is_known"] is False
     again = a_context(a_payment(tried=1), others=[a_sibling(2, "paid")])
     second = failed(again, a_result("mystery", number=2), START + timedelta(days=1))
     assert payment_changes(second, again)["rule"] == "few_tries_used_up"
-    assert event_of(second).category is Category.UNKNOWN
+    assert held(second)[0].category is Category.UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -196,9 +196,13 @@ def test_wait_that_the_network_asks_for_moves_the_retry() -> None:
 def test_limit_of_the_network_counts_each_try_once() -> None:
     """Ten tries in 24 hours: the attempt itself, which was pending before it failed, is one of them."""
     earlier = [
-        Attempt(
-            *(number, f"a{number}", b"", None, False, "failed", START + timedelta(minutes=number), True, None),
-            *(START, number, 25_000, "NOK", None, None, None, None, None, None, None, None, None, None, {}),
+        attempt_of(
+            a_failure(
+                payment="p1", attempt=f"a{number}", sequence=number, occurred_at=START + timedelta(minutes=number)
+            ),
+            delivery_digest=None,
+            received_at=START,
+            number=number,
         )
         for number in range(1, 9)
     ]
@@ -277,5 +281,5 @@ def test_method_that_was_not_asked_names_the_decline_that_forbids_it() -> None:
         "an earlier decline of this payment method forbids automatic tries: "
         "the card is reported lost or stolen (stripe stolen_card)"
     )
-    event = event_of(effect)
-    assert (event.category, event.details["status"]) == (Category.RETRY_BLOCKED, "Error")
+    (attempt,) = held(effect)
+    assert (attempt.category, attempt.details["status"]) == (Category.RETRY_BLOCKED, "Error")

@@ -21,7 +21,7 @@ from dunning_service.billing.outcomes import (
 )
 from dunning_service.billing.schedule import payment_row
 from dunning_service.gateways import ChargeOutcome
-from dunning_service.ledger.status import Verb
+from dunning_service.ledger.status import ActionKind
 from dunning_service.recovery.policy import Rule
 from unit.billing._outcomes import (
     BLOCKED,
@@ -226,7 +226,11 @@ def test_failure_after_the_termination_is_cancelled() -> None:
     assert (changes["status"], changes["reason"], changes["rule"]) == ("cancelled", TERMINATED, None)
     assert (changes["next_attempt_at"], changes["wake_at"], changes["attempt_count"]) == (None, None, 2)
     (action,) = effect.actions
-    assert (action.provider_payment_id, action.verb, action.reason) == (context.payment["id"], Verb.CANCEL, TERMINATED)
+    assert (action.provider_payment_id, action.verb, action.reason) == (
+        context.payment["id"],
+        ActionKind.CANCEL,
+        TERMINATED,
+    )
     assert event_of(effect).details["why"] == TERMINATED
     assert ending(effect) is None
 
@@ -303,7 +307,7 @@ def test_attempt_withheld_after_the_termination_is_cancelled() -> None:
     effect = withheld(context, TERMINATED, START)
 
     assert payment_changes(effect, context)["status"] == "cancelled"
-    assert [(action.verb, action.reason) for action in effect.actions] == [(Verb.CANCEL, TERMINATED)]
+    assert [(action.verb, action.reason) for action in effect.actions] == [(ActionKind.CANCEL, TERMINATED)]
     assert ending(effect) is None
 
 

@@ -9,15 +9,9 @@ from typing import Any
 
 from building import NOON, a_failure
 from dunning_service.events import AttemptReported, Outcome
-from dunning_service.ledger.fold import (
-    Action,
-    Attempt,
-    FoldedPayment,
-    Receipt,
-    fold_payment,
-)
-from dunning_service.ledger.status import Verb
-from dunning_service.ledger.working_set import attempt_of
+from dunning_service.ledger.facts import Action, Attempt, Receipt, attempt_of
+from dunning_service.ledger.fold import FoldedPayment, fold_payment
+from dunning_service.ledger.status import ActionKind
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
@@ -27,12 +21,19 @@ def attempts(*events: AttemptReported, received_at: datetime = NOON) -> list[Att
     return [attempt_of(event, delivery_digest=None, received_at=received_at) for event in events]
 
 
-def an_action(verb: Verb, decided_at: datetime = NOON, number: int = 1) -> Action:
-    return Action(number, verb, "test", None, decided_at)
+def an_action(verb: ActionKind, decided_at: datetime = NOON, number: int = 1) -> Action:
+    return Action(number=number, verb=verb, actor="test", reason=None, decided_at=decided_at)
 
 
 def a_receipt(amount_minor: int | None = 1999, currency: str | None = "NOK") -> Receipt:
-    return Receipt("txn_1", b"\x01", "7:cus_7", amount_minor, currency, NOON)
+    return Receipt(
+        provider_receipt_id="txn_1",
+        digest=b"\x01",
+        payer_key="7:cus_7",
+        amount_minor=amount_minor,
+        currency=currency,
+        received_at=NOON,
+    )
 
 
 def folded(

@@ -9,47 +9,43 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from building import NOON, a_failure, a_success
-from dunning_service.events import AttemptReported, Category, Outcome
-from dunning_service.ledger.fold import (
-    Action,
-    Attempt,
-    day_in_zone,
-    fold_payment,
-    in_time_order,
-)
-from dunning_service.ledger.status import Status, Verb
-from dunning_service.ledger.working_set import attempt_of
+from dunning_service.events import AttemptReported, Category, Decline, Outcome
+from dunning_service.ledger.facts import Action, Attempt, attempt_of
+from dunning_service.ledger.fold import day_in_zone, fold_payment, in_time_order
+from dunning_service.ledger.status import ActionKind, Status
 from unit.ledger._facts import DAY, HOUR, an_action, canceled, folded, pending
 
 # --- rule 2: decisions
 
 
 def test_the_newest_decision_that_applies_holds() -> None:
-    decisions = [an_action(Verb.INVOICE, NOON, 1), an_action(Verb.SEND_TO_COLLECTION, NOON + DAY, 2)]
+    decisions = [an_action(ActionKind.INVOICE, NOON, 1), an_action(ActionKind.SEND_TO_COLLECTION, NOON + DAY, 2)]
     assert folded(a_failure(), actions=decisions).status is Status.DEBT_COLLECTION
 
 
 def test_decisions_are_taken_as_they_were_made_and_not_as_they_arrived() -> None:
-    decisions = [an_action(Verb.REOPEN, NOON + DAY, 1), an_action(Verb.CANCEL, NOON, 2)]
+    decisions = [an_action(ActionKind.REOPEN, NOON + DAY, 1), an_action(ActionKind.CANCEL, NOON, 2)]
     assert folded(a_failure(), actions=decisions).status is Status.FAILED
-    assert in_time_order(decisions) == [Verb.CANCEL, Verb.REOPEN]
+    assert in_time_order(decisions) == [ActionKind.CANCEL, ActionKind.REOPEN]
 
 
 def test_decisions_of_the_same_moment_are_taken_as_they_were_recorded() -> None:
-    decisions = [an_action(Verb.CANCEL, NOON, 1), an_action(Verb.REOPEN, NOON, 2)]
+    decisions = [an_action(ActionKind.CANCEL, NOON, 1), an_action(ActionKind.REOPEN, NOON, 2)]
     assert folded(a_failure(), actions=decisions).status is Status.FAILED
 
 
 def test_later_failed_attempts_do_not_undo_a_decision() -> None:
     payment = folded(
-        a_failure(attempt="1"), a_failure(attempt="2", occurred_at=NOON + 2 * DAY), actions=[an_action(Verb.INVOICE)]
+        a_failure(attempt="1"),
+        a_failure(attempt="2", occurred_at=NOON + 2 * DAY),
+        actions=[an_action(ActionKind.INVOICE)],
     )
     assert payment.status is Status.INVOICED
     assert payment.failed_attempt_count == 2
 
 
 def test_a_bank_return_leaves_the_decision_that_was_hidden_by_the_money() -> None:
-    collected = [an_action(Verb.SEND_TO_COLLECTION, NOON + HOUR)]
+    collected = [an_action(ActionKind.SEND_TO_COLLECTION, NOON + HOUR)]
     assert folded(a_success(attempt="1"), actions=collected).status is Status.PAID
     returned = folded(a_success(attempt="1"), a_failure(attempt="1", stated_at=NOON + DAY), actions=collected)
     assert returned.status is Status.DEBT_COLLECTION
@@ -196,7 +192,9 @@ def test_of_statements_dated_alike_the_one_first_heard_last_holds(
 
 
 @pytest.mark.parametrize(
-    ("decided", "status"), [([], Status.FAILED), ([an_action(Verb.CANCEL)], Status.CANCELLED)], ids=["", "cancelled"]
+    ("decided", "status"),
+    [([], Status.FAILED), ([an_action(ActionKind.CANCEL)], Status.CANCELLED)],
+    ids=["", "cancelled"],
 )
 def test_a_payment_of_which_nothing_is_said_any_more_is_in_no_list(decided: Sequence[Action], status: Status) -> None:
     payment = fold_payment(_said(a_failure(payer_key="7:"), minutes=[0], superseded=[1]), decided, None, "UTC")
@@ -227,7 +225,7 @@ def test_a_field_shows_the_newest_value_that_is_not_null() -> None:
 
 def test_a_category_that_nobody_told_is_unknown() -> None:
     assert folded(a_failure()).category == Category.UNKNOWN
-    told = a_failure(category=Category.EXPIRED_CARD)
+    told = a_failure(decline=Decline(category=Category.EXPIRED_CARD))
     assert folded(told, a_failure(attempt="2", occurred_at=NOON + HOUR)).category == Category.EXPIRED_CARD
 
 

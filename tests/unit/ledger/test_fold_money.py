@@ -12,11 +12,9 @@ from hypothesis import given
 
 from building import NOON, a_failure, a_success
 from dunning_service.events import Outcome
-from dunning_service.ledger.fold import (
-    Receipt,
-    fold_payment,
-)
-from dunning_service.ledger.status import Status, Verb
+from dunning_service.ledger.facts import Receipt
+from dunning_service.ledger.fold import fold_payment
+from dunning_service.ledger.status import ActionKind, Status
 from dunning_service.values.money import MAX_MINOR
 from unit.ledger._facts import DAY, HOUR, a_receipt, an_action, attempts, folded, pending
 
@@ -50,14 +48,14 @@ def test_an_earlier_failure_of_the_same_attempt_does_not() -> None:
     assert payment.failed_attempt_count == 1
 
 
-@pytest.mark.parametrize("verb", [Verb.CANCEL, Verb.SEND_TO_COLLECTION, Verb.INVOICE])
-def test_it_is_paid_also_after_a_decision(verb: Verb) -> None:
+@pytest.mark.parametrize("verb", [ActionKind.CANCEL, ActionKind.SEND_TO_COLLECTION, ActionKind.INVOICE])
+def test_it_is_paid_also_after_a_decision(verb: ActionKind) -> None:
     later = an_action(verb, NOON + DAY)
     assert folded(a_failure(), a_success(), actions=[later]).status is Status.PAID
 
 
 def test_reopening_does_not_undo_a_real_success() -> None:
-    assert folded(a_failure(), a_success(), actions=[an_action(Verb.REOPEN, NOON + DAY)]).status is Status.PAID
+    assert folded(a_failure(), a_success(), actions=[an_action(ActionKind.REOPEN, NOON + DAY)]).status is Status.PAID
 
 
 def test_what_pending_promises_is_not_money() -> None:

@@ -12,18 +12,25 @@ from hypothesis import given
 
 from building import NOON, a_failure
 from dunning_service.events import AttemptReported
-from dunning_service.ledger.fold import Action, Receipt
+from dunning_service.ledger.facts import Action, Receipt, attempt_of
 from dunning_service.ledger.receipt_history import movements
-from dunning_service.ledger.receipts import Move, apply_receipts
-from dunning_service.ledger.status import ReceiptDue, Verb
-from dunning_service.ledger.working_set import Payment, attempt_of
+from dunning_service.ledger.receipts import apply_receipts, move_of
+from dunning_service.ledger.status import ActionKind, ReceiptDue
+from dunning_service.ledger.working_set import Payment
 
 HOUR = timedelta(hours=1)
 PAYER = "7:"
 
 
 def a_receipt(name: str = "r", hours: int = 1) -> Receipt:
-    return Receipt(name, b"\x01", PAYER, 100, "NOK", NOON + hours * HOUR)
+    return Receipt(
+        provider_receipt_id=name,
+        digest=b"\x01",
+        payer_key=PAYER,
+        amount_minor=100,
+        currency="NOK",
+        received_at=NOON + hours * HOUR,
+    )
 
 
 def a_payment(name: str, number: int, *heard: tuple[int, AttemptReported | Action]) -> Payment:
@@ -48,8 +55,9 @@ def a_failure_of(name: str, days: int, **fields: Any) -> AttemptReported:
     return a_failure(name, **(stated | fields))
 
 
-def an_action(hours: int, verb: Verb, number: int = 1, **names: Any) -> tuple[int, Action]:
-    return hours, Action(number, verb, "anna", None, NOON + hours * HOUR, **names)
+def an_action(hours: int, verb: ActionKind, number: int = 1, **names: Any) -> tuple[int, Action]:
+    decided_at = NOON + hours * HOUR
+    return hours, Action(number=number, verb=verb, actor="anna", reason=None, decided_at=decided_at, **names)
 
 
 def moved(receipts: Sequence[Receipt], *payments: Payment) -> list[tuple[str, str, str | None, str, str | None]]:
@@ -91,16 +99,16 @@ def test_a_further_receipt_with_a_smaller_id_is_no_reason_to_speak_of_it() -> No
 
 
 def test_actions_move_receipts() -> None:
-    there = an_action(2, Verb.MOVE_RECEIPT, provider_receipt_id="r", to_payment_id=1, move=1)
-    back = an_action(3, Verb.MOVE_RECEIPT, 2, provider_receipt_id="r", to_payment_id=2, move=2)
+    there = an_action(2, ActionKind.MOVE_RECEIPT, provider_receipt_id="r", to_payment_id=1, move=1)
+    back = an_action(3, ActionKind.MOVE_RECEIPT, 2, provider_receipt_id="r", to_payment_id=2, move=2)
     january, february = failed("january", 1, 0, 0), failed("february", 2, -31, 0, there, back)
     assert moved([a_receipt()], january, february) == [
         ("r", "february", "january", "february", "move_receipt"),
         ("r", "january", "february", "february", "move_receipt"),
     ]
-    cancelled = failed("february", 2, -31, 0, an_action(2, Verb.CANCEL))
+    cancelled = failed("february", 2, -31, 0, an_action(2, ActionKind.CANCEL))
     assert moved([a_receipt()], january, cancelled) == [("r", "february", "january", "february", "cancel")]
-    alone = failed("february", 2, -31, 0, an_action(2, Verb.CANCEL))
+    alone = failed("february", 2, -31, 0, an_action(2, ActionKind.CANCEL))
     assert moved([a_receipt()], alone) == [("r", "february", None, "february", "cancel")]
 
 
@@ -121,15 +129,15 @@ def test_followed_move_by_move_a_receipt_ends_where_it_lies_now(chance: random.R
     for number, name in enumerate("abcd"[: chance.randint(1, 4)], 1):
         facts: list[tuple[int, AttemptReported | Action]] = []
         for nth in range(chance.randint(0, 3)):
-            verb = chance.choice([Verb.MARK_PAID, Verb.CANCEL, Verb.REOPEN, Verb.MOVE_RECEIPT])
-            named: dict[str, Any] = {"receipt": chance.choice([*ReceiptDue])} if verb is Verb.MARK_PAID else {}
-            if verb is Verb.MOVE_RECEIPT:
+            verb = chance.choice([ActionKind.MARK_PAID, ActionKind.CANCEL, ActionKind.REOPEN, ActionKind.MOVE_RECEIPT])
+            named: dict[str, Any] = {"receipt": chance.choice([*ReceiptDue])} if verb is ActionKind.MARK_PAID else {}
+            if verb is ActionKind.MOVE_RECEIPT:
                 named = {"provider_receipt_id": chance.choice("rst"), "to_payment_id": chance.randint(1, 4), "move": 1}
             facts.append(an_action(chance.randint(2, 9), verb, nth, **named))
         payments.append(failed(name, number, chance.randint(-3, 3), chance.choice([0, 0, 3, 5]), *facts))
     by_id = {payment.id: payment.key[2] for payment in payments}
     moves = [
-        Move(action.decided_at, 1, action.provider_receipt_id, by_id[action.to_payment_id])
+        move_of(action, by_id[action.to_payment_id])
         for payment in payments
         for action in payment.actions
         if action.provider_receipt_id is not None and action.to_payment_id in by_id

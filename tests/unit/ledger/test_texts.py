@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from building import NOON, a_failure
 from dunning_service.events import AttemptReported
-from dunning_service.ledger.fold import Receipt
+from dunning_service.ledger.facts import Receipt, attempt_of
 from dunning_service.ledger.texts import FoldedTexts
-from dunning_service.ledger.working_set import Payment, attempt_of
+from dunning_service.ledger.working_set import Payment
 
 
 def texts(provider: str, *events: AttemptReported, receipt: Receipt | None = None) -> FoldedTexts:
@@ -32,7 +32,9 @@ def test_what_is_shown_is_folded() -> None:
 def test_ids_are_those_of_every_revision_and_of_the_receipt() -> None:
     first = a_failure(attempt="txn_1", provider_customer_id="cus_A", details={"provider_transaction_id": "ch_\u00c9"})
     corrected = replace(first, provider_customer_id="cus_B", details={"status": "failed"}, amount_minor=1)
-    receipt = Receipt("TX-1", b"", "7:cus_A", None, None, received_at=NOON)
+    receipt = Receipt(
+        provider_receipt_id="TX-1", digest=b"", payer_key="7:cus_A", amount_minor=None, currency=None, received_at=NOON
+    )
     found = texts("maple", first, corrected, a_failure(attempt="txn_2"), receipt=receipt).identifiers_folded
     assert found.split("\n") == ["ch_\u00e9", "cus_a", "cus_b", "in_1", "tx-1", "txn_1", "txn_2"]
 

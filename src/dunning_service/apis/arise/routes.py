@@ -150,9 +150,7 @@ async def terminate(request: Request, principal: Writer, identifier: Subscriptio
         body=b"",
         idempotency_key=idempotency_key(request, None),
     )
-    done = await terminate_subscription(
-        found.database, found.writer, principal.merchant, subscription_id, posted, found.clock()
-    )
+    done = await terminate_subscription(found.writer, principal.merchant, subscription_id, posted, found.clock())
     return _answer(subscription_terminated(UUID(subscription_id)), is_replay=done.answered_before is not None)
 
 

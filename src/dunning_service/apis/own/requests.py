@@ -37,7 +37,7 @@ from dunning_service.http.parameters import (
     refused,
 )
 from dunning_service.ledger.fields import phone_key
-from dunning_service.ledger.status import Status, Verb
+from dunning_service.ledger.status import ActionKind, Status
 from dunning_service.recovery.policy import Rule
 from dunning_service.services import services
 from dunning_service.values.exact_json import read_json
@@ -223,7 +223,7 @@ class ActionRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    action: Verb = Field(
+    action: ActionKind = Field(
         description="what is decided; `retry` has a payment of this service's own subscriptions tried again at once",
         examples=["send_to_collection"],
     )
@@ -254,9 +254,9 @@ class ActionRequest(BaseModel):
     def misfits(self) -> list[FieldError]:
         """The errors between members that are each right."""
         errors = []
-        if self.receipt is not None and self.action is not Verb.MARK_PAID:
+        if self.receipt is not None and self.action is not ActionKind.MARK_PAID:
             errors.append(FieldError("receipt", "belongs to the action 'mark_paid'; leave it out"))
-        moves = self.action is Verb.MOVE_RECEIPT
+        moves = self.action is ActionKind.MOVE_RECEIPT
         for name in ("receipt_id", "to"):
             if getattr(self, name) is not None and not moves:
                 errors.append(FieldError(name, "belongs to the action 'move_receipt'; leave it out"))

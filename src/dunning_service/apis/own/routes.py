@@ -26,8 +26,8 @@ from dunning_service.http.auth import scoped
 from dunning_service.http.idempotency import REPLAYED, REPLAYED_HEADER, idempotency_key
 from dunning_service.http.links import address, query_without
 from dunning_service.http.parameters import NoParameters, openapi_parameters, read_parameters, refused
-from dunning_service.ledger.status import ReceiptDue, Verb
-from dunning_service.ledger.work import NO_SUCH_PAYMENT, Decision, DecisionRecorded, IdempotencyKey
+from dunning_service.ledger.status import ActionKind, ReceiptDue
+from dunning_service.ledger.work import NO_SUCH_PAYMENT, ActionRecorded, ActionRequest, IdempotencyKey
 from dunning_service.merchants.directory import Principal, Scope
 from dunning_service.senders import SUBSCRIPTIONS
 from dunning_service.services import Services, services
@@ -138,11 +138,11 @@ async def act_on_failed_payment(
     read_parameters(request, NoParameters)
     action = await read_action(request)
     key = idempotency_key(request, action.compared())
-    if action.action is Verb.RETRY:
+    if action.action is ActionKind.RETRY:
         recorded = await _retry(services(request), principal, number, action.reason, key)
     else:
-        recorded = await services(request).writer.decide(
-            Decision(
+        recorded = await services(request).writer.record_action(
+            ActionRequest(
                 merchant_id=principal.merchant.id,
                 time_zone=principal.merchant.time_zone,
                 payment_id=payment_id,
@@ -163,7 +163,7 @@ async def act_on_failed_payment(
 
 async def _retry(
     services: Services, principal: Principal, number: str, reason: str | None, key: IdempotencyKey | None
-) -> DecisionRecorded:
+) -> ActionRecorded:
     """Schedules the payment of that public number to be charged at once.
 
     Raises NotFound, IdempotencyKeyReused, or ActionDoesNotApply, also for a payment that another system charges.

@@ -11,8 +11,8 @@ from dunning_service.events import Category, Outcome
 from dunning_service.failed_payments.public_number import public_number
 from dunning_service.failed_payments.receipt_notes import Note
 from dunning_service.failed_payments.schedules import Schedule
-from dunning_service.ledger.status import ReceiptDue, Status, Verb
-from dunning_service.ledger.work import DecisionRecorded
+from dunning_service.ledger.status import ActionKind, ReceiptDue, Status
+from dunning_service.ledger.work import ActionRecorded
 from dunning_service.recovery.policy import Rule
 
 
@@ -141,7 +141,7 @@ class ActionEntry(_Entry):
     type: Literal["action"] = "action"
     at: datetime = Field(description="when it was decided")
     id: int = Field(description="1, 2, 3... among the payment's actions", examples=[1])
-    action: Verb
+    action: ActionKind
     actor: str = Field(description="name of the token, or of the part of the service, that decided")
     reason: str | None = None
     receipt: ReceiptDue | None = _RECEIPT_SAID
@@ -203,7 +203,7 @@ class ActionTaken(BaseModel):
     """The action as it was recorded."""
 
     id: int = Field(description="1, 2, 3... among the payment's actions", examples=[1])
-    action: Verb
+    action: ActionKind
     actor: str
     reason: str | None
     decided_at: datetime
@@ -254,7 +254,7 @@ def failed_payment_fields(row: Any, schedule: Schedule) -> dict[str, Any]:
     }
 
 
-def action_answer(recorded: DecisionRecorded) -> ActionAnswer:
+def action_answer(recorded: ActionRecorded) -> ActionAnswer:
     return ActionAnswer(
         id=public_number(recorded.payment_id),
         status=recorded.status,

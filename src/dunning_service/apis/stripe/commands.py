@@ -16,7 +16,7 @@ from dunning_service.apis.stripe.wire import ReportedAttempt, event_of, is_recor
 from dunning_service.errors import RuleBroken
 from dunning_service.events import AttemptReported, Delivery, Outcome
 from dunning_service.ledger.models import RefundRow
-from dunning_service.ledger.work import Command, Effect, Held, IdempotencyKey, Lookup
+from dunning_service.ledger.work import Command, Effect, IdempotencyKey, Lookup, Snapshot
 from dunning_service.merchants.directory import MerchantView
 from dunning_service.senders import PAYMENT_RECORDS
 
@@ -39,9 +39,9 @@ class Posted:
 def report_payment(posted: Posted, given: ReportPayment) -> Command:
     record_id = new_record_id()
 
-    def execute(held: Held, now: datetime) -> Effect:
+    def execute(snapshot: Snapshot, now: datetime) -> Effect:
         attempt = rules.report_payment(given, record_id=record_id, now=_seconds(now))
-        return Effect(_answer(attempt, 0), [event_of(attempt, held.attempts[attempt.record_id], now)])
+        return Effect(_answer(attempt, 0), [event_of(attempt, snapshot.attempts[attempt.record_id], now)])
 
     return _command(posted, record_id, execute)
 
@@ -69,11 +69,11 @@ def refund(posted: Posted, record_id: str, given: ReportRefund) -> Command:
             Lookup(RefundRow, ("merchant_id", "provider", "reference"), (merchant_id, PAYMENT_RECORDS.name, reference))
         )
 
-    def execute(held: Held, now: datetime) -> Effect:
-        latest = _latest(held, record_id)
+    def execute(snapshot: Snapshot, now: datetime) -> Effect:
+        latest = _latest(snapshot, record_id)
         for lookup in lookups[1:]:
-            _require_new_reference(held.rows[lookup])
-        before = held.rows[refunds]
+            _require_new_reference(snapshot.rows[lookup])
+        before = snapshot.rows[refunds]
         refunded_minor = _sum(before)
         refund = rules.refund(latest, given, refunded_minor=refunded_minor, now=_seconds(now))
         attempt = latest.changed(metadata=rules.merged_metadata(latest.metadata, given.metadata))
@@ -88,12 +88,12 @@ def refund(posted: Posted, record_id: str, given: ReportRefund) -> Command:
             "currency": refund.currency,
             "refunded_at": datetime.fromtimestamp(refund.refunded_at, UTC),
             "received_at": posted.delivery.received_at,
-            "delivery_digest": held.delivery_digest,
+            "delivery_digest": snapshot.delivery_digest,
             "details": {"initiated_at": given.initiated_at, "metadata": given.metadata or {}},
         }
         return Effect(
             _answer(attempt, refunded_minor + refund.amount_minor),
-            _events(attempt, latest, held, now),
+            _events(attempt, latest, snapshot, now),
             [(RefundRow, row)],
             touched=[record_id],
         )
@@ -105,16 +105,16 @@ def _changing(posted: Posted, record_id: str, change: Change) -> Command:
     """The command that changes the latest attempt of a record, or adds one after it."""
     refunds = _refunds_of(posted.merchant.id, record_id)
 
-    def execute(held: Held, now: datetime) -> Effect:
-        latest = _latest(held, record_id)
+    def execute(snapshot: Snapshot, now: datetime) -> Effect:
+        latest = _latest(snapshot, record_id)
         attempt = change(latest, _seconds(now))
-        return Effect(_answer(attempt, _sum(held.rows[refunds])), _events(attempt, latest, held, now))
+        return Effect(_answer(attempt, _sum(snapshot.rows[refunds])), _events(attempt, latest, snapshot, now))
 
     return _command(posted, record_id, execute, [refunds])
 
 
 def _command(
-    posted: Posted, record_id: str, execute: Callable[[Held, datetime], Effect], lookups: Sequence[Lookup] = ()
+    posted: Posted, record_id: str, execute: Callable[[Snapshot, datetime], Effect], lookups: Sequence[Lookup] = ()
 ) -> Command:
     """Raises NoSuchObject for what cannot be the id of a record."""
     if not is_record_id(record_id):  # not everything a path can hold can be asked of a database
@@ -138,9 +138,9 @@ def _refunds_of(merchant_id: int, record_id: str) -> Lookup:
     )
 
 
-def _latest(held: Held, record_id: str) -> ReportedAttempt:
+def _latest(snapshot: Snapshot, record_id: str) -> ReportedAttempt:
     """Raises NoSuchObject for a record that this merchant does not have."""
-    attempts = held.attempts[record_id]
+    attempts = snapshot.attempts[record_id]
     if not attempts:
         raise NoSuchObject("payment_record", record_id)
     return reported(attempts[-1].details)
@@ -155,9 +155,11 @@ def _require_new_reference(taken: Sequence[Row]) -> None:
         )
 
 
-def _events(attempt: ReportedAttempt, latest: ReportedAttempt, held: Held, now: datetime) -> list[AttemptReported]:
+def _events(
+    attempt: ReportedAttempt, latest: ReportedAttempt, snapshot: Snapshot, now: datetime
+) -> list[AttemptReported]:
     """The new revision of an attempt; none where nothing changes."""
-    return [] if attempt == latest else [event_of(attempt, held.attempts[attempt.record_id], now)]
+    return [] if attempt == latest else [event_of(attempt, snapshot.attempts[attempt.record_id], now)]
 
 
 def _sum(refunds: Sequence[Row]) -> int:

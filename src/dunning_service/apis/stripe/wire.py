@@ -19,7 +19,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from dunning_service.apis.stripe.numbers import to_value
 from dunning_service.apis.stripe.values import Identifier, Text, Unsettable, empty_as
 from dunning_service.events import MAX_IDENTIFIER, AttemptReported, Outcome, filled, shortened
-from dunning_service.ledger.fold import Attempt
+from dunning_service.ledger.facts import Attempt
 
 _ALPHABET = ascii_letters + digits
 _ID_LENGTH = 24
