@@ -27,10 +27,12 @@ def text(value: str) -> str:
 
 
 def opening(root: str) -> str:
+    """The start tag of a reply's root element."""
     return f'<{root} xmlns:i="{_INSTANCE}" xmlns="{_CONTRACTS}.MessageBase">'
 
 
 def closing(root: str) -> str:
+    """The end of a reply: its status and the end tag of its root element."""
     return f"<status>Success</status></{root}>"
 
 

@@ -255,6 +255,7 @@ def failed_payment_fields(row: Any, schedule: Schedule) -> dict[str, Any]:
 
 
 def action_answer(recorded: ActionRecorded) -> ActionAnswer:
+    """The reply to an action that is committed."""
     return ActionAnswer(
         id=public_number(recorded.payment_id),
         status=recorded.status,

@@ -37,6 +37,7 @@ class Posted:
 
 
 def report_payment(posted: Posted, given: ReportPayment) -> Command:
+    """The command of `POST /v1/payment_records/report_payment`: a new record with its first attempt."""
     record_id = new_record_id()
 
     def execute(snapshot: Snapshot, now: datetime) -> Effect:
@@ -47,18 +48,22 @@ def report_payment(posted: Posted, given: ReportPayment) -> Command:
 
 
 def report_attempt(posted: Posted, record_id: str, given: ReportAttempt) -> Command:
+    """The command of `.../report_payment_attempt`: another attempt at the payment of a record."""
     return _changing(posted, record_id, lambda latest, now: rules.report_attempt(latest, given, now=now))
 
 
 def settle(posted: Posted, record_id: str, outcome: Outcome, at: int, metadata: GivenMetadata) -> Command:
+    """The command that sets the outcome of a record's latest attempt, as of `at` in Unix seconds."""
     return _changing(posted, record_id, lambda latest, now: rules.settle(latest, outcome, at, metadata))
 
 
 def inform(posted: Posted, record_id: str, given: ReportInformational) -> Command:
+    """The command of `.../report_payment_attempt_informational`: details of the latest attempt, not its outcome."""
     return _changing(posted, record_id, lambda latest, now: rules.inform(latest, given))
 
 
 def refund(posted: Posted, record_id: str, given: ReportRefund) -> Command:
+    """The command of `.../report_refund`: money given back, under a reference no other refund has."""
     merchant_id = posted.merchant.id
     refunds = _refunds_of(merchant_id, record_id)
     lookups = [refunds]
