@@ -15,7 +15,7 @@ SPECTRAL := @stoplight/spectral-cli@6.16.3
 ARGS ?=
 PYTEST_FLAGS ?= -n 4 --dist worksteal
 
-.PHONY: help install serve test check lint-openapi format bench bench-list overload fuzz soak drill docs clean
+.PHONY: help install serve test check lint-openapi format bench bench-list overload fuzz soak drill long docs clean
 
 help:
 	@echo "make serve    run the service on an SQLite database in this folder"
@@ -29,6 +29,7 @@ help:
 	@echo "make fuzz     attack running services with 2,000 requests an operation, and print what came of it as a table"
 	@echo "make soak     kill workers while payments fall due, then API processes and PostgreSQL, and compare the books"
 	@echo "make drill    back up, restore, rotate, upgrade, replay and erase while notices come in, on both databases"
+	@echo "make long     a short form of drill, soak, overload and fuzz, one after the other, as CI runs it"
 	@echo "make docs     write the tables of docs/reference/ from the code"
 	@echo "make install  make $(VENV) with $(BIN)/dunning"
 
@@ -89,6 +90,15 @@ soak: $(STAMP)
 
 drill: $(STAMP)
 	$(TOOL) drill $(ARGS)
+
+# what has proved steady of each, in a few minutes
+long: $(STAMP)
+	$(TOOL) drill --notices 200
+	$(TOOL) soak --only workers --payments 300 --seconds 180
+	$(TOOL) soak --only kills --rounds 10
+	$(TOOL) overload --scale 0.05 --setup sqlite --setup postgresql-2 \
+	    --drill full-queue --drill burst --drill slow --drill idle
+	$(BIN)/python tests/fuzz --examples 100
 
 docs: $(STAMP)
 	$(TOOL) reference

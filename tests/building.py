@@ -10,8 +10,8 @@ from typing import Any
 from dunning_service.billing.models import SubscriptionRow
 from dunning_service.database.engines import UtcDateTime
 from dunning_service.events import AttemptReported, Delivery, Event, Outcome, ReceiptReported
-from dunning_service.ledger.status import Verb
-from dunning_service.ledger.work import Decision, Notice
+from dunning_service.ledger.status import ActionKind
+from dunning_service.ledger.work import ActionRequest, Notice
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 _serial = itertools.count()
@@ -58,7 +58,7 @@ def a_notice(*events: Event, merchant_id: int = 1, body: bytes | None = None, **
     return Notice(**(known | fields))
 
 
-def a_decision(payment_id: int, verb: Verb, *, merchant_id: int = 1, **fields: Any) -> Decision:
+def a_decision(payment_id: int, verb: ActionKind, *, merchant_id: int = 1, **fields: Any) -> ActionRequest:
     known: dict[str, Any] = {
         "merchant_id": merchant_id,
         "time_zone": "UTC",
@@ -68,7 +68,7 @@ def a_decision(payment_id: int, verb: Verb, *, merchant_id: int = 1, **fields: A
         "reason": None,
         "decided_at": NOON,
     }
-    return Decision(**(known | fields))
+    return ActionRequest(**(known | fields))
 
 
 def a_subscription_row(merchant_id: int, **fields: Any) -> dict[str, Any]:

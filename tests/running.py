@@ -17,6 +17,7 @@ from dunning_service.app import create_app
 from dunning_service.database.engines import Database
 from dunning_service.ledger.writer import LedgerWriter
 from dunning_service.merchants import service as merchants
+from dunning_service.merchants import sources
 from dunning_service.merchants.directory import MerchantView, Scope
 from dunning_service.merchants.keyring import Keyring
 from dunning_service.settings import Settings
@@ -102,7 +103,7 @@ class RunningService:
         self, merchant: MerchantView, provider: str = "maple", secret: str = "whsec_0123456789abcdef", **options: Any
     ) -> RegisteredSource:
         with self.database.write() as connection:
-            added = merchants.add_source(
+            added = sources.add_source(
                 connection,
                 Keyring.from_text(self.settings.secret_key or ""),
                 merchant=merchant,

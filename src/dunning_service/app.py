@@ -1,4 +1,4 @@
-"""Wires everything together; holds no logic."""
+"""The ASGI application: routes, error formats, middleware and lifespan, without logic of its own."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from dunning_service.apis.stripe import errors as payment_records_errors
 from dunning_service.apis.stripe import routes as payment_records
 from dunning_service.http import health
 from dunning_service.http.idempotency import ORIGINAL_REQUEST, REPLAYED
-from dunning_service.http.middleware import AroundRequests
-from dunning_service.http.notices import NoticeRoute, NoticesFirst
+from dunning_service.http.middleware import RequestMiddleware
+from dunning_service.http.notices import NoticeMiddleware, NoticeRoute
 from dunning_service.http.openapi import complete
-from dunning_service.http.problems import DOCUMENTED, Problems
+from dunning_service.http.problems import Problems
 from dunning_service.intake import routes as webhooks
 from dunning_service.operation.heap import freeze_startup_heap
 from dunning_service.operation.logs import configure_logs
@@ -42,7 +42,7 @@ DIALECTS = {
     subscriptions.router.prefix: subscription_errors.render,
     **dict.fromkeys(payment_records.STRIPE_PREFIXES, payment_records_errors.render),
 }
-"""How errors are written under a path; elsewhere they are problem+json."""
+"""The format of errors by path; elsewhere they are problem+json."""
 
 _DESCRIPTION = (
     "A ledger of failed payments: providers post their notices, dashboards ask which payments have failed and what has "
@@ -61,7 +61,7 @@ _NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False, "operat
 
 
 class Application(FastAPI):
-    """FastAPI with three layers of ours around all of its own."""
+    """FastAPI with three layers of our own around its middleware."""
 
     def __init__(self, problems: Problems, **options: Any) -> None:
         self._problems = problems
@@ -78,16 +78,19 @@ class Application(FastAPI):
         return generated
 
     def build_middleware_stack(self) -> ASGIApp:
+        """FastAPI's middleware with our layers around it, the connection limit outside of direct notices."""
         notices = [route for route in self.router.routes if isinstance(route, NoticeRoute)]
         refuse = self._problems.answer
-        return AroundRequests(RejectOverLimit(NoticesFirst(super().build_middleware_stack(), notices, refuse), refuse))
+        return RequestMiddleware(
+            RejectOverLimit(NoticeMiddleware(super().build_middleware_stack(), notices, refuse), refuse)
+        )
 
 
 def create_app(settings: Settings, clock: Clock = utc_now, *, owns_process: bool = False) -> FastAPI:
     """The application. Its lifespan opens the database, starts the ledger's writer and, where the settings say so, a
     worker; and finishes and closes them. With `owns_process` it sets up the process's garbage collector too.
 
-    It does not start on a database that acknowledges commits before the disk has them, or that cannot be asked.
+    It does not start on a database that acknowledges commits before the disk has them.
     """
     app = Application(
         Problems(DIALECTS),
@@ -103,11 +106,11 @@ def create_app(settings: Settings, clock: Clock = utc_now, *, owns_process: bool
         lifespan=_lifespan(settings, clock, owns_process),
         telemetry=_NO_TELEMETRY,  # whether it is wanted would be asked again on every request, at 15 us
     )
-    app.include_router(failed_payments.router, responses=DOCUMENTED)
+    app.include_router(failed_payments.router)
     app.include_router(frontpayment.router)
     app.include_router(subscriptions.router)
     app.include_router(payment_records.router)
-    app.include_router(health.router, responses=DOCUMENTED)
+    app.include_router(health.router)
     return app
 
 
@@ -120,7 +123,7 @@ def create_operation_app(found: Services) -> FastAPI:
 
 
 def app_from_environment() -> FastAPI:
-    """For servers that start processes of their own: settings from the environment, logs as JSON lines."""
+    """The application for uvicorn's processes: settings from the environment, logs as JSON lines."""
     settings = load_settings()
     configure_logs(settings.log_level)
     return create_app(settings, owns_process=True)

@@ -1,12 +1,13 @@
-"""`dunning`: wires the commands together, and turns what goes wrong into one line and an exit code."""
+"""The command line `dunning`: its commands, imported when called, and errors as one line and an exit code."""
 
 from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Iterator, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from importlib import import_module
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -44,23 +45,11 @@ COMMANDS = {
 """Where each command is, below `commands`, and what it is for: so that `--help` imports none of them."""
 
 
-class _Commands(MutableMapping[str, Any]):
+class _Commands(Mapping[str, Any]):
     """The commands by name, each imported when it is asked for."""
 
-    def __init__(self) -> None:
-        self._found: dict[str, Any] = {}
-
     def __getitem__(self, name: str) -> Any:
-        if name not in self._found:
-            module, _, attribute = COMMANDS[name][0].partition(":")
-            self[name] = _command(name, getattr(import_module(f"dunning_service.commands.{module}"), attribute))
-        return self._found[name]
-
-    def __setitem__(self, name: str, command: Any) -> None:
-        self._found[name] = command
-
-    def __delitem__(self, name: str) -> None:
-        del self._found[name]
+        return _command(name)
 
     def __iter__(self) -> Iterator[str]:
         return iter(COMMANDS)
@@ -69,8 +58,11 @@ class _Commands(MutableMapping[str, Any]):
         return len(COMMANDS)
 
 
-def _command(name: str, found: Any) -> Any:
+@cache
+def _command(name: str) -> Any:
     """A function, or a noun with commands of its own, as the parser of arguments wants it."""
+    module, _, attribute = COMMANDS[name][0].partition(":")
+    found = getattr(import_module(f"dunning_service.commands.{module}"), attribute)
     wrapped = typer.Typer(**_PLAIN)
     if isinstance(found, typer.Typer):
         wrapped.add_typer(found, name=name)
@@ -84,7 +76,7 @@ class _LazyGroup(TyperGroup):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self.commands = _Commands()
+        self.commands = cast(Any, _Commands())  # nothing is added to them
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         width = formatter.width - 6 - max(map(len, COMMANDS))
@@ -123,7 +115,7 @@ def dunning(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Every command starts here."""
+    """The options before a command, and what is prepared for every command."""
     prepare: Callable[[], None] | None = context.obj
     if prepare is not None:
         prepare()
@@ -156,7 +148,7 @@ def run(arguments: Sequence[str], prepare: Callable[[], None] | None = None) -> 
 
 
 def _about_the_database(error: Exception) -> str | None:
-    """What to say of an error of the database; None for any other."""
+    """The message for an error of the database; None for any other error."""
     from sqlalchemy.exc import DBAPIError  # here, and not for `--version`: they take long to import
 
     if not isinstance(error, DBAPIError):
@@ -181,7 +173,7 @@ def _on_one_line(text: str) -> str:
 
 
 def _keep_logs_out() -> None:
-    """What parts of the service log meanwhile must not get into the output; `serve` sets up logs of its own."""
+    """Sends log lines to standard error, so that they stay out of the output; `serve` sets up logs of its own."""
     import structlog  # here, and not for `--version`: it takes long to import
 
     structlog.configure(
@@ -191,5 +183,5 @@ def _keep_logs_out() -> None:
 
 
 def main() -> None:
-    """The installed command."""
+    """The entry point of the installed command."""
     sys.exit(run(sys.argv[1:], _keep_logs_out))

@@ -1,4 +1,4 @@
-"""The settings' source: which values a `.env` file and the environment give, and which of their names are mistakes.
+"""The source of the settings: the values in a `.env` file and the environment, and mistakes in their names.
 
 A name that is spelt wrongly would leave a setting at its default, and with it start a service on an empty database. So
 `.env`, which is written for this service, may hold no `DUNNING_` name that is not known; in the environment, which
@@ -27,7 +27,7 @@ _DATABASE_URL = f"{PREFIX}DATABASE_URL"
 _PORT = f"{PREFIX}PORT"
 _URL_EXAMPLES = "sqlite:///dunning.db or postgresql://user:password@host/name"
 _NEARLY = 0.75
-"""How alike two names are, from 0 to 1, when one is taken for a slip of the other."""
+"""How alike two names are, from 0 to 1, when one is taken for a misspelling of the other."""
 _FAINTLY = 0.4
 
 _OF_COMPOSE = frozenset({f"{PREFIX}PUBLISH", f"{PREFIX}WORKERS"})
@@ -48,7 +48,7 @@ _ADDRESS = re.compile(r"(tcp|udp|sctp)://", re.ASCII)
 
 @dataclass
 class Given:
-    """What the file and the environment hold for the settings."""
+    """The values for the settings, and the errors and warnings about them."""
 
     from_file: dict[str, str] = field(default_factory=dict)
     """The file's values, by the variable's name in capitals; the environment comes before them."""
@@ -57,7 +57,7 @@ class Given:
 
 
 def read_given(known: Collection[str], environ: Mapping[str, str], folder: Path) -> Given:
-    """What `.env` in `folder` and `environ` hold. `known` are the settings' variables, such as `DUNNING_PORT`.
+    """Reads `.env` in `folder`, and `environ`. `known` are the settings' variables, such as `DUNNING_PORT`.
 
     Raises ConfigurationError for a file that cannot be read at all.
     """
@@ -165,7 +165,7 @@ def _is_for_others(variable: str) -> bool:
 
 
 def _is_injected(variable: str, value: str, environ: Mapping[str, str]) -> bool:
-    """True of what an orchestrator adds for services whose names begin with this one's."""
+    """True of a variable that an orchestrator adds for a service whose name begins with this one's."""
     if _SERVICE.fullmatch(variable) or _PORT_OF_SERVICE.fullmatch(variable):
         return True
     if _FIRST_PORT.fullmatch(variable):
@@ -175,7 +175,7 @@ def _is_injected(variable: str, value: str, environ: Mapping[str, str]) -> bool:
 
 
 def _nearest(name: str, known: Collection[str], *, at_least: float = _NEARLY, has_database: bool = False) -> str | None:
-    """The setting that a name is a slip of; None when it resembles none."""
+    """The setting that a name is a misspelling of; None when it resembles none."""
     rest = _after_prefix(name)
     if not rest:
         return None
@@ -188,7 +188,7 @@ def _nearest(name: str, known: Collection[str], *, at_least: float = _NEARLY, ha
 
 
 def _after_prefix(name: str) -> str | None:
-    """What follows the prefix, or a slip of it: `DUNNING-PORT`, `DUNNINGPORT`, `DUNNNING_PORT`."""
+    """The rest of a name after the prefix, or a misspelling of it: `DUNNING-PORT`, `DUNNINGPORT`, `DUNNNING_PORT`."""
     plain = re.sub(r"[^A-Z0-9]+", "_", name.upper())
     if plain.startswith(_WORD):
         return plain.removeprefix(_WORD).lstrip("_")

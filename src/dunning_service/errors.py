@@ -1,22 +1,22 @@
-"""What this service refuses to do, in domain words. Knows nothing of HTTP: `web/problems.py` translates."""
+"""The errors of this service, in domain words, without HTTP: `http/problems.py` has their statuses."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """One thing that is wrong with one field, named as the caller wrote it; `field` is "" for the whole input."""
+    """An error in one field, named as the caller wrote it; `field` is "" for the whole input."""
 
     field: str
     message: str
 
 
 class DunningError(Exception):
-    """Something this service refuses to do, for a reason a caller can act on.
+    """The base of all errors: a refusal for a reason that the caller can act on.
 
     `message` is safe to show to the caller: it never holds a secret or another merchant's data.
     """
@@ -32,7 +32,7 @@ class DunningError(Exception):
 
 
 class InvalidInput(DunningError):
-    """The caller's input is wrong; `fields` says where and what would be right."""
+    """The error for wrong input; `fields` says where, and what would be right."""
 
     code = "invalid_request"
 
@@ -40,15 +40,20 @@ class InvalidInput(DunningError):
         super().__init__(message)
         self.fields = tuple(fields)
 
+    @classmethod
+    def of(cls, fields: Sequence[FieldError]) -> Self:
+        """The error whose message names every field and says what is wrong with it."""
+        return cls("; ".join(f"{one.field}: {one.message}" if one.field else one.message for one in fields), fields)
+
 
 class UnreadableNotice(InvalidInput):
-    """A notice that its provider's adapter cannot understand."""
+    """The error for a notice that its provider's adapter cannot read."""
 
     code = "unreadable_notice"
 
 
 class Difference(NamedTuple):
-    """One field of a receipt that is reported with two contents: its name in the ledger, and both values."""
+    """A field in which two reports of a receipt differ: its name in the ledger, and both values."""
 
     name: str
     held: str | int | None
@@ -59,7 +64,7 @@ _WORDS = {"payer_key": "payer", "amount_minor": "amount", "currency": "currency"
 
 
 class ReceiptContradicted(InvalidInput):
-    """A receipt with the number of another one, of another payer, amount or currency."""
+    """The error for a receipt with the number of an earlier one and another payer, amount or currency."""
 
     code = "receipt_contradicted"
 
@@ -75,25 +80,25 @@ class ReceiptContradicted(InvalidInput):
 
 
 class BodyTooLarge(DunningError):
-    """More bytes than DUNNING_MAX_BODY_BYTES allows."""
+    """The error for a body of more bytes than DUNNING_MAX_BODY_BYTES."""
 
     code = "body_too_large"
 
 
 class BodyTooSlow(DunningError):
-    """A body that did not arrive within DUNNING_RECEIVE_TIMEOUT_SECONDS."""
+    """The error for a body that did not arrive within DUNNING_RECEIVE_TIMEOUT_SECONDS."""
 
     code = "body_too_slow"
 
 
 class UnsupportedMediaType(DunningError):
-    """A body in a format or an encoding that this route does not read."""
+    """The error for a body in a format or an encoding that the route does not read."""
 
     code = "unsupported_media_type"
 
 
 class InvalidToken(DunningError):
-    """No bearer token, or one that is unknown, revoked or expired; only `reason` says which."""
+    """The error for a token that is missing, unknown, revoked or expired; only `reason` says which."""
 
     code = "invalid_token"
 
@@ -103,48 +108,47 @@ class InvalidToken(DunningError):
 
 
 class MissingScope(DunningError):
-    """A valid token that may not do this."""
+    """The error for a valid token without the scope of the route."""
 
     code = "missing_scope"
 
 
 class BadSignature(DunningError):
-    """The notice is not signed with any of the source's secrets, or not at an acceptable time."""
+    """The error for a signature by none of the source's secrets, or at no acceptable time."""
 
     code = "bad_signature"
 
 
 class NotFound(DunningError):
-    """Nothing of that id, or nothing that this merchant may see: a caller cannot tell which."""
+    """The error for an id that does not exist or belongs to another merchant: a caller cannot distinguish them."""
 
     code = "not_found"
 
 
 class ActionDoesNotApply(DunningError):
-    """A decision that makes no sense for the payment as it stands, such as collecting what is paid."""
+    """The error for an action that the payment's status does not allow, such as collecting what is paid."""
 
     code = "action_does_not_apply"
 
 
 class RuleBroken(DunningError):
-    """What is asked for makes no sense for what the ledger holds, such as refunding more than was paid.
+    """The error for a request that the ledger's state does not allow, such as refunding more than was paid.
 
-    Where the request carries an Idempotency-Key this is its answer, kept as any other is: the same request again hears
-    the same.
+    With an Idempotency-Key it is stored as the answer: a repeated request gets it again.
     """
 
     code = "rule_broken"
 
 
 class IdempotencyKeyReused(DunningError):
-    """The same Idempotency-Key with another request."""
+    """The error for an Idempotency-Key that came with another request before."""
 
     code = "idempotency_key_reused"
 
 
 class Unavailable(DunningError):
-    """Not known to be recorded; the same request should be sent again after `retry_after` seconds, and changes nothing
-    if it was. Nobody is told to when that is None."""
+    """The error for a request that may not have been recorded: it should be sent again after `retry_after` seconds,
+    which changes nothing if it was. None asks for no repeat."""
 
     code = "service_unavailable"
 
@@ -154,7 +158,7 @@ class Unavailable(DunningError):
 
 
 class Unconfirmed(Unavailable):
-    """It may have taken effect, and the same request again may do so once more."""
+    """The error for a request that may have taken effect, and may do so again if it is repeated."""
 
     code = "unconfirmed"
 
@@ -167,7 +171,7 @@ class Unconfirmed(Unavailable):
 
 
 class TooManyConnections(Unavailable):
-    """A connection more than DUNNING_MAX_CONNECTIONS."""
+    """The error for a connection above DUNNING_MAX_CONNECTIONS."""
 
     code = "too_many_connections"
 
@@ -175,19 +179,13 @@ class TooManyConnections(Unavailable):
         super().__init__("too many connections are open; open another one later", retry_after=2)
 
 
-class FailuresChanged(Unavailable):
-    """A payment has failed between looking which had and deciding about them: look again."""
-
-    code = "failures_changed"
-
-
 class NoUsableGateway(DunningError):
-    """The merchant has no gateway to charge through, or one that cannot be used as it is set up."""
+    """The error for a merchant without a gateway, or with one that cannot be used as it is set up."""
 
     code = "no_usable_gateway"
 
 
 class ConfigurationError(DunningError):
-    """A setting or an operator's argument that cannot work; the message names the next step."""
+    """The error for a setting or an operator's argument that cannot work; the message names the next step."""
 
     code = "configuration_error"

@@ -1,6 +1,6 @@
-"""The vocabulary of notices: the delivery that comes in, and the events that it states.
+"""The vocabulary of notices: deliveries, and the events that adapters read from them.
 
-Providers, the ledger and the APIs speak it; it knows none of them.
+Providers, the ledger and the APIs import it; it imports none of them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from dunning_service.errors import BadSignature
 
 MAX_IDENTIFIER = 255
-"""Longest identifier or address, in characters, that the ledger keeps: they stand in indexes.
+"""Longest identifier or address, in characters, that the ledger keeps: they are in indexes.
 
 PostgreSQL takes 2,704 bytes in an index entry. A character has 4 of them at the most, or 6 when its case is folded.
 """
@@ -30,7 +30,7 @@ Headers = Sequence[tuple[bytes, bytes]]
 
 
 class Outcome(StrEnum):
-    """What became of one attempt."""
+    """The outcome of one attempt."""
 
     PENDING = "pending"
     FAILED = "failed"
@@ -40,7 +40,7 @@ class Outcome(StrEnum):
 
 
 class Category(StrEnum):
-    """Why an attempt was declined, in the same words for every provider."""
+    """The reason of a decline, in the same words for every provider."""
 
     INSUFFICIENT_FUNDS = "insufficient_funds"
     LIMIT_EXCEEDED = "limit_exceeded"
@@ -70,7 +70,7 @@ class Category(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One notice as it arrived: the exact bytes, and the headers as (lower-case name, value) pairs."""
+    """One delivery as it arrived: the exact bytes, and the headers as (lower-case name, value) pairs."""
 
     body: bytes
     headers: Headers
@@ -89,9 +89,9 @@ class Delivery:
 
 
 def kept_headers(headers: Headers, beside: Set[str] = frozenset()) -> Headers:
-    """Those that are stored with a delivery, the first of each name: never a signature or a credential.
+    """The headers that are stored with a delivery, the first of each name: never a signature or a credential.
 
-    `beside` names what a provider needs again when the delivery is read once more.
+    `beside` names those that a provider needs when the delivery is read again.
     """
     kept: dict[bytes, bytes] = {}
     for name, value in headers:
@@ -101,21 +101,39 @@ def kept_headers(headers: Headers, beside: Set[str] = frozenset()) -> Headers:
 
 
 def filled(text: str | None) -> str | None:
-    """None for text that is empty or blank: it says nothing."""
+    """The text, or None where it is empty or blank."""
     return text if text and not text.isspace() else None
 
 
 def shortened(text: str | None) -> str | None:
-    """At most as long as the ledger keeps a name or a message; None for text that says nothing."""
+    """The text, cut to the longest that the ledger keeps; None where it is empty or blank."""
     return filled(text[:MAX_TEXT]) if text else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decline:
+    """Every code that came with one declined attempt, as its senders wrote them; None for what did not come."""
+
+    provider: str | None = None
+    """Whose `code` and `provider_advice` it is, such as stripe; None when `code` is one of our categories."""
+    code: str | None = None
+    provider_advice: str | None = None
+    """The provider's own word on trying again, such as Stripe's advice_code."""
+    network: str | None = None
+    """The card network, such as visa or mastercard."""
+    network_code: str | None = None
+    network_advice: str | None = None
+    """Mastercard's merchant advice code, or Visa's R0, R1 or R3."""
+    category: Category | None = None
+    """What the sender itself takes it for: used when no code is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptReported:
     """A sender's statement about one attempt at one payment.
 
-    Amounts are minor units; an amount or a currency the sender does not tell is None, never a guess. Times are aware
-    and in UTC. Of a text about the customer, and of the description, None says nothing and "" says that there is none,
+    Amounts are minor units; an amount or a currency that is not stated is None, never a guess. Times are aware and in
+    UTC. Of a text about the customer, and of the description, None says nothing and "" says that there is none,
     so that what an earlier attempt said is not shown any more.
     """
 
@@ -123,16 +141,17 @@ class AttemptReported:
     provider_attempt_id: str
     outcome: Outcome
     occurred_at: datetime | None
-    """When it was tried; None when the sender does not say, and then the arrival stands in for it, marked as such."""
+    """When it was made; None when the sender does not say: the time of arrival is taken then, and marked as such."""
     stated_at: datetime | None = None
-    """When the sender made this statement: of two about the same attempt, the later holds. None: `occurred_at`."""
+    """When the sender made this statement: the later of two about an attempt supersedes. None: `occurred_at`."""
     sequence: int = 0
     """The sender's own number of the attempt; orders attempts of the same time."""
     amount_minor: int | None = None
     currency: str | None = None
     code: str | None = None
     message: str | None = None
-    category: Category | None = None
+    decline: Decline | None = None
+    """Every code that came with it: the ledger derives the category from them. None: no category is known."""
     provider_customer_id: str | None = None
     provider_subscription_id: str | None = None
     customer_name: str | None = None
@@ -140,15 +159,15 @@ class AttemptReported:
     customer_phone: str | None = None
     description: str | None = None
     payer_key: str | None = None
-    """Who owes it, where the sender's success notices name a payer but no payment (see ReceiptReported)."""
+    """The payer, where the sender's success notices name a payer and no payment (see ReceiptReported)."""
     details: Mapping[str, Any] = field(default_factory=dict)
     """The sender's own fields that its own API must be able to give back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceiptReported:
-    """Money received that names a payer but no payment; the ledger applies it to that payer's oldest open failure
-    of the same amount, in the same or in an unknown currency."""
+    """A sender's statement about money received, naming a payer and no payment. The ledger applies it to that payer's
+    oldest open failure of the same amount, in the same or in an unknown currency."""
 
     provider_receipt_id: str
     payer_key: str

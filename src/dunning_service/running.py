@@ -1,4 +1,4 @@
-"""What a process works with: opened in order, and closed in order when it ends."""
+"""The services of a process, opened in order and closed in order when it ends."""
 
 from __future__ import annotations
 
@@ -36,11 +36,10 @@ _PATIENCE = timedelta(seconds=30)
 
 @asynccontextmanager
 async def opened_services(settings: Settings, clock: Clock, *, with_worker: bool = False) -> AsyncIterator[Services]:
-    """The database, the ledger's writer and the gateways, for as long as the block runs. At its end what the writer
-    has accepted is committed.
+    """The services, open for as long as the block runs. At its end what the writer has accepted is committed.
 
     Raises ConfigurationError on a database that acknowledges commits before the disk has them. `with_worker` adds a
-    second connection for writing, so that claims do not wait for commits.
+    second connection for writing, so that leases do not wait for commits.
     """
     keyring = keyring_of(settings)
     rules = network_rules_of(settings)
@@ -69,7 +68,15 @@ async def opened_services(settings: Settings, clock: Clock, *, with_worker: bool
             directory=Directory(database, keyring, clock),
             writer=writer,
             gateways=gateways,
-            charging=Charging(database, writer, gateways, clock, metrics, parse_ladder(settings.retry_ladder)),
+            charging=Charging(
+                database,
+                writer,
+                gateways,
+                clock,
+                metrics,
+                parse_ladder(settings.retry_ladder),
+                lease=timedelta(seconds=settings.claim_seconds),
+            ),
             metrics=metrics,
             bodies=Bodies(
                 max_bytes=settings.max_body_bytes,
@@ -85,20 +92,19 @@ async def opened_services(settings: Settings, clock: Clock, *, with_worker: bool
 
 
 def worker_of(found: Services) -> Worker:
-    """A worker as the settings want it."""
+    """A worker with the concurrency of the settings."""
     return Worker(
         found.database,
         [DuePayments(found.charging)],
         found.clock,
         concurrency=found.settings.charge_concurrency,
-        lease=timedelta(seconds=found.settings.claim_seconds),
+        lease=found.charging.lease,
     )
 
 
 @asynccontextmanager
 async def working(worker: Worker) -> AsyncIterator[None]:
-    """A worker beside whatever else the process does: it works while the block runs, and at its end finishes what it
-    has begun."""
+    """Runs the worker while the block runs; at its end, attempts under way finish."""
     task = asyncio.create_task(worker.keep_running(), name="worker")
     try:
         yield
@@ -108,7 +114,7 @@ async def working(worker: Worker) -> AsyncIterator[None]:
 
 
 def _require_durable(database: Database, settings: Settings) -> None:
-    """Asked of the connection that will write, whoever started the process."""
+    """Checks the connection that will write; raises ConfigurationError where commits are not durable."""
     try:
         with database.read_blocking() as connection:
             unsafe = require_durable(connection, is_waived=settings.allow_unsafe_durability)

@@ -12,7 +12,7 @@ from dunning_service.providers import all_providers
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sender:
-    """One value of `provider` in the ledger, and how its facts are treated."""
+    """A sender: one value of `provider` in the ledger, and how its facts are treated."""
 
     name: str
     title: str
@@ -76,7 +76,7 @@ def sender_named(name: str) -> Sender:
 
 
 def impersonal(provider: str, details: Mapping[str, Any]) -> dict[str, Any]:
-    """Of the details of a sender's attempt, those that say nothing of a person."""
+    """The details of a sender's attempt that are not personal."""
     keeps = sender_named(provider).impersonal_details
     return {name: value for name, value in details.items() if keeps is None or name in keeps}
 

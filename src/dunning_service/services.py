@@ -1,15 +1,13 @@
-"""What the running application is made of, for whoever answers a request."""
+"""The services of a running application: settings, database, writer, gateways, metrics."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import cast
 
 from starlette.requests import HTTPConnection
 
 from dunning_service.billing.charging import Charging
-from dunning_service.billing.first_payment import Billing
 from dunning_service.database.engines import Database
 from dunning_service.gateways.registry import MerchantGateways
 from dunning_service.ledger.writer import LedgerWriter
@@ -22,7 +20,7 @@ from dunning_service.values.clock import Clock
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """Made when the application starts, closed when it stops."""
+    """What a process works with; made when it starts and closed when it stops."""
 
     settings: Settings
     clock: Clock
@@ -34,19 +32,7 @@ class Services:
     metrics: Metrics
     bodies: Bodies
 
-    @property
-    def billing(self) -> Billing:
-        """The parts that subscriptions are created with."""
-        return Billing(
-            database=self.database,
-            recorder=self.writer,
-            gateways=self.gateways,
-            charging=self.charging,
-            clock=self.clock,
-            lease=timedelta(seconds=self.settings.claim_seconds),
-        )
-
 
 def services(request: HTTPConnection) -> Services:
-    """The services of the application that is answering `request`."""
+    """The services of the application that answers a request."""
     return cast(Services, request.scope["app"].state.services)

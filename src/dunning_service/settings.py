@@ -1,4 +1,4 @@
-"""Every operator setting, read once from the environment (prefix `DUNNING_`) or a `.env` file."""
+"""The operator's settings, read once from the environment (prefix `DUNNING_`) or a `.env` file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ORIGIN = re.compile(r"https?://[^/\s*]+")
 
 
 class Settings(BaseSettings):
-    """What an operator can choose. Each description is a row of docs/reference/settings.md."""
+    """The settings. Each description is a row of docs/reference/settings.md."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="ignore", frozen=True)
 
@@ -145,17 +145,17 @@ class Settings(BaseSettings):
 
     @property
     def has_database_url(self) -> bool:
-        """False where the embedded database is used because none is configured."""
+        """True where a database is configured; otherwise the embedded one is used."""
         return "database_url" in self.model_fields_set
 
     @property
     def address(self) -> str:
-        """What the addresses that are printed begin with: `public_url`, or where `serve` listens."""
+        """The beginning of printed addresses: `public_url`, or the address at which `serve` listens."""
         return self.local_address if self.public_url is None else self.public_url
 
     @property
     def local_address(self) -> str:
-        """Where `serve` listens, as this machine reaches it."""
+        """The address at which `serve` listens, as this machine reaches it."""
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104  (compared, not listened on)
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
@@ -163,7 +163,7 @@ class Settings(BaseSettings):
 def load_settings(warn: Callable[[str], None] | None = None) -> Settings:
     """The settings of this process, from the environment and a `.env` in its folder; the environment comes first.
 
-    Raises ConfigurationError naming each variable that is wrong. `warn` takes what is not wrong and yet not meant.
+    Raises ConfigurationError naming each variable that is wrong. `warn` is called with what is probably a mistake.
     """
     variables = {f"{PREFIX}{name.upper()}": name for name in Settings.model_fields}
     given = read_given(variables, os.environ, Path.cwd())

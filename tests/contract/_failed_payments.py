@@ -8,7 +8,7 @@ import httpx
 
 from contract._gateways import NO_MONEY
 from contract._subscriptions import created
-from dunning_service.apis.own.schemas import ActionAnswer, FailedPaymentDetail, FailedPaymentPage
+from dunning_service.apis.own.wire import ActionAnswer, FailedPaymentDetail, FailedPaymentPage
 from running import RunningService
 
 PATH = "/api/v1/failed-payments"

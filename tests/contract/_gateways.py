@@ -77,7 +77,15 @@ def use_gateway(service: RunningService, gateway: Gateway) -> None:
     use_sandbox(service)
     found = service.app.state.services
     gateways = OneGateway(gateway)
-    charging = Charging(found.database, found.writer, gateways, found.clock, found.metrics, DEFAULT_LADDER)
+    charging = Charging(
+        found.database,
+        found.writer,
+        gateways,
+        found.clock,
+        found.metrics,
+        DEFAULT_LADDER,
+        lease=found.charging.lease,
+    )
     service.app.state.services = replace(found, gateways=gateways, charging=charging)
 
 

@@ -50,6 +50,8 @@ def wrong_examples(document: dict[str, Any]) -> list[str]:
         schema = part.get("schema", part)
         if "example" in part:
             examples.append(part["example"])
+        if "schema" in part and isinstance(part.get("examples"), dict):
+            examples += [case["value"] for case in part["examples"].values()]
         for example in examples:
             found += [f"{where}: {reason}" for reason in refusals(document, schema, example)]
     return found

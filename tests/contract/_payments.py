@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from dunning_service.events import AttemptReported, Delivery, Event, Outcome
+from dunning_service.events import AttemptReported, Decline, Delivery, Event, Outcome
 from dunning_service.ledger.models import PaymentRow
 from dunning_service.ledger.work import Notice
 from dunning_service.merchants.directory import MerchantView
@@ -19,7 +19,9 @@ _numbers = itertools.count(1)
 
 
 def an_attempt(**stated: Any) -> AttemptReported:
-    """A failed attempt at 2500 NOK, but for what is stated otherwise."""
+    """A failed attempt at 2500 NOK, but for what is stated otherwise; `category` is one that the sender states."""
+    if "category" in stated:
+        stated["decline"] = Decline(category=stated.pop("category"))
     defaults: dict[str, Any] = {
         "provider_payment_id": f"in_{next(_numbers)}",
         "provider_attempt_id": "1",

@@ -18,7 +18,7 @@ from contract._goodparty import (
     listed,
     post,
 )
-from dunning_service.apis.goodparty import queries
+from dunning_service.apis.goodparty import requests
 from running import RunningService
 
 ROOT = "ResponseBaseOfArrayOfPaymentIntentFailedYVxenrm_S"
@@ -44,7 +44,7 @@ async def test_empty_list_is_an_empty_element_in_xml(service: RunningService) ->
 
 
 async def test_all_pages_are_one_list(service: RunningService, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queries, "_PAGE", 2)
+    monkeypatch.setattr(requests, "_PAGE", 2)
     for number in range(5):
         await log(service, f"in_{number}")
 
@@ -58,7 +58,7 @@ async def test_all_pages_are_one_list(service: RunningService, monkeypatch: pyte
 
 
 async def test_full_last_page_ends_the_list(service: RunningService, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queries, "_PAGE", 2)
+    monkeypatch.setattr(requests, "_PAGE", 2)
     for number in range(4):
         await log(service, f"in_{number}")
 

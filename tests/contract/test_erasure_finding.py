@@ -182,7 +182,7 @@ def a_late_notice(service: RunningService, payment: str = "in_late") -> Any:
 async def test_more_payments_than_one_portion_holds(service: RunningService, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dunning_service.erasure.service._PAYMENTS_AT_ONCE", 3)
     monkeypatch.setattr("dunning_service.erasure.service._DELIVERIES_AT_ONCE", 2)
-    monkeypatch.setattr("dunning_service.erasure.finding._PAGE", 2)
+    monkeypatch.setattr("dunning_service.erasure.deliveries._PAGE", 2)
     monkeypatch.setattr("dunning_service.erasure.finding._AT_ONCE", 2)
     for number in range(10):
         payer = f"{number // 4}:{KARI}" if number < 8 else None

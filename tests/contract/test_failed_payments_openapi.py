@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from contract._openapi import resolved
-from dunning_service.apis.frontpayment.documentation import DETAILS, LIST
+from contract._openapi import COMPONENTS, resolved
 from dunning_service.apis.frontpayment.wire import ErrorEnvelope, FailedOrderAnswer, FailedOrderList
-from dunning_service.apis.own import documentation
-from dunning_service.apis.own.schemas import (
+from dunning_service.apis.own.requests import ActionRequest
+from dunning_service.apis.own.wire import (
     ActionAnswer,
-    ActionRequest,
     FailedPaymentDetail,
     FailedPaymentPage,
     Summary,
 )
 from dunning_service.http.problems import PROBLEM_SCHEMA
-from dunning_service.ledger.status import Verb
+from dunning_service.ledger.status import ActionKind
 
 OURS = "/api/v1/failed-payments"
 THEIRS = "/api/v1/connect/subscriptions/failed"
@@ -105,20 +103,23 @@ def test_every_filter_is_listed(document: dict[str, Any]) -> None:
 
 def test_every_action_can_be_chosen(document: dict[str, Any]) -> None:
     body = document["paths"][f"{OURS}/{{id}}/actions"]["post"]["requestBody"]["content"]["application/json"]["schema"]
-    assert resolved(document, body)["properties"]["action"]["enum"] == list(Verb)
-    words = documentation.ACTION[422]["content"]["application/problem+json"]["example"]["detail"]
-    assert all(f"'{verb}'" in words for verb in Verb)
+    action = resolved(document, body)["properties"]["action"]
+    assert document["components"]["schemas"][action["$ref"].removeprefix(COMPONENTS)]["enum"] == list(ActionKind)
+    responses = document["paths"][f"{OURS}/{{id}}/actions"]["post"]["responses"]
+    words = responses["422"]["content"]["application/problem+json"]["example"]["detail"]
+    assert all(f"'{verb}'" in words for verb in ActionKind)
 
 
-def test_examples_are_of_the_documented_shape() -> None:
-    def example(responses: dict[int | str, dict[str, Any]], status: int) -> Any:
-        (content,) = responses[status]["content"].values()
-        return content["example"]
+def test_examples_are_of_the_documented_shape(document: dict[str, Any]) -> None:
+    def shown(path: str, method: str = "get") -> Any:
+        return document["paths"][path][method]["responses"]["200"]["content"]["application/json"]["example"]
 
-    FailedPaymentPage.model_validate(example(documentation.LIST, 200))
-    Summary.model_validate(example(documentation.SUMMARY, 200))
-    FailedPaymentDetail.model_validate(example(documentation.DETAIL, 200))
-    ActionAnswer.model_validate(example(documentation.ACTION, 200))
-    ActionRequest.model_validate(documentation.ACTION_REQUEST["requestBody"]["content"]["application/json"]["example"])
-    FailedOrderList.model_validate(example(LIST, 200))
-    FailedOrderAnswer.model_validate(example(DETAILS, 200))
+    FailedPaymentPage.model_validate(shown(OURS))
+    Summary.model_validate(shown(f"{OURS}/summary"))
+    FailedPaymentDetail.model_validate(shown(f"{OURS}/{{id}}"))
+    ActionAnswer.model_validate(shown(f"{OURS}/{{id}}/actions", "post"))
+    body = document["paths"][f"{OURS}/{{id}}/actions"]["post"]["requestBody"]
+    ActionRequest.model_validate(body["content"]["application/json"]["example"])
+    FailedOrderList.model_validate(shown(f"{THEIRS}/list"))
+    FailedOrderList.model_validate(shown(f"{THEIRS}/list/{{status}}"))
+    FailedOrderAnswer.model_validate(shown(f"{THEIRS}/details/{{orderUuid}}"))

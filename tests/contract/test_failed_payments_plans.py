@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from asked import statements
 from building import NOON, a_failure, a_notice
 from dunning_service.failed_payments import counted
 from dunning_service.failed_payments.queries import FailedPaymentsQuery
 from dunning_service.failed_payments.sorting import Sort, position_of
 from ledgers import Ledger
+from sql_statements import statements
 
 TODAY = NOON.date()
 BY_DAY = "ix_payments_failed (merchant_id"

@@ -9,7 +9,7 @@ from contract._failed_payments import PATH, read
 from contract._goodparty import A_DEPOSIT, A_FAILURE, LOG, SUCCEEDED
 from contract._goodparty import post as post_notice
 from contract._payments import an_attempt, public_number_of, record
-from dunning_service.apis.own.schemas import ActionAnswer
+from dunning_service.apis.own.wire import ActionAnswer
 from dunning_service.events import Outcome, ReceiptReported
 from running import NOON, RunningService
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from asked import statements
 from contract._failed_payments import PATH, a_failure_of_ours, listed, read
 from contract._gateways import EXPIRED, NO_MONEY, STOLEN, charges, leased, use_gateway, use_sandbox
 from contract._payments import a_failed_payment, act
@@ -16,6 +15,7 @@ from dunning_service.gateways import Charged, ChargeRequest, OutcomeUnknown
 from dunning_service.gateways.sandbox import FAILS_TWICE_THEN_PAYS, Sandbox
 from running import NOON, RunningService
 from sandbox_book import BookInMemory
+from sql_statements import statements
 
 SECOND_RETRY = datetime(2026, 11, 24, 8, tzinfo=UTC)
 

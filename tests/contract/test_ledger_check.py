@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from building import NOON, a_decision, a_failure, a_notice, a_receipt, a_success, in_batches
 from dunning_service.events import Delivery, Event, Outcome
 from dunning_service.ledger.models import AttemptRow, PaymentRow, RefundRow
-from dunning_service.ledger.status import ReceiptDue, Verb
+from dunning_service.ledger.status import ActionKind, ReceiptDue
 from ledgers import Ledger
 
 PAYER = "7:cus_7"
@@ -34,7 +34,7 @@ def test_it_is_silent_after_anything_the_writer_did(ledger: Ledger, merchant_id:
     for payment_id in ledger.payment_ids(merchant_id).values():
         decision = a_decision(
             payment_id,
-            chance.choice(list(Verb)),
+            chance.choice(list(ActionKind)),
             merchant_id=merchant_id,
             time_zone="Europe/Oslo",
             must_apply=False,
@@ -141,8 +141,8 @@ def _marks_moves_and_parts(ledger: Ledger, merchant_id: int) -> None:
     ledger.committer.commit([a_notice(*failures, *attempts, **fields), receipt], NOON)
     ids = ledger.payment_ids(merchant_id)
     later = {"decided_at": NOON + timedelta(hours=1), **fields}
-    expecting = a_decision(ids["in_2"], Verb.MARK_PAID, receipt=ReceiptDue.EXPECTED, **later)
-    moving = a_decision(ids["in_1"], Verb.MOVE_RECEIPT, to_payment_id=ids["in_3"], **later)
+    expecting = a_decision(ids["in_2"], ActionKind.MARK_PAID, receipt=ReceiptDue.EXPECTED, **later)
+    moving = a_decision(ids["in_1"], ActionKind.MOVE_RECEIPT, to_payment_id=ids["in_3"], **later)
     delivery = Delivery(b"the expected one", (), NOON + timedelta(hours=2))
     ledger.committer.commit([expecting, moving, a_notice(a_receipt("txn_2"), delivery=delivery, **fields)], NOON)
     paid_by = {name: ledger.payment(merchant_id, name)["provider_receipt_id"] for name in ids}

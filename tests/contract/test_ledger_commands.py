@@ -17,11 +17,11 @@ from dunning_service.database.engines import Base
 from dunning_service.errors import IdempotencyKeyReused, NotFound, RuleBroken, Unavailable
 from dunning_service.events import Delivery, Outcome
 from dunning_service.ledger.models import AttemptRow, DeliveryRow, IdempotencyRow, PaymentRow, RefundRow
-from dunning_service.ledger.status import Verb
-from dunning_service.ledger.work import ActionTaken, Command, CommandDone, Effect, Held, IdempotencyKey, Lookup
+from dunning_service.ledger.status import ActionKind
+from dunning_service.ledger.work import ActionTaken, Command, CommandDone, Effect, IdempotencyKey, Lookup, Snapshot
 from running import RunningService
 
-Execute = Callable[[Held, datetime], Effect]
+Execute = Callable[[Snapshot, datetime], Effect]
 
 
 def a_command(service: RunningService, execute: Execute, *, key: str | None = None, **fields: Any) -> Command:
@@ -38,15 +38,15 @@ def a_command(service: RunningService, execute: Execute, *, key: str | None = No
     return Command(**(known | fields))
 
 
-def tries_again(held: Held, now: datetime) -> Effect:
+def tries_again(snapshot: Snapshot, now: datetime) -> Effect:
     """One more failed attempt, numbered after those that are there."""
-    number = len(held.attempts["pr_1"]) + 1
+    number = len(snapshot.attempts["pr_1"]) + 1
     event = a_failure("pr_1", f"par_{number}", sequence=number, occurred_at=NOON + timedelta(minutes=number))
     return Effect({"attempts": number}, [event])
 
 
-def tries_unless_open(held: Held, now: datetime) -> Effect:
-    if held.attempts["pr_1"]:
+def tries_unless_open(snapshot: Snapshot, now: datetime) -> Effect:
+    if snapshot.attempts["pr_1"]:
         raise RuleBroken("one attempt is open")
     return Effect({"attempts": 1}, [a_failure("pr_1", "par_1", outcome=Outcome.PENDING)])
 
@@ -88,8 +88,33 @@ async def test_a_broken_rule_is_the_answer_under_its_key(service: RunningService
     assert count(service, DeliveryRow) == 1  # what was refused is not kept as if it had been recorded
 
 
+async def test_a_payment_that_it_does_not_name_is_read_before_it_is_acted_on(service: RunningService) -> None:
+    executed = []
+
+    def cancels_all(snapshot: Snapshot, now: datetime) -> Effect:
+        executed.append(snapshot)
+        return Effect(
+            {},
+            actions=[
+                ActionTaken(provider_payment_id=name, verb=ActionKind.CANCEL, actor="test", reason=None)
+                for name in ("pr_1", "pr_unheard_of")
+            ],
+            touched=["pr_1"],
+        )
+
+    await service.writer.execute(a_command(service, tries_again))
+    naming_none = a_command(service, cancels_all, provider_payment_ids=())
+    _, done = await all_of(service, a_command(service, tries_again), naming_none)
+
+    assert done.refusal is None
+    assert len(executed) <= 2  # once more at the most, with both payments read
+    assert count(service, AttemptRow) == 2
+    with service.database.write() as connection:
+        assert connection.scalars(sa.select(PaymentRow.status)).all() == ["cancelled"]
+
+
 async def test_what_was_not_found_may_be_found_later(service: RunningService) -> None:
-    def not_there(held: Held, now: datetime) -> Effect:
+    def not_there(snapshot: Snapshot, now: datetime) -> Effect:
         raise NotFound("no such payment_record")
 
     with pytest.raises(NotFound):
@@ -146,17 +171,17 @@ async def test_only_what_a_command_touches_counts_as_changed(service: RunningSer
 async def test_a_command_is_told_how_its_payments_stand(service: RunningService) -> None:
     told = []
 
-    def looks(held: Held, now: datetime) -> Effect:
-        told.append(dict(held.standings))
+    def looks(snapshot: Snapshot, now: datetime) -> Effect:
+        told.append(dict(snapshot.failures))
         return Effect(
-            {}, actions=[ActionTaken(provider_payment_id="pr_1", verb=Verb.INVOICE, actor="test", reason=None)]
+            {}, actions=[ActionTaken(provider_payment_id="pr_1", verb=ActionKind.INVOICE, actor="test", reason=None)]
         )
 
     await service.writer.execute(a_command(service, tries_again))
     await service.writer.execute(a_command(service, looks))
     await service.writer.execute(a_command(service, looks, provider_payment_ids=["pr_1", "pr_2"]))
 
-    assert [[(one.status, one.next_action) for one in standings.values()] for standings in told] == [
+    assert [[(one.status, one.next_action) for one in failures.values()] for failures in told] == [
         [("failed", 1)],
         [("invoiced", 2)],
     ]
@@ -167,8 +192,8 @@ async def test_rows_that_one_inserts_are_found_by_the_next(service: RunningServi
         RefundRow, ("merchant_id", "provider", "reference"), (service.merchant.id, "payment_records", "r1")
     )
 
-    def refunds(held: Held, now: datetime) -> Effect:
-        if held.rows[by_reference]:
+    def refunds(snapshot: Snapshot, now: datetime) -> Effect:
+        if snapshot.rows[by_reference]:
             raise RuleBroken("taken")
         row = {
             "merchant_id": service.merchant.id,

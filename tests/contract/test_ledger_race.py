@@ -18,8 +18,8 @@ from dunning_service.database.bulk import bulk_for
 from dunning_service.errors import DunningError
 from dunning_service.events import Event, Outcome
 from dunning_service.ledger.models import FIRST_SHARD, SHARDS, ActionRow, ReceiptRow
-from dunning_service.ledger.status import Verb
-from dunning_service.ledger.work import DecisionRecorded, IdempotencyKey, NoticeRecorded, Work
+from dunning_service.ledger.status import ActionKind
+from dunning_service.ledger.work import ActionRecorded, IdempotencyKey, NoticeRecorded, Work
 from ledgers import Ledger
 from property._stories import what_it_names
 
@@ -153,7 +153,7 @@ def test_decisions_and_notices_about_the_same_payments(ledgers: tuple[Ledger, Le
         story = notices(chance, [an_attempt, a_receipt_of_anybody])
         begun: list[list[Event]] = [[a_failure(f"in_{number}", "0")] for number in range(1, 5)]
         begun += [[a_receipt(f"txn_{number}", PAYERS[0], amount_minor=100)] for number in (1, 2)]
-        wanted = [(f"in_{chance.randint(1, 4)}", chance.choice(list(Verb)), minute) for minute in range(6)]
+        wanted = [(f"in_{chance.randint(1, 4)}", chance.choice(list(ActionKind)), minute) for minute in range(6)]
         both = alone.add_merchant().id, alone.add_merchant().id
         works: list[list[Work]] = []
         for merchant_id in both:
@@ -219,11 +219,11 @@ def test_of_two_decisions_that_exclude_each_other_one_holds(ledgers: tuple[Ledge
     ids = ledgers[0].payment_ids(merchant_id).values()
     shares = [
         [[a_decision(number, verb, merchant_id=merchant_id)] for number in ids]
-        for verb in (Verb.MARK_PAID, Verb.CANCEL)
+        for verb in (ActionKind.MARK_PAID, ActionKind.CANCEL)
     ]
     results = at_the_same_time(ledgers, shares)
     for one, other in zip(*results, strict=True):
-        assert isinstance(one, DecisionRecorded) is not isinstance(other, DecisionRecorded)
+        assert isinstance(one, ActionRecorded) is not isinstance(other, ActionRecorded)
     assert len(ledgers[0].rows(ActionRow, merchant_id)) == 60
     assert ledgers[0].complaints(merchant_id) == []
 

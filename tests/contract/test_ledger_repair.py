@@ -28,7 +28,7 @@ from dunning_service.ledger.models import (
     PaymentRow,
 )
 from dunning_service.ledger.repair import Repaired
-from dunning_service.ledger.status import Verb
+from dunning_service.ledger.status import ActionKind
 from dunning_service.ledger.work import Notice
 from ledgers import Ledger
 from serving import DUNNING, environment
@@ -77,7 +77,7 @@ def write(ledger: Ledger, merchant_id: int, notices: list[Notice], chance: rando
     for some in in_batches(notices, [chance.randint(1, 5) for _ in notices]):
         known = [row["id"] for row in ledger.rows(PaymentRow, merchant_id) if row["first_failed_at"] is not None]
         decisions = [
-            a_decision(payment_id, chance.choice(list(Verb)), merchant_id=merchant_id, must_apply=False)
+            a_decision(payment_id, chance.choice(list(ActionKind)), merchant_id=merchant_id, must_apply=False)
             for payment_id in chance.sample(known, min(1, len(known)))
         ]
         results = ledger.committer.commit([*some, *decisions], NOON)

@@ -14,7 +14,7 @@ from building import NOON, a_decision, a_failure, a_notice
 from dunning_service.database.engines import Database, database_url
 from dunning_service.errors import NotFound, Unavailable, UnreadableNotice
 from dunning_service.ledger.models import DeliveryRow
-from dunning_service.ledger.status import Verb
+from dunning_service.ledger.status import ActionKind
 from dunning_service.ledger.work import IdempotencyKey, Notice, NoticeRecorded
 from dunning_service.ledger.writer import LedgerWriter
 from dunning_service.values.money import MAX_MINOR
@@ -212,7 +212,7 @@ async def test_a_refused_decision_leaves_its_neighbours_alone(ledger: Ledger, da
     writer, _ = a_writer(database)
     calls = [
         asyncio.create_task(writer.record(a_notice(a_failure("in_1")))),
-        asyncio.create_task(writer.decide(a_decision(42, Verb.CANCEL))),
+        asyncio.create_task(writer.record_action(a_decision(42, ActionKind.CANCEL))),
         asyncio.create_task(writer.record(a_notice(a_failure("in_2")))),
     ]
     writer.start()
@@ -239,8 +239,10 @@ async def test_one_idempotency_key_is_one_action_for_however_many_callers(ledger
     writer.start()
     await writer.record(a_notice(a_failure()))
     payment_id = ledger.payment_ids(MERCHANT)["in_1"]
-    decision = a_decision(payment_id, Verb.INVOICE, idempotency_key=IdempotencyKey("key", b"\x01" * 32, "request"))
-    results = await asyncio.gather(*(writer.decide(decision) for _ in range(10)))
+    decision = a_decision(
+        payment_id, ActionKind.INVOICE, idempotency_key=IdempotencyKey("key", b"\x01" * 32, "request")
+    )
+    results = await asyncio.gather(*(writer.record_action(decision) for _ in range(10)))
     await writer.close()
     assert sum(not result.is_replay for result in results) == 1
     assert {result.number for result in results} == {1}

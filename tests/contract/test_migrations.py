@@ -28,9 +28,10 @@ from dunning_service.erasure.service import erase_person
 from dunning_service.events import Delivery
 from dunning_service.ledger.counting import uncounted_days
 from dunning_service.ledger.models import AttemptRow, BlockCountRow, DeliveryRow, IdempotencyRow, PaymentRow
-from dunning_service.ledger.status import Verb
+from dunning_service.ledger.status import ActionKind
 from dunning_service.ledger.work import Notice
 from dunning_service.merchants import service as merchants
+from dunning_service.merchants import sources
 from dunning_service.merchants.directory import Scope
 from dunning_service.merchants.keyring import Keyring
 from ledgers import Ledger
@@ -109,7 +110,7 @@ def test_a_refusal_kept_under_a_key_does_not_come_back_as_a_success(database_url
 
 
 def test_requests_for_another_try_are_gone_before_subscriptions_were(database_url: str) -> None:
-    fill(database_url, Verb.RETRY)
+    fill(database_url, ActionKind.RETRY)
     engine = create_write_engine(parsed(database_url))
     counted = sa.text("SELECT verb, count(*) FROM actions GROUP BY verb ORDER BY verb")
     with engine.begin() as connection:
@@ -125,7 +126,7 @@ def test_requests_for_another_try_are_gone_before_subscriptions_were(database_ur
 
 
 def test_moves_of_receipts_are_gone_before_there_were_any_and_all_else_stays(database_url: str) -> None:
-    fill(database_url, Verb.MARK_PAID, Verb.MOVE_RECEIPT)
+    fill(database_url, ActionKind.MARK_PAID, ActionKind.MOVE_RECEIPT)
     engine = create_write_engine(parsed(database_url))
     everything = sa.text("SELECT number, verb, actor, reason, decided_at FROM actions ORDER BY number")
     with engine.begin() as connection:
@@ -316,7 +317,7 @@ def test_sources_of_the_version_before_are_numbered_in_their_order_and_its_new_o
             name, at = f"of minute {minutes}", NOON + timedelta(minutes=minutes)
             merchant = merchants.add_merchant(connection, name=name, default_currency=None, time_zone="UTC", now=NOON)
             options = {"merchant": merchant, "provider": "maple", "secret": None, "options": {}}
-            added.append(merchants.add_source(connection, keyring, **options, now=at).number)
+            added.append(sources.add_source(connection, keyring, **options, now=at).number)
     assert added == [1, 2, 3]
 
     migrate_down(url, "0005")
@@ -328,7 +329,7 @@ def test_sources_of_the_version_before_are_numbered_in_their_order_and_its_new_o
     )
     with ledger.database.write() as connection:
         connection.exec_driver_sql(as_before)
-        listed = {one.id: (one.number, one.merchant) for one in merchants.list_sources(connection, now=NOON)}
+        listed = {one.id: (one.number, one.merchant) for one in sources.list_sources(connection, now=NOON)}
     assert sorted(listed.values()) == [(1, "of minute 1"), (2, "of minute 2"), (3, "of minute 3"), (4, "of minute 1")]
     assert listed["later"][0] == 4
     ledger.database.write_engine.dispose()
@@ -345,7 +346,7 @@ def test_models_and_migrations_agree(database_url: str) -> None:
     assert disagreements(database_url) == []
 
 
-def fill(url: str, *also: Verb) -> None:
+def fill(url: str, *also: ActionKind) -> None:
     """A row in every table, written by the service itself; `also` is decided without having an effect."""
     ledger = Ledger(url)
     try:
@@ -356,7 +357,7 @@ def fill(url: str, *also: Verb) -> None:
             merchants.add_token(
                 connection, merchant=merchant, name="t", scopes=frozenset(Scope), expires_at=None, now=NOON
             )
-            merchants.add_source(
+            sources.add_source(
                 connection,
                 Keyring.from_text(SECRET_KEY),
                 merchant=merchant,
@@ -369,10 +370,10 @@ def fill(url: str, *also: Verb) -> None:
         receipt = a_notice(a_receipt(amount_minor=1), merchant_id=merchant.id)
         ledger.committer.commit([failure, receipt], NOON)
         payment_id = ledger.payment_ids(merchant.id)["in_1"]
-        ledger.committer.commit([a_decision(payment_id, Verb.INVOICE, merchant_id=merchant.id)], NOON)
+        ledger.committer.commit([a_decision(payment_id, ActionKind.INVOICE, merchant_id=merchant.id)], NOON)
         for verb in also:
             ledger.committer.commit([a_decision(payment_id, verb, merchant_id=merchant.id, must_apply=False)], NOON)
-        assert ledger.payment(merchant.id)["status"] == ("paid" if Verb.MARK_PAID in also else "invoiced")
+        assert ledger.payment(merchant.id)["status"] == ("paid" if ActionKind.MARK_PAID in also else "invoiced")
         assert ledger.complaints() == []
     finally:
         ledger.database.write_engine.dispose()

@@ -13,10 +13,11 @@ import sqlalchemy as sa
 from dunning_service.database.engines import Database, database_url
 from dunning_service.errors import ConfigurationError, NotFound, Unavailable
 from dunning_service.merchants import service as merchants
+from dunning_service.merchants import sources
 from dunning_service.merchants.directory import Directory, MerchantView
 from dunning_service.merchants.keyring import Keyring, new_key
 from dunning_service.merchants.models import Source, SourceSecret
-from dunning_service.merchants.service import NewSecret
+from dunning_service.merchants.sources import NewSecret
 from running import FrozenClock
 
 
@@ -43,7 +44,7 @@ class House:
         self, provider: str, secret: str | None, merchant: MerchantView | None, options: dict[str, Any]
     ) -> NewSecret:
         with self.database.write() as connection:
-            return merchants.add_source(
+            return sources.add_source(
                 connection,
                 self.keyring,
                 merchant=merchant or self.merchant,
@@ -55,7 +56,7 @@ class House:
 
     def rotate(self, source_id: str, secret: str | None = None, keep_old: timedelta = timedelta(days=1)) -> NewSecret:
         with self.database.write() as connection:
-            return merchants.rotate_source(
+            return sources.rotate_source(
                 connection, self.keyring, source_id, secret=secret, keep_old=keep_old, now=self.clock()
             )
 
@@ -132,7 +133,7 @@ async def test_a_disabled_source_is_not_found(house: House) -> None:
     made = house.add()
     await house.directory.source(made.id)
     with house.database.write() as connection:
-        merchants.disable_source(connection, made.id, now=house.clock())
+        sources.disable_source(connection, made.id, now=house.clock())
     house.clock.advance(timedelta(seconds=4.9))
     with pytest.raises(NotFound):
         await house.directory.source(made.id)
@@ -214,7 +215,7 @@ async def test_listed_sources_count_their_secrets_and_do_not_show_them(house: Ho
     made = house.add("whsec_0123456789", tolerance_seconds=600)
     house.rotate(made.id, "whsec_second")
     with house.database.write() as connection:
-        (listed,) = merchants.list_sources(connection, now=house.clock())
+        (listed,) = sources.list_sources(connection, now=house.clock())
     assert (listed.id, listed.merchant, listed.provider) == (made.id, "Sweden & Co", "maple")
     assert (listed.options, listed.valid_secrets, listed.disabled_at) == ({"tolerance_seconds": 600}, 2, None)
     assert "whsec" not in repr(listed)
@@ -223,8 +224,8 @@ async def test_listed_sources_count_their_secrets_and_do_not_show_them(house: Ho
 async def test_what_is_not_there_is_refused_by_name(house: House) -> None:
     with house.database.write() as connection:
         for verb in (
-            lambda: merchants.disable_source(connection, "nowhere", now=house.clock()),
-            lambda: merchants.rotate_source(
+            lambda: sources.disable_source(connection, "nowhere", now=house.clock()),
+            lambda: sources.rotate_source(
                 connection, house.keyring, "nowhere", secret=None, keep_old=timedelta(0), now=house.clock()
             ),
         ):

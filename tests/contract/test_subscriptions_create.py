@@ -24,7 +24,7 @@ from contract._subscriptions import (
     told,
     work,
 )
-from dunning_service.apis.arise.schemas import SubscriptionCreated
+from dunning_service.apis.arise.wire import SubscriptionCreated
 from dunning_service.gateways.models import GatewayRow
 from dunning_service.gateways.sandbox import (
     PENDING_THEN_PAYS,

@@ -10,7 +10,7 @@ import pytest
 
 from contract._gateways import use_sandbox
 from contract._subscriptions import PATH, a_request, get, post, send
-from dunning_service.apis.arise.schemas import ProblemDetails
+from dunning_service.apis.arise.wire import ProblemDetails
 from dunning_service.gateways.sandbox import INACTIVE, UNKNOWN
 from running import NOON, RunningService
 

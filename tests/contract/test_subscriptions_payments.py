@@ -10,7 +10,7 @@ from uuid import UUID
 from contract._gateways import NO_MONEY, STOLEN
 from contract._payments import an_attempt, record
 from contract._subscriptions import FIRST_RETRY, TOMORROW, created, failed_payments, get, work
-from dunning_service.apis.arise.schemas import SubscriptionPayment
+from dunning_service.apis.arise.wire import SubscriptionPayment
 from dunning_service.events import Outcome
 from dunning_service.gateways.sandbox import FAILS_TWICE_THEN_PAYS, TIMES_OUT_UNDONE
 from running import NOON, RunningService

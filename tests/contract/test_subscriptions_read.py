@@ -10,8 +10,8 @@ import pytest
 
 from contract._gateways import STOLEN, use_sandbox
 from contract._subscriptions import CUSTOMER, FIRST_RETRY, METHOD, PROCESSOR, TOMORROW, created, get, send, work
-from dunning_service.apis.arise.identifiers import merchant_uuid
-from dunning_service.apis.arise.schemas import Subscription, SubscriptionPage
+from dunning_service.apis.arise.replies import merchant_uuid
+from dunning_service.apis.arise.wire import Subscription, SubscriptionPage
 from dunning_service.gateways.sandbox import FAILS_TWICE_THEN_PAYS
 from running import NOON, RunningService
 

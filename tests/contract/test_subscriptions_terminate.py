@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contract._gateways import NO_MONEY, Reluctant, use_gateway
 from contract._payments import act
@@ -23,8 +21,7 @@ from contract._subscriptions import (
     told,
     work,
 )
-from dunning_service.apis.arise.schemas import SubscriptionTerminated
-from dunning_service.billing import queries
+from dunning_service.apis.arise.wire import SubscriptionTerminated
 from dunning_service.gateways import ChargeOutcome
 from dunning_service.gateways.sandbox import FAILS_TWICE_THEN_PAYS
 from running import NOON, RunningService
@@ -145,27 +142,6 @@ async def test_what_is_being_charged_has_its_outcome_recorded(
     assert [one["status"] for one in await failed_payments(service)] == listed
     assert (await get(service, f"/{made['id']}"))["nextPaymentDate"] is None
     assert await work(service, NOON + timedelta(days=99)) == 0
-
-
-async def test_a_payment_that_fails_meanwhile_is_cancelled_with_the_rest(
-    seller: RunningService, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made = await created(seller, paymentMethodId=NO_MONEY, paymentStartDateTime=TOMORROW)
-    looked = []
-    look = queries.failed_payment_ids
-
-    async def look_and_fail(connection: AsyncConnection, merchant_id: int, subscription_id: str) -> Collection[str]:
-        found = await look(connection, merchant_id, subscription_id)
-        looked.append(len(found))
-        if len(looked) == 1:
-            await work(seller, TOMORROW)
-        return found
-
-    monkeypatch.setattr(queries, "failed_payment_ids", look_and_fail)
-    await terminated(seller, made)
-
-    assert looked == [0, 1]
-    assert [one["status"] for one in await failed_payments(seller)] == ["cancelled"]
 
 
 async def test_many_at_once_are_one_termination(seller: RunningService) -> None:

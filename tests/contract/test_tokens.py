@@ -9,7 +9,6 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from asked import statements
 from dunning_service.database.engines import Database, database_url
 from dunning_service.errors import ConfigurationError, InvalidToken
 from dunning_service.merchants import memory as memory_module
@@ -20,6 +19,7 @@ from dunning_service.merchants.models import Token
 from dunning_service.merchants.service import NewToken
 from dunning_service.merchants.tokens import new_token
 from running import FrozenClock
+from sql_statements import statements
 
 READ = frozenset({Scope.READ})
 

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from contract._webhooks import a_payment, an_event, post, rows_of, signature, signed, the_delivery
 from dunning_service.errors import Unavailable
 from dunning_service.ledger.models import AttemptRow, DeliveryRow, PaymentRow
-from dunning_service.merchants import service as merchants
+from dunning_service.merchants import sources
 from dunning_service.merchants.keyring import Keyring
 from dunning_service.merchants.models import Source, SourceSecret
 from running import RegisteredSource, RunningService
@@ -373,7 +373,7 @@ async def test_another_merchants_source_writes_to_that_merchant_only(service: Ru
 async def test_a_new_secret_is_good_as_soon_as_it_is_told(service: RunningService, source: RegisteredSource) -> None:
     assert (await post(service, source, BODY)).status_code == 200  # the old one is remembered now
     with service.database.write() as connection:
-        rotated = merchants.rotate_source(
+        rotated = sources.rotate_source(
             connection,
             Keyring.from_text(service.settings.secret_key or ""),
             source.id,

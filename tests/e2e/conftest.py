@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from command_line import CommandLine
 from e2e.private_postgres import PrivatePostgres, private_postgres
 from e2e.stored_deliveries import Stored
 from running import SECRET_KEY
-from typing_commands import CommandLine
 
 
 @pytest.fixture

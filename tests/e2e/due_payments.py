@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from dunning_service.billing import commands
 from dunning_service.billing.models import ScheduledPaymentRow
 from dunning_service.billing.pricing import price
-from dunning_service.billing.schedule import Begun
+from dunning_service.billing.schedule import FirstLease
 from dunning_service.billing.states import FrequencyUnit, TransactionType
 from dunning_service.billing.terms import Customer, NewSubscription
 from dunning_service.database.engines import create_write_engine
@@ -66,13 +66,13 @@ class DuePayments:
         ledger = Ledger(self.url)
         principal = Principal(self.merchant, "tok_1", "test", frozenset(Scope))
         now = datetime.now(UTC)
-        begun = Begun(1, timedelta(seconds=120))
+        first = FirstLease(1, timedelta(seconds=120))
         results = ledger.committer.commit(
             [
                 commands.create(
                     principal,
                     new,
-                    begun,
+                    first,
                     path="/",
                     delivery=Delivery(str(number).encode(), (), now),
                     idempotency_key=None,

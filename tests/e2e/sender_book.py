@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 from xml.etree import ElementTree
 
-from dunning_service.ledger.status import Status, Verb
+from dunning_service.ledger.status import ActionKind, Status
 from e2e.reporters import FORM, Report, a_payment, an_attempt
 from e2e.senders import LOG_FAILURE, Account, Answer, Line, Posted, a_goodparty_notice, a_maple_notice
 
@@ -19,7 +19,7 @@ DEPOSIT = "/api/ActionService/InvoicePaymentSucceeded"
 ACTIONS = "/api/v1/failed-payments"
 
 _XML = "http://schemas.datacontract.org/2004/07/PartyMusic.BusinessObject.Messages.Payment"
-_ACTIONS = (Verb.INVOICE, Verb.SEND_TO_COLLECTION, Verb.MARK_PAID, Verb.CANCEL)
+_ACTIONS = (ActionKind.INVOICE, ActionKind.SEND_TO_COLLECTION, ActionKind.MARK_PAID, ActionKind.CANCEL)
 _DECIDED = dict(zip(_ACTIONS, (Status.INVOICED, Status.DEBT_COLLECTION, Status.PAID, Status.CANCELLED), strict=True))
 
 Build = Callable[["Life"], Posted]
@@ -46,7 +46,7 @@ class Step:
     build: Build
     outcome: str | None = None
     """Of the attempt that it tells of."""
-    verb: Verb | None = None
+    verb: ActionKind | None = None
     pays: bool = False
     """It is the deposit that pays it."""
 

@@ -20,6 +20,7 @@ from dunning_service.database.engines import Database, database_url
 from dunning_service.gateways.service import choose_sandbox
 from dunning_service.ledger.models import PaymentRow
 from dunning_service.merchants import service as merchants
+from dunning_service.merchants import sources
 from dunning_service.merchants.directory import Scope
 from dunning_service.merchants.keyring import Keyring
 from dunning_service.values.clock import utc_now
@@ -57,7 +58,7 @@ def open_account(url: str) -> Account:
             token = merchants.add_token(
                 connection, merchant=merchant, name="e2e", scopes=frozenset(Scope), expires_at=None, now=now
             )
-            source = merchants.add_source(
+            source = sources.add_source(
                 connection,
                 Keyring.from_text(SECRET_KEY),
                 merchant=merchant,

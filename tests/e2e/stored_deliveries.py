@@ -9,11 +9,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from building import a_notice
+from command_line import CommandLine
 from dunning_service.database.engines import Database
 from dunning_service.database.engines import database_url as parsed
 from dunning_service.events import Delivery
 from dunning_service.ledger.commit import Committer
-from typing_commands import CommandLine
 
 NOW = datetime.now(UTC)
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from command_line import CommandLine
 from dunning_service.database.engines import create_write_engine, database_url
 from dunning_service.database.migrating import head_revision
-from typing_commands import CommandLine
 
 UNSET = {"gateway": None, "gateway_url": None, "retry_ladder": None, "cash_discount_percent": None}
 """Of a merchant about whom nothing has been said."""

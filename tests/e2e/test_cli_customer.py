@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from command_line import CommandLine
 from dunning_service.commands.opening import opened_database
 from dunning_service.merchants.service import list_merchants
 from e2e.processes import serving
 from e2e.senders import Account, a_goodparty_notice, complaints, lines, listed, open_account
-from typing_commands import CommandLine
 
 
 def merchant_name() -> str:

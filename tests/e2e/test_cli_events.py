@@ -197,7 +197,7 @@ def test_only_what_still_fails_is_printed_when_many_are_read_again(stored: Store
 
 
 def test_more_than_one_portion_is_pruned_and_read_again(stored: Stored, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dunning_service.commands.events._PORTION", 2)
+    monkeypatch.setattr("dunning_service.commands.events._READ_AT_ONCE", 2)
     monkeypatch.setattr("dunning_service.commands.events._PRUNED_AT_ONCE", 2)
     for number in range(5):
         stored.add(maple_failure(id=f"txn_{number}", invoice_uuid=f"inv_{number}"), age=timedelta(days=2))

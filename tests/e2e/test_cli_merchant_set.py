@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from building import NOON, a_failure, a_notice
+from command_line import CommandLine
 from dunning_service.commands import merchant
 from dunning_service.errors import Unavailable
 from dunning_service.ledger.models import PaymentRow
 from ledgers import Ledger
-from typing_commands import CommandLine
 
 URL = "https://billing.example.com/charges"
 CHOOSE_ENDPOINT = ("merchant", "set", "Sweden", "--gateway", "http", "--gateway-url", URL)

@@ -10,10 +10,10 @@ import httpx
 import pytest
 
 from building import NOON, a_decision, a_failure, a_notice, a_receipt, a_success
-from dunning_service.ledger.status import ReceiptDue, Verb
+from command_line import CommandLine
+from dunning_service.ledger.status import ActionKind, ReceiptDue
 from ledgers import Ledger
 from running import run_service
-from typing_commands import CommandLine
 
 
 @pytest.fixture
@@ -30,7 +30,11 @@ def ledger(database_url: str, dunning: CommandLine) -> Iterator[Ledger]:
     for event in events:
         opened.committer.commit([a_notice(event, merchant_id=merchant_id)], NOON)
     opened.committer.commit(
-        [a_decision(opened.payment_ids(merchant_id)["in_2"], Verb.INVOICE, merchant_id=merchant_id, reason="asked")],
+        [
+            a_decision(
+                opened.payment_ids(merchant_id)["in_2"], ActionKind.INVOICE, merchant_id=merchant_id, reason="asked"
+            )
+        ],
         NOON,
     )
     yield opened
@@ -118,9 +122,9 @@ def test_a_time_line_says_which_receipt_is_expected_and_which_was_moved_where(
     months = [a_failure(name, occurred_at=NOON - timedelta(days=9), payer_key="ann") for name in ("in_8", "in_9")]
     ledger.committer.commit([a_notice(*months, a_receipt("T-1", "ann"), merchant_id=merchant_id)], NOON)
     first, second = (ledger.payment_ids(merchant_id)[name] for name in ("in_8", "in_9"))
-    moved = a_decision(first, Verb.MOVE_RECEIPT, merchant_id=merchant_id, to_payment_id=second)
+    moved = a_decision(first, ActionKind.MOVE_RECEIPT, merchant_id=merchant_id, to_payment_id=second)
     marked = a_decision(
-        first, Verb.MARK_PAID, merchant_id=merchant_id, receipt=ReceiptDue.EXPECTED, reason="on its way"
+        first, ActionKind.MARK_PAID, merchant_id=merchant_id, receipt=ReceiptDue.EXPECTED, reason="on its way"
     )
     ledger.committer.commit([moved], NOON)
     ledger.committer.commit([marked], NOON + timedelta(minutes=1))

@@ -13,11 +13,11 @@ import pytest
 import sqlalchemy as sa
 from alembic.script import ScriptDirectory
 
+from command_line import CommandLine
 from dunning_service.database.migrating import alembic_config
 from dunning_service.ledger.models import DeliveryRow
 from e2e.stored_deliveries import Stored, maple_failure
 from e2e.terminals import process_on_terminal, typed_on_terminal
-from typing_commands import CommandLine
 
 REVISIONS = list(ScriptDirectory.from_config(alembic_config()).walk_revisions())
 
@@ -27,7 +27,7 @@ def test_long_work_says_in_a_log_how_far_it_is(
     stored: Stored, monkeypatch: pytest.MonkeyPatch, logged_every_s: float
 ) -> None:
     monkeypatch.setattr("dunning_service.commands.progress._LOGGED_EVERY_S", logged_every_s)
-    monkeypatch.setattr("dunning_service.commands.events._PORTION", 2)
+    monkeypatch.setattr("dunning_service.commands.events._READ_AT_ONCE", 2)
     monkeypatch.setattr("dunning_service.commands.events._PRUNED_AT_ONCE", 2)
     for number in range(3):
         stored.add(maple_failure(id=f"txn_{number}"), age=timedelta(days=2))
@@ -107,8 +107,8 @@ INTERRUPTED = [
 def test_work_that_is_interrupted_says_what_was_done_and_goes_on_when_it_is_typed_again(
     stored: Stored, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...], step: str, message: str
 ) -> None:
-    for portion in ("commands.events._PORTION", "commands.events._PRUNED_AT_ONCE", "ledger.check._PAGE"):
-        monkeypatch.setattr(f"dunning_service.{portion}", 2)
+    for chunk in ("commands.events._READ_AT_ONCE", "commands.events._PRUNED_AT_ONCE", "ledger.check._PAGE"):
+        monkeypatch.setattr(f"dunning_service.{chunk}", 2)
     monkeypatch.setattr("dunning_service.erasure.service._DELIVERIES_AT_ONCE", 2)
     for number in range(5):
         customer = {"customer_id": "cust_1", "invoice_uuid": f"inv_{number}", "id": f"txn_{number}"}

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from building import NOON, a_failure, a_notice
+from command_line import CommandLine
 from dunning_service.database.engines import create_write_engine, database_url
 from dunning_service.database.migrating import head_revision
 from ledgers import Ledger
 from running import SECRET_KEY
-from typing_commands import CommandLine
 
 
 def test_it_counts_what_is_there_and_what_waits(dunning: CommandLine, database_url: str) -> None:

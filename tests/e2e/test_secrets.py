@@ -20,12 +20,14 @@ import httpx
 import pytest
 from sqlalchemy.engine import make_url
 
+from command_line import CommandLine
 from contract._payment_records import a_payment, encoded
 from contract._subscriptions import a_request
 from dunning_service.app import create_app
 from dunning_service.database.engines import Database, database_url
 from dunning_service.gateways.service import choose_endpoint, rotate_signing_secret
 from dunning_service.merchants import service as merchants
+from dunning_service.merchants import sources
 from dunning_service.merchants.directory import Scope
 from dunning_service.merchants.keyring import Keyring
 from dunning_service.outgoing.network import NetworkRules
@@ -35,7 +37,6 @@ from e2e.processes import HOST, ServerProcess, serving
 from e2e.senders import a_goodparty_notice, a_maple_notice, open_account
 from ledgers import every_row
 from running import SECRET_KEY
-from typing_commands import CommandLine
 
 _DEADLINE_S = 20
 
@@ -175,7 +176,7 @@ def _prepared(story: Story, url: str, endpoint: str) -> Known:
     rules = NetworkRules(hosts=[endpoint.split("/")[2]], allow_http=True, allow_private_addresses=True)
     with database.write() as connection:
         (merchant,) = [one for one in merchants.list_merchants(connection) if one.id == account.merchant_id]
-        rotated = merchants.rotate_source(
+        rotated = sources.rotate_source(
             connection, keyring, account.source_id, secret=None, keep_old=timedelta(days=1), now=now
         )
         made = [

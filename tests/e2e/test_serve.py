@@ -10,13 +10,13 @@ from pathlib import Path
 import httpx
 import pytest
 
+from command_line import CommandLine, run
 from dunning_service.commands import serve as serving
 from dunning_service.database.engines import create_write_engine, database_url
 from dunning_service.database.migrating import head_revision, upgrade
 from dunning_service.settings import Settings
 from running import SECRET_KEY
 from serving import refused, served, typed
-from typing_commands import CommandLine, run
 
 
 def test_more_than_one_worker_is_refused_on_sqlite(tmp_path: Path) -> None:

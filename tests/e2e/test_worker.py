@@ -12,6 +12,7 @@ import httpx
 import pytest
 import structlog
 
+from command_line import CommandLine
 from dunning_service.database.engines import create_write_engine
 from dunning_service.database.engines import database_url as parsed_url
 from dunning_service.events import Category
@@ -21,7 +22,6 @@ from e2e.processes import serving, working
 from e2e.senders import complaints
 from running import SECRET_KEY
 from serving import refused
-from typing_commands import CommandLine
 
 _PATIENCE_S = 20
 

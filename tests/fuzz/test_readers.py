@@ -19,9 +19,9 @@ from contract import _goodparty as goodparty
 from contract._payment_records import a_payment, a_refund, an_attempt, pairs
 from contract._subscriptions import a_request
 from contract.test_providers import CASES, WEBHOOKS, Case
-from dunning_service.apis.arise.parameters import read_new_subscription
 from dunning_service.apis.arise.requests import _canonical
-from dunning_service.apis.own.schemas import ActionRequest
+from dunning_service.apis.arise.rules import read_new_subscription
+from dunning_service.apis.own.requests import ActionRequest
 from dunning_service.apis.stripe.forms import parse_form
 from dunning_service.billing.terms import MerchantTerms
 from dunning_service.errors import BadSignature, InvalidInput, UnreadableNotice, UnsupportedMediaType

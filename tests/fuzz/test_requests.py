@@ -16,7 +16,7 @@ from contract._payment_records import RECORDS, a_payment, a_refund, an_attempt, 
 from contract._subscriptions import a_request
 from contract._webhooks import an_event, signature
 from dialects import is_the_servers_own, wrong_with
-from dunning_service.ledger.status import Verb
+from dunning_service.ledger.status import ActionKind
 from fuzz.conftest import BOTH
 from fuzz.hostile import METHODS, hostile_paths, hostile_values, odd_headers
 from fuzz.near_real import content_types, near_forms, near_json, near_xml
@@ -109,7 +109,7 @@ def test_goodpartys_calls_are_recorded_or_refused(attacked: Target, action: str,
 @fuzzed
 @given(data=st.data())
 def test_an_action_is_done_or_refused(attacked: Target, data: st.DataObject) -> None:
-    verb = data.draw(st.sampled_from([*Verb, "x"]))
+    verb = data.draw(st.sampled_from([*ActionKind, "x"]))
     numbers = attacked.ids["numbers"]
     names = {"mark_paid": {"receipt": "expected"}, "move_receipt": {"receipt_id": "T-1", "to": numbers[0]}}
     body = data.draw(near_json({"action": verb, "reason": "called", **names.get(verb, {})}))

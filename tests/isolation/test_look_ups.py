@@ -6,11 +6,12 @@ import base64
 from datetime import timedelta
 from typing import Any
 
-from asked import statements
 from contract._webhooks import an_event, signed
 from dunning_service.merchants import service as merchants
+from dunning_service.merchants import sources
 from dunning_service.merchants.tokens import new_token
 from running import RegisteredSource, RunningService
+from sql_statements import statements
 
 RECORDS = "/v1/payment_records"
 LISTS = (
@@ -122,7 +123,7 @@ async def test_a_known_source_is_looked_up_as_an_unknown_one_is(service: Running
     source = await service.add_source(service.merchant)
     disabled = await service.add_source(service.merchant)
     with service.database.write() as connection:
-        merchants.disable_source(connection, disabled.id, now=service.clock())
+        sources.disable_source(connection, disabled.id, now=service.clock())
     other_case, shorter = source.id.swapcase(), source.id[:-1]
     body = an_event()
     first: Look | None = None

@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, settings
 from building import NOON, a_decision, a_notice, in_batches
 from dunning_service.events import AttemptReported, Event, Outcome, ReceiptReported
 from dunning_service.ledger.models import ReceiptRow
-from dunning_service.ledger.status import ReceiptDue, Verb
-from dunning_service.ledger.work import Decision, Notice
+from dunning_service.ledger.status import ActionKind, ReceiptDue
+from dunning_service.ledger.work import ActionRequest, Notice
 from ledgers import Ledger
 
 several_examples = settings(
@@ -82,7 +82,9 @@ def _dated_stories(draw: st.DrawFn) -> list[list[Event]]:
 
 dated_stories = _dated_stories()
 decisions = st.lists(
-    st.tuples(st.sampled_from(PAYMENTS), st.sampled_from(Verb), st.integers(0, 9)), max_size=4, unique_by=lambda d: d[2]
+    st.tuples(st.sampled_from(PAYMENTS), st.sampled_from(ActionKind), st.integers(0, 9)),
+    max_size=4,
+    unique_by=lambda d: d[2],
 )
 
 
@@ -109,7 +111,7 @@ def as_they_come(notices: Sequence[Notice]) -> list[Notice]:
     ]
 
 
-def decide(ledger: Ledger, merchant_id: int, wanted: list[tuple[str, Verb, int]]) -> list[Decision]:
+def decide(ledger: Ledger, merchant_id: int, wanted: list[tuple[str, ActionKind, int]]) -> list[ActionRequest]:
     """The decisions about those payments that exist, made before and after the receipts arrived."""
     ids = ledger.payment_ids(merchant_id)
     known = {*ids, *(row["provider_receipt_id"] for row in ledger.rows(ReceiptRow, merchant_id))}
@@ -123,15 +125,15 @@ def decide(ledger: Ledger, merchant_id: int, wanted: list[tuple[str, Verb, int]]
             **what_it_names(verb, minute, ids),
         )
         for payment, verb, minute in wanted
-        if payment in ids and (verb is not Verb.MOVE_RECEIPT or known >= {_target(minute), _receipt(minute)})
+        if payment in ids and (verb is not ActionKind.MOVE_RECEIPT or known >= {_target(minute), _receipt(minute)})
     ]
 
 
-def what_it_names(verb: Verb, minute: int, ids: Mapping[str, int]) -> dict[str, Any]:
+def what_it_names(verb: ActionKind, minute: int, ids: Mapping[str, int]) -> dict[str, Any]:
     """Every other mark expects a receipt; a move names a receipt and a payment, of whatever payer and amount."""
-    if verb is Verb.MARK_PAID and minute % 2:
+    if verb is ActionKind.MARK_PAID and minute % 2:
         return {"receipt": ReceiptDue.EXPECTED}
-    if verb is Verb.MOVE_RECEIPT:
+    if verb is ActionKind.MOVE_RECEIPT:
         return {"provider_receipt_id": _receipt(minute), "to_payment_id": ids[_target(minute)]}
     return {}
 

@@ -24,9 +24,10 @@ from dunning_service.failed_payments import counted
 from dunning_service.failed_payments.queries import FailedPaymentsQuery
 from dunning_service.ledger import batch, check, counting
 from dunning_service.ledger.counting import recount, uncounted_days
+from dunning_service.ledger.facts import Row
 from dunning_service.ledger.models import DailyCountRow, PaymentRow
-from dunning_service.ledger.status import Status, Verb
-from dunning_service.ledger.working_set import Payment, Row
+from dunning_service.ledger.status import ActionKind, Status
+from dunning_service.ledger.working_set import Payment
 from ledgers import Ledger
 from property._stories import several_examples
 
@@ -158,7 +159,7 @@ def _writing(
         for some in in_batches(works, [chance.randint(1, 6) for _ in works]):
             known = list(ledger.payment_ids(merchant_id).values())
             decisions = [
-                a_decision(payment_id, chance.choice(list(Verb)), merchant_id=merchant_id, must_apply=False)
+                a_decision(payment_id, chance.choice(list(ActionKind)), merchant_id=merchant_id, must_apply=False)
                 for payment_id in chance.sample(known, min(2, len(known)))
             ]
             for result in ledger.committer.commit([*some, *decisions], NOON):

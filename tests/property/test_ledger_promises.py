@@ -17,8 +17,8 @@ from dunning_service.errors import ActionDoesNotApply
 from dunning_service.events import AttemptReported, Event, Outcome
 from dunning_service.ledger.fold import current_attempts
 from dunning_service.ledger.models import AttemptRow, PaymentRow, ReceiptRow
-from dunning_service.ledger.status import Verb
-from dunning_service.ledger.work import DecisionRecorded, NoticeRecorded
+from dunning_service.ledger.status import ActionKind
+from dunning_service.ledger.work import ActionRecorded, NoticeRecorded
 from ledgers import Ledger
 from property._stories import (
     a_story,
@@ -43,7 +43,7 @@ from property._stories import (
 def test_any_order_with_any_repeats_ends_in_the_same_ledger(
     ledger: Ledger,
     story: list[list[Event]],
-    wanted: list[tuple[str, Verb, int]],
+    wanted: list[tuple[str, ActionKind, int]],
     shuffled: random.Random,
     sizes: list[int],
 ) -> None:
@@ -60,7 +60,7 @@ def test_any_order_with_any_repeats_ends_in_the_same_ledger(
     early = decide(ledger, other, wanted)
     shuffled.shuffle(early)
     results = record(ledger, early, sizes)
-    done = {result.decided_at for result in results if isinstance(result, DecisionRecorded)}
+    done = {result.decided_at for result in results if isinstance(result, ActionRecorded)}
     record(ledger, notices[half:], sizes)
     record(ledger, [late for late in decide(ledger, other, wanted) if late.decided_at not in done], sizes)
 
@@ -108,7 +108,7 @@ def test_of_statements_dated_alike_the_one_first_heard_last_holds(
 @several_examples
 @given(story=stories, wanted=decisions, sizes=st.lists(st.integers(1, 4), min_size=1, max_size=5))
 def test_facts_are_only_ever_inserted(
-    ledger: Ledger, story: list[list[Event]], wanted: list[tuple[str, Verb, int]], sizes: list[int]
+    ledger: Ledger, story: list[list[Event]], wanted: list[tuple[str, ActionKind, int]], sizes: list[int]
 ) -> None:
     merchant_id = ledger.new_merchant()
     before = ledger.facts(merchant_id)
@@ -176,7 +176,7 @@ def test_currencies_are_never_added_together(ledger: Ledger, story: list[list[Ev
 @several_examples
 @given(story=stories, wanted=decisions)
 def test_counts_equal_counting_the_rows(
-    ledger: Ledger, story: list[list[Event]], wanted: list[tuple[str, Verb, int]]
+    ledger: Ledger, story: list[list[Event]], wanted: list[tuple[str, ActionKind, int]]
 ) -> None:
     merchant_id = ledger.new_merchant()
     record(ledger, a_story(merchant_id, story), [2, 1, 3])
@@ -214,8 +214,8 @@ def test_a_correction_that_withdraws_the_payer_gives_the_payment_back(ledger: Le
     assert all(content == contents[0] for content in contents)
 
 
-@pytest.mark.parametrize("verb", Verb)
-def test_a_decision_sees_what_came_before_it_in_its_batch(ledger: Ledger, verb: Verb) -> None:
+@pytest.mark.parametrize("verb", ActionKind)
+def test_a_decision_sees_what_came_before_it_in_its_batch(ledger: Ledger, verb: ActionKind) -> None:
     statuses = set()
     for size in (1, 2):
         merchant_id = ledger.new_merchant()

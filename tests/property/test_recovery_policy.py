@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import accumulate
 from zoneinfo import ZoneInfo
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dunning_service.events import Category
+from dunning_service.events import Category, Decline
 from dunning_service.recovery.decline_codes import RetryRule, all_codes
-from dunning_service.recovery.declines import Decline, Reading, read_decline
-from dunning_service.recovery.ladder import DailyLadder, Ladder, OffsetLadder, parse_ladder
+from dunning_service.recovery.declines import Reading, read_decline
+from dunning_service.recovery.ladder import Ladder, parse_ladder
 from dunning_service.recovery.policy import FEW_TRIES, NETWORK_LIMITS, NextStep, Retry, Stop, Wait, decide
 
 CODES = sorted(all_codes())
@@ -34,8 +34,10 @@ anything = st.builds(
 declines = codes_of_the_table | anything
 
 gaps = st.lists(st.integers(1, 4), max_size=8).map(lambda found: tuple(accumulate(found)))
-ladders = st.builds(DailyLadder, gaps, st.times().map(lambda at: at.replace(second=0, microsecond=0))) | gaps.map(
-    lambda steps: OffsetLadder(tuple(timedelta(seconds=step) for step in steps))
+days = gaps.map(lambda steps: tuple(timedelta(days=step) for step in steps))
+seconds = gaps.map(lambda steps: tuple(timedelta(seconds=step) for step in steps))
+ladders = st.builds(Ladder, days, st.times().map(lambda at: at.replace(second=0, microsecond=0))) | st.builds(
+    Ladder, seconds
 )
 zones = st.sampled_from(
     ["UTC", "Europe/Oslo", "America/New_York", "Australia/Lord_Howe", "Pacific/Apia", "Asia/Kathmandu", "Africa/Cairo"]
@@ -143,7 +145,7 @@ def test_every_code_of_the_table_decides_the_same_however_it_is_spelled(
 ) -> None:
     provider, code = row
     spelled = {"plain": code, "upper": code.upper(), "blanks": f" {code}\t"}[spelling]
-    ladder = DailyLadder((1, 3), time(9))
+    ladder = parse_ladder("1d 3d at 09:00")
     found = _asked(Decline(provider=provider, code=spelled), first, 0, ladder, zone)
     expected = {RetryRule.NEVER: Stop, RetryRule.LATER: Retry}.get(all_codes()[row].retry, Wait)
     assert isinstance(found, expected) or "-" in code

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from iso4217 import Currency
 
 import dunning_service.billing
-from dunning_service.apis.arise.answers import payment_amount
-from dunning_service.apis.arise.schemas import PaymentAmount
+from dunning_service.apis.arise.replies import payment_amount
+from dunning_service.apis.arise.wire import PaymentAmount
 from dunning_service.billing.pricing import (
     MAX_AMOUNT_MINOR,
     Price,

@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dunning_service.apis.arise.parameters import read_new_subscription
-from dunning_service.apis.arise.schemas import CreateSubscription
+from dunning_service.apis.arise.rules import read_new_subscription
+from dunning_service.apis.arise.wire import CreateSubscription
 from dunning_service.billing.calendar import due_at
 from dunning_service.billing.terms import MerchantTerms
 from dunning_service.errors import InvalidInput

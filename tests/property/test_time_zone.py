@@ -19,7 +19,7 @@ from dunning_service.events import Event
 from dunning_service.ledger import repair, time_zone
 from dunning_service.ledger.fold import day_in_zone
 from dunning_service.ledger.models import PaymentRow
-from dunning_service.ledger.status import Verb
+from dunning_service.ledger.status import ActionKind
 from dunning_service.ledger.time_zone import Redated, hold_time_zone, move_order_dates
 from dunning_service.ledger.work import Notice
 from dunning_service.merchants.directory import MerchantView
@@ -147,7 +147,7 @@ def test_what_is_decided_with_the_zone_of_before_is_laid_on_the_zone_of_now(ledg
     moved_to(ledger, merchant, "Europe/Oslo")
     payment_id = ledger.payment_ids(merchant.id)["late"]
     (recorded,) = ledger.committer.commit(
-        [a_decision(payment_id, Verb.INVOICE, merchant_id=merchant.id, time_zone="UTC")], NOON
+        [a_decision(payment_id, ActionKind.INVOICE, merchant_id=merchant.id, time_zone="UTC")], NOON
     )
     assert not isinstance(recorded, DunningError)
     assert order_dates(ledger, merchant) == {"late": NOON.date() + timedelta(days=1)}

@@ -34,11 +34,12 @@ def test_the_wheel_takes_the_migrations_along() -> None:
     assert included == {"migrations": "dunning_service/migrations"}
 
 
-def test_the_table_of_decline_codes_is_in_the_package() -> None:
-    table = ROOT / "src" / "dunning_service" / "recovery" / "decline_codes.csv"
-    assert table.is_file()
+def test_the_table_of_decline_codes_and_the_examples_are_in_the_package() -> None:
+    package = ROOT / "src" / "dunning_service"
+    assert (package / "recovery" / "decline_codes.csv").is_file()
+    assert list(package.glob("apis/*/examples/*.json"))
     assert project()["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"] == ["src/dunning_service"]
-    ignored = [line for line in (ROOT / ".gitignore").read_text().splitlines() if "csv" in line]
+    ignored = [line for line in (ROOT / ".gitignore").read_text().splitlines() if re.search(r"\*.(csv|json|xml)", line)]
     assert ignored == []  # what git ignores, hatchling leaves out
 
 

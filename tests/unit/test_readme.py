@@ -22,6 +22,7 @@ from dunning_service.recovery.declines import ADVISED_WAITS
 from dunning_service.recovery.ladder import MAX_RETRIES, MAX_SPAN
 from dunning_service.recovery.policy import FEW_TRIES, NETWORK_LIMITS, Rule
 from dunning_service.settings import Settings
+from reference.examples import with_examples
 from reference.pages import FOLDER, PAGES, rendered
 
 ROOT = Path(__file__).parents[2]
@@ -44,6 +45,14 @@ def test_every_reference_page_is_what_make_docs_writes(name: str, monkeypatch: p
 
 def test_no_other_reference_page_is_there() -> None:
     assert {path.name for path in FOLDER.iterdir()} == set(PAGES)
+
+
+@every_document
+def test_every_example_is_what_its_file_has(document: Path) -> None:
+    text = document.read_text("utf-8")
+    assert text == with_examples(text), "run make docs"
+    markers = re.findall(r"^<!-- example: .*$", text, re.MULTILINE)
+    assert len(re.findall(r"^<!-- example: \S+ -->\n\n```\w+\n", text, re.MULTILINE)) == len(markers)
 
 
 def rows_under(document: Path, heading: str) -> list[str]:

@@ -19,8 +19,9 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bench.listing_rows import COMMON_NAME, FIRST_DAY, HEAVY_DAY, MERCHANT, RARE_NAME, msisdn_of, subscription_of
+from dunning_service.apis.frontpayment.requests import FailedOrderParameters
 from dunning_service.apis.frontpayment.routes import PATH as THEIRS
-from dunning_service.apis.frontpayment.routes import PER_PAGE, FailedOrderParameters
+from dunning_service.apis.frontpayment.routes import PER_PAGE
 from dunning_service.apis.own.routes import PATH as OURS
 from dunning_service.database.engines import Database
 from dunning_service.failed_payments.cursors import encode_cursor

@@ -166,19 +166,23 @@ def _git(*arguments: str) -> str:
     return done.stdout
 
 
+_RIGHT = "code = value.upper() if value.isascii() else value"
+_WRONG = "code = value"
+
+
 def with_a_gap(folder: Path) -> Path:
-    """This version, but for one mistake in how it reads Maple's notices: a currency in lower case is none.
+    """This version, but for one mistake in how it reads notices: a currency in lower case is none.
 
     Raises PromiseBroken when the line that it changes is no longer there.
     """
     code = folder / "with-a-gap"
     shutil.copytree(ROOT / "src", code / "src", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(ROOT / "migrations", code / "migrations", ignore=shutil.ignore_patterns("__pycache__"))
-    adapter = code / "src" / "dunning_service" / "providers" / "maple.py"
-    text = adapter.read_text("utf-8")
-    if text.count("currency = text.upper()") != 1:
-        raise PromiseBroken(f"the gap does not fit {adapter.name} any more: make another in tools/drill/places.py")
-    adapter.write_text(text.replace("currency = text.upper()", "currency = text"), "utf-8")
+    changed = code / "src" / "dunning_service" / "values" / "reading.py"
+    text = changed.read_text("utf-8")
+    if text.count(_RIGHT) != 1:
+        raise PromiseBroken(f"the gap does not fit {changed.name} any more: make another in tools/drill/places.py")
+    changed.write_text(text.replace(_RIGHT, _WRONG), "utf-8")
     return code
 
 

@@ -1,9 +1,10 @@
-"""`make docs`: writes the pages of docs/reference/ from the code. `tests/unit/test_readme.py` fails while one is out of
-date.
+"""`make docs`: writes the pages of docs/reference/ from the code, and examples into the other pages from their files.
+`tests/unit/test_readme.py` fails while one is out of date.
 """
 
 from __future__ import annotations
 
+from reference.examples import with_examples
 from reference.pages import FOLDER, PAGES, rendered
 
 
@@ -18,6 +19,11 @@ def main() -> None:
     for path in sorted(set(FOLDER.iterdir()) - {FOLDER / name for name in PAGES}):
         path.unlink()
         print(f"deleted: docs/reference/{path.name}")
+    for path in sorted(FOLDER.parent.glob("*.md")):
+        text = path.read_text("utf-8")
+        if (shown := with_examples(text)) != text:
+            path.write_text(shown, "utf-8")
+            print(f"written: docs/{path.name}")
 
 
 if __name__ == "__main__":

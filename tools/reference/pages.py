@@ -15,7 +15,7 @@ from dunning_service.billing.states import AttemptState, PaymentState, Subscript
 from dunning_service.cli import app as command_line
 from dunning_service.errors import DunningError
 from dunning_service.http.problems import STATUS
-from dunning_service.ledger.status import APPLIES_TO, Status, Verb, decided_status
+from dunning_service.ledger.status import APPLIES_TO, ActionKind, Status, decided_status
 from dunning_service.providers import all_providers
 from dunning_service.settings import Settings
 from reference.markdown import code, page, shown, table
@@ -106,16 +106,16 @@ def failed_payments() -> str:
 
 
 def _actions() -> Iterator[tuple[str, str, str]]:
-    for action in Verb:
-        if action is Verb.MOVE_RECEIPT:
+    for action in ActionKind:
+        if action is ActionKind.MOVE_RECEIPT:
             yield code(action), "any", "what the money comes to"
             continue
-        becomes = decided_status([action]) or decided_status([Verb.CANCEL, action])
+        becomes = decided_status([action]) or decided_status([ActionKind.CANCEL, action])
         applies = [status for status in Status if status in APPLIES_TO.get(action, {Status.FAILED})]
         yield (
             code(action),
             code(*applies),
-            "`failed` still, and it is tried again at once" if action is Verb.RETRY else code(becomes),
+            "`failed` still, and it is tried again at once" if action is ActionKind.RETRY else code(becomes),
         )
 
 

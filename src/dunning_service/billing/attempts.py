@@ -1,4 +1,4 @@
-"""An attempt of which the outcome was told: what bears on it, and how the ledger keeps it. Pure."""
+"""An attempt with its result: the rows it depends on, and its event for the ledger. Pure."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from dunning_service.billing.schedule import Row, attempt_id
 from dunning_service.billing.states import AttemptState
 from dunning_service.events import AttemptReported, Outcome, filled, shortened
 from dunning_service.gateways import Charged, ChargeOutcome
-from dunning_service.ledger.fold import Attempt
-from dunning_service.recovery.decline_codes import MAPPING_VERSION
+from dunning_service.ledger.facts import Attempt
 from dunning_service.recovery.declines import Reading
 from dunning_service.recovery.ladder import Ladder
 
@@ -24,8 +23,8 @@ _OUTCOMES: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """All that bears on an attempt when its outcome is told."""
+class AttemptContext:
+    """The rows and settings on which the effect of an attempt's result depends."""
 
     payment: Mapping[str, Any]
     subscription: Mapping[str, Any]
@@ -39,8 +38,8 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What was told of one attempt."""
+class AttemptResult:
+    """The result of one attempt, as the gateway reported it."""
 
     number: int
     charged: Charged
@@ -48,60 +47,61 @@ class Told:
     """Declined, or Error where the payment method was not asked."""
 
 
-def requested_tries(known: Known, told: Told) -> int:
-    """How many of the attempts so far somebody asked for, this one included."""
-    before = sum("requested_by" in held.details for held in known.attempts if held.sequence < told.number)
-    return before + (requested_by(known, told) is not None)
+def requested_tries(context: AttemptContext, result: AttemptResult) -> int:
+    """The number of attempts so far that a person asked for, this one included."""
+    before = sum("requested_by" in other.details for other in context.attempts if other.sequence < result.number)
+    return before + (requested_by(context, result) is not None)
 
 
-def requested_by(known: Known, told: Told) -> str | None:
-    """Who asked for this attempt; None: the schedule did."""
-    by: str | None = known.payment["requested_by"]
-    return by if known.payment["attempt_in_flight"] == told.number else None
+def requested_by(context: AttemptContext, result: AttemptResult) -> str | None:
+    """The person who asked for this attempt; None: the schedule did."""
+    by: str | None = context.payment["requested_by"]
+    return by if context.payment["attempt_in_flight"] == result.number else None
 
 
-def happened_at(known: Known, told: Told, now: datetime) -> datetime:
-    """When the gateway says that it was, as far as its clock can be right: never after it was heard of, never before
-    the payment fell due, and in the order in which the attempts were made."""
-    stated = told.charged.occurred_at
+def happened_at(context: AttemptContext, result: AttemptResult, now: datetime) -> datetime:
+    """The gateway's time of the attempt, moved where its clock cannot be right: not after now, not before the payment
+    fell due, and not before an earlier attempt."""
+    stated = result.charged.occurred_at
     happened_at = now if stated is None else min(stated, now)
-    due_at: datetime = known.payment["due_at"]
-    return max(happened_at, min(due_at, now), *earlier(known, told))
+    due_at: datetime = context.payment["due_at"]
+    return max(happened_at, min(due_at, now), *earlier(context, result))
 
 
-def earlier(known: Known, told: Told) -> list[datetime]:
-    """When the attempts before this one were made."""
-    return [held.occurred_at for held in known.attempts if held.sequence != told.number]
+def earlier(context: AttemptContext, result: AttemptResult) -> list[datetime]:
+    """The times of the other attempts at the payment."""
+    return [other.occurred_at for other in context.attempts if other.sequence != result.number]
 
 
-def reported(known: Known, told: Told, reading: Reading | None, decided: Row, now: datetime) -> AttemptReported:
-    """The attempt as the ledger keeps it, with what was decided after it."""
-    payment, subscription, charged = known.payment, known.subscription, told.charged
+def reported(
+    context: AttemptContext, result: AttemptResult, reading: Reading | None, decided: Row, now: datetime
+) -> AttemptReported:
+    """The event for the ledger: the attempt, and what was decided after it."""
+    payment, subscription, charged = context.payment, context.subscription, result.charged
     is_failure = charged.outcome is ChargeOutcome.DECLINED
     details: Row = {
-        "status": told.state.title(),
+        "status": result.state.title(),
         "transaction_id": charged.provider_transaction_id,
         "subscription_payment": payment["number"],
-        "requested_by": requested_by(known, told),
+        "requested_by": requested_by(context, result),
         **decided,
     }
     if is_failure and reading is not None:
-        details |= {"mapping": MAPPING_VERSION, "is_known": reading.is_known, "because": reading.because}
         details["network"] = reading.network
         if reading.wait is not None:
-            details["not_before"] = (happened_at(known, told, now) + reading.wait).isoformat()
+            details["not_before"] = (happened_at(context, result, now) + reading.wait).isoformat()
     return AttemptReported(
         provider_payment_id=payment["id"],
-        provider_attempt_id=attempt_id(payment["id"], told.number),
+        provider_attempt_id=attempt_id(payment["id"], result.number),
         outcome=_OUTCOMES[charged.outcome],
-        occurred_at=happened_at(known, told, now),
+        occurred_at=happened_at(context, result, now),
         stated_at=now,
-        sequence=told.number,
+        sequence=result.number,
         amount_minor=payment["amount_minor"],
         currency=payment["currency"],
         code=shortened(charged.code) if is_failure else None,
         message=shortened(charged.message) if is_failure else None,
-        category=reading.category if is_failure and reading is not None else None,
+        decline=charged.decline if is_failure and reading is not None else None,
         provider_customer_id=subscription["customer_id"],
         provider_subscription_id=subscription["id"],
         customer_name=shortened(subscription["customer_name"]) or shortened(subscription["company_name"]),

@@ -1,4 +1,4 @@
-"""When the payments of a subscription fall due.
+"""The calendar of a subscription: when each of its payments falls due.
 
 Every due time is counted from the first, never from the one before, so nothing drifts: the month after the 31st of
 January is the 28th of February, and the one after that is the 31st of March again.
@@ -32,7 +32,7 @@ class NoSuchDate(ValueError):
 
 
 def due_at(anchor: datetime, unit: FrequencyUnit, every: int, number: int, zone: ZoneInfo) -> datetime:
-    """When payment `number` (1, 2, 3...) falls due, in UTC, if the first does at `anchor`.
+    """The due time of payment `number` (1, 2, 3...), in UTC, if the first falls due at `anchor`.
 
     It is always later than that of the payment before. Raises NoSuchDate outside the years 1 to 9999, and for a step
     that is not from 1 to `MAX_EVERY`.
@@ -53,7 +53,7 @@ def due_at(anchor: datetime, unit: FrequencyUnit, every: int, number: int, zone:
 
 
 def require_step(unit: FrequencyUnit, every: int) -> None:
-    """Raises NoSuchDate unless a subscription may be charged every so many days, weeks or months."""
+    """Raises NoSuchDate for a step between payments that is below 1 or above `MAX_EVERY`."""
     if not 1 <= every <= MAX_EVERY[unit]:
         raise NoSuchDate(f"must be from 1 to {MAX_EVERY[unit]} when it counts {unit.name.lower()}s")
 

@@ -1,18 +1,17 @@
-"""One attempt, from its lease to its outcome in the ledger: looked up if it may have begun, charged, recorded."""
+"""One attempt, from its lease to its result in the ledger: looked up if it may have begun, charged, recorded."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from datetime import datetime
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 import orjson
 import structlog
 
 from dunning_service.billing import commands, outcomes
-from dunning_service.billing.attempts import Known, Told
+from dunning_service.billing.attempts import AttemptContext, AttemptResult
 from dunning_service.billing.due_payments import DuePayment, first_payment_of
-from dunning_service.billing.service import execute_naming_failures
 from dunning_service.billing.states import AttemptState
 from dunning_service.database.engines import Database
 from dunning_service.errors import ConfigurationError
@@ -25,34 +24,41 @@ from dunning_service.gateways import (
     NotSent,
     OutcomeUnknown,
 )
-from dunning_service.ledger.work import Command, CommandDone, Effect, Recorder
+from dunning_service.gateways.registry import Chosen
+from dunning_service.ledger.work import CommandDone, Effect, Recorder
 from dunning_service.recovery.declines import read_decline
 from dunning_service.recovery.ladder import Ladder, parse_ladder
 from dunning_service.values.clock import Clock
 
 log = structlog.get_logger("dunning_service.billing")
 
-EffectOf = Callable[[Known, datetime], Effect]
+EffectOf = Callable[[AttemptContext, datetime], Effect]
 
 _BLOCKED: Final = "not asked: an earlier decline forbids this payment method"
 
 
 class Gateways(Protocol):
-    """Where attempts are made."""
+    """The gateways of all merchants."""
 
     async def gateway(self, merchant_id: int, gateway_id: int) -> Gateway:
         """One of the merchant's. Raises ConfigurationError for one that cannot be used."""
         ...
 
+    async def chosen(self, merchant_id: int) -> Chosen | None:
+        """The gateway at which the merchant's payments are charged now; None without one."""
+        ...
+
 
 class ChargeMetrics(Protocol):
-    """Where it is counted what became of attempts."""
+    """The counter of attempts by their outcome."""
 
-    def charge(self, outcome: str, category: str | None) -> None: ...
+    def charge(self, outcome: str, category: str | None) -> None:
+        """Counts an attempt."""
+        ...
 
 
 class Charging:
-    """Makes attempts. Never inside a transaction, and each outcome is recorded once, however often it is told."""
+    """Makes attempts, never inside a transaction, and records each result once, however often it is reported."""
 
     def __init__(
         self,
@@ -62,20 +68,23 @@ class Charging:
         clock: Clock,
         metrics: ChargeMetrics,
         default_ladder: Ladder,
+        lease: timedelta,
     ) -> None:
-        self._database = database
-        self._recorder = recorder
-        self._gateways = gateways
-        self._clock = clock
+        self.database = database
+        self.recorder = recorder
+        self.gateways = gateways
+        self.clock = clock
+        self.lease = lease
+        """How long an attempt may take before a worker looks it up."""
         self._metrics = metrics
         self._default_ladder = default_ladder
 
     async def attempt_first(self, merchant_id: int, subscription_id: str) -> None:
-        """Makes the attempt that was begun with a subscription, in the request that created it.
+        """Makes the first attempt of a subscription, in the request that created both.
 
         Raises what `attempt` does, and SQLAlchemyError when the database cannot be read.
         """
-        async with self._database.read() as connection:
+        async with self.database.read() as connection:
             due = await first_payment_of(connection, merchant_id, subscription_id)
         if due is not None:
             await self.attempt(due)
@@ -87,18 +96,18 @@ class Charging:
         recorded: the lease expires then, and the next worker looks it up.
         """
         if not due.has_begun and _is_forbidden(due):
-            await self._leave(due)
+            await self._withhold(due)
             return
         try:
             if due.gateway_id is None:
                 raise NotSent("the merchant has no gateway: choose one with `dunning merchant set --gateway`")
-            gateway = await self._gateways.gateway(due.payment["merchant_id"], due.gateway_id)
+            gateway = await self.gateways.gateway(due.payment["merchant_id"], due.gateway_id)
             charged = await self._charged(gateway, due)
         except OutcomeUnknown as unknown:
             await self._record_unknown(due, unknown.message)
         except (NotSent, ConfigurationError) as unsent:
             if due.has_begun:
-                # that nothing was asked now does not tell what became of what was asked before
+                # an earlier request may have charged it, whether or not this one was sent
                 await self._record_unknown(due, unsent.message)
             else:
                 await self._postpone(due, unsent.message)
@@ -109,13 +118,12 @@ class Charging:
             log.warning("claim.over", payment_id=due.payment["id"], attempt=due.number)
         else:
             if charged is None:
-                await self._leave(due)
+                await self._withhold(due)
             else:
                 await self._record(due, charged, AttemptState.DECLINED, origin=f"gateway/{gateway.name}")
 
     def _ladder_of(self, due: DuePayment) -> Ladder:
-        """The merchant's own, or the operator's; an outcome is recorded by that one also where the merchant's cannot be
-        read."""
+        """The merchant's own ladder; the operator's where there is none, or none that can be read."""
         if due.ladder is None:
             return self._default_ladder
         try:
@@ -125,73 +133,65 @@ class Charging:
             return self._default_ladder
 
     async def _charged(self, gateway: Gateway, due: DuePayment) -> Charged | None:
-        """Only a gateway that says that there is no such charge is asked to charge again, under the same key; None when
-        that may not be any more."""
+        """The result of the charge: looked up first if it has begun, and made under the same key if the gateway has
+        none. None where nothing was charged and nothing may be any more."""
         if due.has_begun:
-            known = await gateway.lookup(due.key)
-            if known is not None or _is_forbidden(due):
-                return known
-        if self._clock() >= due.payment["wake_at"]:
+            earlier = await gateway.lookup(due.key)
+            if earlier is not None or _is_forbidden(due):
+                return earlier
+        if self.clock() >= due.payment["wake_at"]:
             raise LeaseExpired
         return await gateway.charge(due.key, due.request)
 
-    async def _leave(self, due: DuePayment) -> None:
-        """Records that nothing was charged, and why not."""
+    async def _withhold(self, due: DuePayment) -> None:
+        """Records why nothing was charged."""
         why = due.objection
         if why is None:
             await self._record(due, _blocked(due), AttemptState.ERROR)
         else:
-            await self._execute(due, lambda known, now: outcomes.withheld(known, why, now, due.decided))
+            await self._execute(due, lambda context, now: outcomes.withheld(context, why, now, due.decided))
 
     async def _record(
-        self, due: DuePayment, charged: Charged, if_failed: AttemptState, *, origin: str | None = None
+        self, due: DuePayment, charged: Charged, if_declined: AttemptState, *, origin: str | None = None
     ) -> None:
-        told = Told(due.number, charged, if_failed)
-        effect_of: EffectOf
-        if charged.outcome is ChargeOutcome.SUCCEEDED:
-            told = Told(due.number, charged, AttemptState.SUCCEEDED)
-            effect_of = _with(outcomes.succeeded, told)
-        elif charged.outcome is ChargeOutcome.PENDING:
-            told = Told(due.number, charged, AttemptState.PENDING)
-            effect_of = _with(outcomes.pending, told)
-        else:
-            effect_of = _with(outcomes.failed, told)
+        state, effect = {
+            ChargeOutcome.SUCCEEDED: (AttemptState.SUCCEEDED, outcomes.succeeded),
+            ChargeOutcome.PENDING: (AttemptState.PENDING, outcomes.pending),
+            ChargeOutcome.DECLINED: (if_declined, outcomes.failed),
+        }[charged.outcome]
+        result = AttemptResult(due.number, charged, state)
         delivery = None
         if origin is not None:
             body = orjson.dumps({"key": due.key, **charged.as_record()}, option=orjson.OPT_SORT_KEYS)
-            delivery = Delivery(body, [(b"content-type", b"application/json")], self._clock())
-        came_in = charged.outcome is ChargeOutcome.SUCCEEDED
-        done = await self._execute(due, effect_of, delivery, origin or "", came_in)
+            delivery = Delivery(body, [(b"content-type", b"application/json")], self.clock())
+        is_paid = state is AttemptState.SUCCEEDED
+        done = await self._execute(
+            due, lambda context, now: effect(context, result, now), delivery, origin or "", is_paid
+        )
         if done.answer.get("is_recorded") is False:
             log.info("attempt.known", payment_id=due.payment["id"], attempt=due.number)
             return
-        if told.state is AttemptState.PENDING and due.payment["lookups"]:
-            return  # as it was when it was last asked
-        outcome, category = told.state.value, None
+        if state is AttemptState.PENDING and due.payment["lookups"]:
+            return  # as it was at the last lookup
+        category = None
         if charged.outcome is ChargeOutcome.DECLINED:
             reading = read_decline(charged.decline)
             category = reading.category.value
             if reading.unmapped:
                 log.warning("decline.unmapped", codes=reading.unmapped, category=category)
-        log.info(
-            "attempt.recorded",
-            payment_id=due.payment["id"],
-            attempt=due.number,
-            outcome=outcome,
-            category=category,
-        )
-        self._metrics.charge(outcome, category)
+        log.info("attempt.recorded", payment_id=due.payment["id"], attempt=due.number, outcome=state, category=category)
+        self._metrics.charge(state, category)
 
     async def _postpone(self, due: DuePayment, why: str) -> None:
         log.error("attempt.postponed", payment_id=due.payment["id"], attempt=due.number, error=why)
-        await self._execute(due, lambda known, now: outcomes.postponed(known, why, now))
+        await self._execute(due, lambda context, now: outcomes.postponed(context, why, now))
         if not due.payment["lookups"]:  # counted once; how many are stuck is a gauge
             self._metrics.charge(AttemptState.ERROR.value, None)
 
     async def _record_unknown(self, due: DuePayment, why: str) -> None:
         lookups = due.payment["lookups"]
         log.warning("charge.unknown", payment_id=due.payment["id"], attempt=due.number, lookups=lookups, error=why)
-        await self._execute(due, lambda known, now: outcomes.unknown_outcome(known, why, now))
+        await self._execute(due, lambda context, now: outcomes.unknown_outcome(context, why, now))
         if not lookups:  # counted once; how many are unknown still is a gauge
             self._metrics.charge(AttemptState.UNKNOWN.value, None)
 
@@ -203,23 +203,18 @@ class Charging:
         origin: str = "",
         money_came_in: bool = False,
     ) -> CommandDone:
-        def command_of(also_failed: Collection[str]) -> Command:
-            return commands.record(
-                due.payment,
-                due.subscription,
-                number=due.number,
-                time_zone=due.time_zone,
-                ladder=ladder,
-                effect_of=effect_of,
-                money_came_in=money_came_in,
-                delivery=delivery,
-                origin=origin,
-                also_failed=also_failed,
-            )
-
-        merchant_id, subscription_id = due.payment["merchant_id"], due.subscription["id"]
-        ladder = self._ladder_of(due)
-        return await execute_naming_failures(self._database, self._recorder, merchant_id, subscription_id, command_of)
+        command = commands.record(
+            due.payment,
+            due.subscription,
+            number=due.number,
+            time_zone=due.time_zone,
+            ladder=self._ladder_of(due),
+            effect_of=effect_of,
+            money_came_in=money_came_in,
+            delivery=delivery,
+            origin=origin,
+        )
+        return await self.recorder.execute(command)
 
 
 class LeaseExpired(Exception):
@@ -227,12 +222,8 @@ class LeaseExpired(Exception):
 
 
 def _is_forbidden(due: DuePayment) -> bool:
-    """True when nothing may be charged, unless it has been already."""
+    """True when nothing may be charged any more."""
     return due.is_blocked or due.objection is not None
-
-
-def _with(effect: Callable[[Known, Told, datetime], Effect], told: Told) -> EffectOf:
-    return lambda known, now: effect(known, told, now)
 
 
 def _blocked(due: DuePayment) -> Charged:

@@ -1,22 +1,22 @@
-"""What is done to a subscription and its payments, as commands of the ledger: what each has to know, and its effect."""
+"""Commands of the ledger for subscriptions and their payments: the rows each one reads, and its effect."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-from dunning_service.billing.attempts import Known
+from dunning_service.billing.attempts import AttemptContext
 from dunning_service.billing.models import BlockedMethodRow, ScheduledPaymentRow, SubscriptionRow
 from dunning_service.billing.outcomes import ACTOR, TERMINATED, dropped
-from dunning_service.billing.schedule import Begun, first_payments, subscription_row
+from dunning_service.billing.schedule import FirstLease, first_payments, subscription_row
 from dunning_service.billing.states import PaymentState, SubscriptionState
 from dunning_service.billing.terms import NewSubscription
-from dunning_service.errors import FailuresChanged, NotFound, RuleBroken
+from dunning_service.errors import NotFound, RuleBroken
 from dunning_service.events import Delivery, Outcome
-from dunning_service.ledger.status import Verb
-from dunning_service.ledger.work import ActionTaken, Command, Effect, Held, IdempotencyKey, Lookup
+from dunning_service.ledger.status import ActionKind
+from dunning_service.ledger.work import ActionTaken, Command, Effect, IdempotencyKey, Lookup, Snapshot
 from dunning_service.merchants.directory import MerchantView, Principal
 from dunning_service.recovery.ladder import Ladder
 from dunning_service.senders import SUBSCRIPTIONS
@@ -28,20 +28,20 @@ FORGOTTEN = "the customer's data were erased"
 def create(
     principal: Principal,
     new: NewSubscription,
-    begun: Begun,
+    first: FirstLease,
     *,
     path: str,
     delivery: Delivery,
     idempotency_key: IdempotencyKey | None,
 ) -> Command:
-    """The subscription and its payments; the answer holds its id.
+    """Creates a subscription and its payments; the answer holds its id.
 
-    One that pays now has an attempt in flight, as `begun` says, which is the caller's to make.
+    The first attempt of one that pays now has begun under the lease `first`, and the caller makes it.
     """
     subscription_id = str(uuid4())
     merchant = principal.merchant
 
-    def execute(held: Held, now: datetime) -> Effect:
+    def execute(snapshot: Snapshot, now: datetime) -> Effect:
         row = subscription_row(
             new,
             merchant_id=merchant.id,
@@ -50,7 +50,7 @@ def create(
             token_name=principal.token_name,
             now=now,
         )
-        payments = first_payments(row, begun, merchant.time_zone, now)
+        payments = first_payments(row, first, merchant.time_zone, now)
         inserts = [(SubscriptionRow, row), *((ScheduledPaymentRow, payment) for payment in payments)]
         return Effect({"id": subscription_id}, inserts=inserts)
 
@@ -68,7 +68,6 @@ def create(
 def terminate(
     merchant: MerchantView,
     subscription_id: str,
-    failed_payment_ids: Collection[str],
     *,
     path: str,
     delivery: Delivery,
@@ -76,23 +75,20 @@ def terminate(
 ) -> Command:
     """Drops what is scheduled and cancels open failures; an attempt that is being made has its outcome recorded.
 
-    `failed_payment_ids` are the payments that stand as failed. Executed, it raises NotFound, and FailuresChanged when
-    they are not all. Terminating what is terminated changes nothing.
+    Executed, it raises NotFound. Terminating what is terminated changes nothing.
     """
     this = _by_id(SubscriptionRow, merchant.id, subscription_id)
     payments = _of_subscription(merchant.id, subscription_id)
 
-    def execute(held: Held, now: datetime) -> Effect:
-        if not held.rows[this]:
+    def execute(snapshot: Snapshot, now: datetime) -> Effect:
+        if not snapshot.rows[this]:
             raise NotFound(NO_SUCH_SUBSCRIPTION)
-        subscription = held.rows[this][0]
+        subscription = snapshot.rows[this][0]
         answer = {"id": subscription_id}
         if subscription["status"] == SubscriptionState.TERMINATED:
             return Effect(answer)
-        unsettled = _not_settled(held.rows[payments])
+        unsettled = _not_settled(snapshot.rows[payments])
         failed = [row["id"] for row in unsettled if row["status"] == PaymentState.FAILED]
-        if not set(failed) <= set(failed_payment_ids):
-            raise FailuresChanged("a payment of the subscription has just failed; send it again")
         key = {"merchant_id": merchant.id}
         ended = {"status": SubscriptionState.TERMINATED, "ended_at": now}
         return Effect(
@@ -102,7 +98,7 @@ def terminate(
                 *((ScheduledPaymentRow, key | {"id": row["id"]} | dropped(TERMINATED, now)) for row in unsettled),
             ],
             actions=[
-                ActionTaken(provider_payment_id=payment, verb=Verb.CANCEL, actor=ACTOR, reason=TERMINATED)
+                ActionTaken(provider_payment_id=payment, verb=ActionKind.CANCEL, actor=ACTOR, reason=TERMINATED)
                 for payment in failed
             ],
             touched=failed,
@@ -112,7 +108,6 @@ def terminate(
         merchant_id=merchant.id,
         time_zone=merchant.time_zone,
         provider=SUBSCRIPTIONS.name,
-        provider_payment_ids=sorted(failed_payment_ids),
         origin=path,
         delivery=delivery,
         lookups=[this, payments],
@@ -125,20 +120,20 @@ def terminate(
 def forget_customer(merchant: MerchantView, subscription_id: str) -> Command:
     """Takes the customer out of a subscription that has ended; what was agreed and scheduled stays.
 
-    It never charges again, not even if somebody asks for it, as nobody would know whom. What the ledger says of its
-    payments stays. Executed, it raises NotFound, and RuleBroken for one that is not over.
+    Nothing is charged for it again, not even on request, because its customer is unknown then. What the ledger says of
+    its payments stays. Executed, it raises NotFound, and RuleBroken for one that is not over.
     """
     this = _by_id(SubscriptionRow, merchant.id, subscription_id)
     payments = _of_subscription(merchant.id, subscription_id)
 
-    def execute(held: Held, now: datetime) -> Effect:
-        if not held.rows[this]:
+    def execute(snapshot: Snapshot, now: datetime) -> Effect:
+        if not snapshot.rows[this]:
             raise NotFound(NO_SUCH_SUBSCRIPTION)
-        status = held.rows[this][0]["status"]
+        status = snapshot.rows[this][0]["status"]
         may_go_on = status in (SubscriptionState.ACTIVE, SubscriptionState.PAUSED)
-        if may_go_on or any(row["attempt_in_flight"] is not None for row in held.rows[payments]):
+        if may_go_on or any(row["attempt_in_flight"] is not None for row in snapshot.rows[payments]):
             raise RuleBroken(f"the subscription {subscription_id} is not over, and its customer has to be known")
-        nobody = {
+        without_customer = {
             "customer_id": str(uuid4()),
             "payment_method_id": str(uuid4()),
             "customer_name": None,
@@ -147,12 +142,12 @@ def forget_customer(merchant: MerchantView, subscription_id: str) -> Command:
             "customer_email": None,
             "customer_phone": None,
         }
-        unsettled = _not_settled(held.rows[payments])
+        unsettled = _not_settled(snapshot.rows[payments])
         key = {"merchant_id": merchant.id}
         return Effect(
             {"id": subscription_id},
             updates=[
-                (SubscriptionRow, key | {"id": subscription_id} | nobody),
+                (SubscriptionRow, key | {"id": subscription_id} | without_customer),
                 *((ScheduledPaymentRow, key | {"id": row["id"]} | dropped(FORGOTTEN, now)) for row in unsettled),
             ],
             keeps_delivery=False,
@@ -175,20 +170,17 @@ def record(
     number: int,
     time_zone: str,
     ladder: Ladder,
-    effect_of: Callable[[Known, datetime], Effect],
+    effect_of: Callable[[AttemptContext, datetime], Effect],
     money_came_in: bool = False,
     delivery: Delivery | None = None,
     origin: str = "",
-    also_failed: Collection[str] = (),
 ) -> Command:
-    """What the outcome of attempt `number` comes to, if nobody has recorded it before; else nothing, and the answer
-    says so. Only that money came in is never passed over, however late it is heard of.
+    """Records the result of attempt `number`, unless it has been recorded: then the answer says so. Only money that
+    came in is recorded however late the result is.
 
-    `payment` and `subscription` are rows as they were when the attempt began. Executed, it raises FailuresChanged when
-    other payments of the subscription are not tried any more because of it, and `also_failed` does not name them.
+    `payment` and `subscription` are rows as they were when the attempt began.
     """
     merchant_id, payment_id = payment["merchant_id"], payment["id"]
-    names = {payment_id, *also_failed}
     this = _by_id(ScheduledPaymentRow, merchant_id, payment_id)
     agreed = _by_id(SubscriptionRow, merchant_id, subscription["id"])
     method = subscription["payment_method_id"]
@@ -200,34 +192,31 @@ def record(
         siblings = _of_subscription(merchant_id, subscription["id"])
         lookups.append(siblings)
 
-    def execute(held: Held, now: datetime) -> Effect:
-        row = held.rows[this][0]
+    def execute(snapshot: Snapshot, now: datetime) -> Effect:
+        row = snapshot.rows[this][0]
         if row["attempt_in_flight"] != number:
             is_news = money_came_in and not any(
                 attempt.sequence == number and attempt.outcome == Outcome.SUCCEEDED
-                for attempt in held.attempts[payment_id]
+                for attempt in snapshot.attempts[payment_id]
             )
             if not is_news:
                 return Effect({"is_recorded": False}, keeps_delivery=False)
-        known = Known(
+        context = AttemptContext(
             payment=row,
-            subscription=held.rows[agreed][0],
-            siblings=[row] if siblings is None else held.rows[siblings],
-            blocked=next(iter(held.rows[blocked]), None),
-            attempts=held.attempts[payment_id],
+            subscription=snapshot.rows[agreed][0],
+            siblings=[row] if siblings is None else snapshot.rows[siblings],
+            blocked=next(iter(snapshot.rows[blocked]), None),
+            attempts=snapshot.attempts[payment_id],
             time_zone=time_zone,
             ladder=ladder,
         )
-        effect = effect_of(known, now)
-        if not set(effect.touched) <= names:
-            raise FailuresChanged("other payments of the subscription have failed that are given up with this one")
-        return effect
+        return effect_of(context, now)
 
     return Command(
         merchant_id=merchant_id,
         time_zone=time_zone,
         provider=SUBSCRIPTIONS.name,
-        provider_payment_ids=sorted(names),
+        provider_payment_ids=[payment_id],
         origin=origin,
         delivery=delivery,
         lookups=lookups,
@@ -237,7 +226,7 @@ def record(
 
 
 def _not_settled(payments: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Those that may still be charged, though nothing need be planned, and are not being charged just now."""
+    """The payments that may still be charged and have no attempt in flight."""
     return [row for row in payments if row["status"] in (PaymentState.SCHEDULED, PaymentState.FAILED)]
 
 

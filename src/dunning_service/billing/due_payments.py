@@ -1,4 +1,4 @@
-"""Scheduled payments as due work: what a lease changes, and all that an attempt needs to know."""
+"""Scheduled payments as due work: what a lease changes, and the rows that an attempt needs."""
 
 from __future__ import annotations
 
@@ -62,16 +62,15 @@ class DuePayment:
     has_begun: bool
     """True when it may have been charged: it is looked up first."""
     gateway_id: int | None
-    """Where it is charged: where it was begun, or where the merchant charges now; None for a merchant that charges
-    nobody."""
+    """Where it is charged: where it was begun, or where the merchant charges now; None without a gateway."""
     is_blocked: bool = False
     """True when an earlier decline forbids the payment method for ever."""
     decided: str | None = None
-    """What a person has made of the failed payment; None where it stands as failed, or has not failed yet."""
+    """The status that an action has given the failed payment; None while it is failed, or has not failed yet."""
 
     @property
     def objection(self) -> str | None:
-        """Why nothing may be charged any more, unless that has happened already."""
+        """Why nothing may be charged any more; None where it may."""
         ended = reason_to_leave(self.subscription, self.payment)
         if ended is not None:
             return ended
@@ -79,12 +78,12 @@ class DuePayment:
 
     @property
     def key(self) -> str:
-        """Under which the gateway charges it, and never twice."""
+        """The idempotency key, under which the gateway charges once."""
         return charge_key(self.payment["id"], self.number)
 
     @property
     def request(self) -> ChargeRequest:
-        """What the gateway is asked for: the same under the same key, whoever asks."""
+        """The request to the gateway: the same under the same key, from every worker."""
         payment, subscription = self.payment, self.subscription
         return ChargeRequest(
             payment_id=payment["id"],
@@ -101,13 +100,15 @@ class DuePayment:
 
 
 class Attempts(Protocol):
-    """Makes the attempt at a leased payment."""
+    """Makes attempts: `Charging`."""
 
-    async def attempt(self, due: DuePayment) -> None: ...
+    async def attempt(self, due: DuePayment) -> None:
+        """Makes the attempt at a leased payment."""
+        ...
 
 
 class DuePayments:
-    """The kind of due work that scheduled payments are: charges, retries, and finding out outcomes."""
+    """The kind of due work that scheduled payments are: charges, retries and lookups."""
 
     table: Final[sa.Table] = _TABLE
 
@@ -131,6 +132,7 @@ class DuePayments:
         return found
 
     def merchant_of(self, item: DuePayment) -> int:
+        """The merchant, for whom a fair share is kept."""
         merchant_id: int = item.payment["merchant_id"]
         return merchant_id
 
@@ -159,8 +161,8 @@ async def first_payment_of(connection: AsyncConnection, merchant_id: int, subscr
 
 
 def stuck_attempts(connection: Connection, now: datetime) -> int:
-    """How many attempts came to nothing when they were last tried, because the gateway could not be asked or could not
-    tell what became of them. They are tried again."""
+    """The number of attempts whose gateway could not be reached or had no outcome at the last try; all of them are
+    tried again."""
     stuck = sa.select(sa.func.count()).where(
         # within the index of what is due: none of them waits longer than this
         _PAYMENTS.wake_at <= now + LOOK_AGAIN_LAST,
@@ -170,7 +172,7 @@ def stuck_attempts(connection: Connection, now: datetime) -> int:
 
 
 def _due_payments(connection: Connection, payments: Sequence[Mapping[str, Any]]) -> list[DuePayment]:
-    """These rows, in their order, with all that an attempt needs to know beside them.
+    """The due payments of these rows, in their order, each with the other rows that an attempt needs.
 
     It is read table by table and by key. One statement with joins would do, but PostgreSQL plans it without knowing the
     tables while they are new, and then goes through all of a merchant's rows for each that is due.
@@ -201,7 +203,7 @@ def _due_payments(connection: Connection, payments: Sequence[Mapping[str, Any]])
         SubscriptionRow, ("merchant_id", "id"), ((one["merchant_id"], one["subscription_id"]) for one in payments)
     )
     for payment in payments:
-        if not is_whole(payment):  # nothing can be charged for it, and nobody else is to wait for it
+        if not is_whole(payment):  # nothing can be charged for it, and the others are not to wait for it
             log.error("claim.orphaned", payment_id=payment["id"])
     payments = [payment for payment in payments if is_whole(payment)]
     blocked = found(BlockedMethodRow, ("merchant_id", "payment_method_id"), map(method, payments))
@@ -210,7 +212,7 @@ def _due_payments(connection: Connection, payments: Sequence[Mapping[str, Any]])
     due_payments = []
     for payment in payments:
         merchant, held = merchants[(payment["merchant_id"],)], ledger.get(ledger_key(payment))
-        # where there was no gateway, nobody can have been asked
+        # where there was no gateway, nothing can have been charged
         has_begun = payment["attempt_in_flight"] is not None and payment["gateway_id"] is not None
         gateway = None if has_begun else chosen.get((payment["merchant_id"], True))
         due_payments.append(

@@ -1,6 +1,6 @@
-"""Tables of subscriptions and of what is scheduled for them.
+"""Tables of subscriptions, their scheduled payments, and blocked payment methods.
 
-They say what is to be done. What was done is in the ledger: every attempt at a scheduled payment is an attempt there,
+They hold what is planned. What was done is in the ledger: every attempt at a scheduled payment is an attempt there,
 under the payment's id.
 """
 
@@ -18,7 +18,7 @@ _UUID = sa.String(36)
 
 
 class SubscriptionRow(Base):
-    """What was agreed: how much, how often, with which payment method."""
+    """A subscription: how much is charged, how often, with which payment method."""
 
     __tablename__ = "subscriptions"
     __table_args__ = (
@@ -101,13 +101,13 @@ class ScheduledPaymentRow(Base):
     first_failed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     next_attempt_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """None while one is being made, and when none is planned. Of a payment that has failed, `wake_at` is when the next
-    is made, unless somebody has decided about the payment."""
+    is made, unless an action keeps it from being charged."""
     rule: Mapped[str | None] = mapped_column(sa.String(32))
     reason: Mapped[str | None] = mapped_column(sa.Text)
     """Why then, or why not at all; None before anything has gone wrong."""
     wake_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    """When a worker looks at it next: to charge it, to find out what became of an attempt that nobody told of, or
-    whether a decision still holds that keeps it from being charged."""
+    """When a worker leases it next: to charge it, to look up an attempt without an outcome, or to see whether an action
+    still keeps it from being charged."""
     requested_by: Mapped[str | None] = mapped_column(sa.Text)
     """Who asked for the next attempt, or for the one in flight; None: the schedule did."""
     attempt_in_flight: Mapped[int | None] = mapped_column(sa.Integer)

@@ -11,23 +11,25 @@ from dunning_service.billing.models import SubscriptionRow
 from dunning_service.ledger.fields import folded_name, folded_names
 
 _SUBSCRIPTIONS = SubscriptionRow.__table__.c
+_NAMES = (
+    _SUBSCRIPTIONS.id,
+    _SUBSCRIPTIONS.customer_name,
+    _SUBSCRIPTIONS.company_name,
+    _SUBSCRIPTIONS.names_folded,
+)
 
 
 def has_name_like(part: str) -> sa.ColumnElement[bool]:
-    """Part of either name, in any case and with any accents; as an older version folded it, until the next repair."""
+    """True of a subscription with this part in a name, in any case and with any accents.
+
+    Rows that an older version folded are found by that folding, until the next repair."""
     wanted = {folded_name(part) or "", part.casefold()}
     return sa.or_(*(_SUBSCRIPTIONS.names_folded.contains(text, autoescape=True) for text in sorted(wanted)))
 
 
 def misfolded(connection: Connection, merchant_id: int) -> Iterator[str]:
     """The ids of the subscriptions whose folded names are not those of their customers."""
-    columns = (
-        _SUBSCRIPTIONS.id,
-        _SUBSCRIPTIONS.customer_name,
-        _SUBSCRIPTIONS.company_name,
-        _SUBSCRIPTIONS.names_folded,
-    )
-    statement = sa.select(*columns).where(_SUBSCRIPTIONS.merchant_id == merchant_id).order_by(_SUBSCRIPTIONS.id)
+    statement = sa.select(*_NAMES).where(_SUBSCRIPTIONS.merchant_id == merchant_id).order_by(_SUBSCRIPTIONS.id)
     for row in connection.execute(statement.execution_options(yield_per=500)):
         if row.names_folded != folded_names(row.customer_name, row.company_name):
             yield row.id
@@ -36,9 +38,7 @@ def misfolded(connection: Connection, merchant_id: int) -> Iterator[str]:
 def fold_again(connection: Connection, merchant_id: int, ids: Collection[str]) -> int:
     """Folds the names of these subscriptions again; returns how many were wrong."""
     rows = connection.execute(
-        sa.select(
-            _SUBSCRIPTIONS.id, _SUBSCRIPTIONS.customer_name, _SUBSCRIPTIONS.company_name, _SUBSCRIPTIONS.names_folded
-        )
+        sa.select(*_NAMES)
         .where(_SUBSCRIPTIONS.merchant_id == merchant_id, _SUBSCRIPTIONS.id.in_(ids))
         .with_for_update()  # so that none is erased in the meantime
     ).all()

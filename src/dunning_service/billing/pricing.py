@@ -1,4 +1,4 @@
-"""What one payment of a subscription costs, in parts that add up.
+"""The price of one payment of a subscription, in parts that add up.
 
 Everything is whole minor units and whole ten-thousandths of a percent, so nothing is ever rounded but the parts
 themselves, each half up.
@@ -39,6 +39,7 @@ class Price:
 
     @property
     def total_minor(self) -> int:
+        """What is charged, in minor units."""
         return self.base_minor - self.percentage_off_minor - self.cash_discount_minor + self.surcharge_minor
 
     @property
@@ -48,7 +49,7 @@ class Price:
 
 
 def base_amount(amount: Decimal, currency: str) -> Money:
-    """An amount in major units as it may be charged.
+    """An amount in major units as money that may be charged.
 
     Raises InvalidAmount for one that is not more than zero, has more decimals than its currency, or is too large.
     """
@@ -71,7 +72,7 @@ def price(
     surcharge_rate: Decimal = _NOTHING,
     cash_discount_rate: Decimal = _NOTHING,
 ) -> Price:
-    """What a payment of `base` costs. The percentage comes off first; cash discount and surcharge are shares of the
+    """The price of a payment of `base`. The percentage comes off first; cash discount and surcharge are shares of the
     rest.
 
     Raises InvalidInput naming each wrong field as the wire does, also when nothing would be left to charge.

@@ -1,8 +1,8 @@
-"""What is read of subscriptions: what was agreed from their own tables, what was done from the ledger."""
+"""Queries of subscriptions and their payments: terms from their own tables, attempts from the ledger."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -73,7 +73,7 @@ _MADE_BY = (
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """What the payments of a subscription come to."""
+    """Sums over the payments of a subscription."""
 
     paid_minor: int = 0
     paid_count: int = 0
@@ -98,9 +98,9 @@ async def list_subscriptions(
         return (), total
     column, is_ascending = _ORDER[query.order], query.is_ascending
     by = [one.asc() if is_ascending else one.desc() for one in (column, _SUBSCRIPTIONS.created_at, _SUBSCRIPTIONS.id)]
-    # where nothing stands comes last, on either database
+    # unknown values come last, on either database
     by[0] = by[0].nulls_last()
-    statement = _every_column().where(*conditions).order_by(*by).offset(query.offset).limit(query.limit)
+    statement = sa.select(*_SUBSCRIPTIONS).where(*conditions).order_by(*by).offset(query.offset).limit(query.limit)
     rows = [dict(row) for row in (await connection.execute(statement)).mappings()]
     return await _views(connection, merchant_id, rows), total
 
@@ -126,18 +126,18 @@ async def list_payments(connection: AsyncConnection, merchant_id: int, subscript
 
 @dataclass(frozen=True, slots=True)
 class FirstAttempt:
-    """What is known of the attempt that began with a subscription."""
+    """The attempt that began with a subscription, as far as its outcome is known."""
 
     view: PayNowView
-    may_be_told_soon: bool
-    """True while whoever began it may still be waiting for its gateway."""
+    is_under_way: bool
+    """True while the request that began it may still be waiting for its gateway."""
 
 
 _NOT_SENT = "the charge could not be sent to the gateway yet; it is sent as soon as it can be"
 
 
 async def first_attempt(connection: AsyncConnection, merchant_id: int, subscription_id: str) -> FirstAttempt | None:
-    """The attempt that began with a subscription; None for one that was created with a start."""
+    """The first attempt of a subscription that pays now; None for one that was created with a start."""
     subscription = await _row_of(connection, merchant_id, subscription_id)
     if not subscription["pays_now"]:
         return None
@@ -146,52 +146,38 @@ async def first_attempt(connection: AsyncConnection, merchant_id: int, subscript
     found = await _attempts(connection, merchant_id, _RECORDED.provider_payment_id == payment["id"])
     recorded = next((row for row in found.get(payment["id"], ()) if row["sequence"] == 1), None)
     in_flight = payment["attempt_in_flight"] == 1
-    told: Row
+    source: Row
     next_attempt_at = None
     if recorded is not None:
         # as it was planned then: the same request is answered as the first time
         planned = recorded["details"].get("next_attempt_at")
         next_attempt_at = None if planned is None else datetime.fromisoformat(planned)
-        attempt, told = _attempt_view(merchant_id, recorded), recorded
+        attempt, source = _attempt_view(merchant_id, recorded), recorded
     elif in_flight:
-        attempt, told = _in_flight(payment), {}
+        attempt, source = _in_flight(payment), {}
     elif payment["rule"] == Rule.POSTPONED.value:
-        # why is for the operator, in the log and with the payment's schedule
-        attempt, told = _unrecorded(payment, 1, AttemptState.PENDING), {"message": _NOT_SENT}
+        # the cause is for the operator, in the log and with the payment's schedule
+        attempt, source = _unrecorded(payment, 1, AttemptState.PENDING), {"message": _NOT_SENT}
         next_attempt_at = payment["next_attempt_at"]
     else:
         # it was given up before anything was charged, because the subscription had ended
-        attempt, told = _unrecorded(payment, 1, AttemptState.ERROR), {"message": payment["reason"]}
+        attempt, source = _unrecorded(payment, 1, AttemptState.ERROR), {"message": payment["reason"]}
     view = PayNowView(
         transaction_type=TransactionType(subscription["transaction_type"]),
         attempt=attempt,
         amount=Money(payment["amount_minor"], payment["currency"]),
-        code=told.get("code"),
-        message=told.get("message"),
-        category=told.get("category"),
+        code=source.get("code"),
+        message=source.get("message"),
+        category=source.get("category"),
         next_attempt_at=next_attempt_at,
     )
-    return FirstAttempt(view, may_be_told_soon=recorded is None and in_flight and not payment["lookups"])
-
-
-async def failed_payment_ids(connection: AsyncConnection, merchant_id: int, subscription_id: str) -> Collection[str]:
-    """The payments of a subscription that stand as failed."""
-    statement = sa.select(_PAYMENTS.id).where(
-        _PAYMENTS.merchant_id == merchant_id,
-        _PAYMENTS.subscription_id == subscription_id,
-        _PAYMENTS.status == PaymentState.FAILED,
-    )
-    return (await connection.execute(statement)).scalars().all()
+    return FirstAttempt(view, is_under_way=recorded is None and in_flight and not payment["lookups"])
 
 
 async def payment_method_of(connection: AsyncConnection, merchant_id: int, subscription_id: str) -> str:
-    """What a subscription's payments are charged to, which never changes. Raises NotFound."""
+    """The payment method of a subscription, which never changes. Raises NotFound."""
     method: str = (await _row_of(connection, merchant_id, subscription_id))["payment_method_id"]
     return method
-
-
-def _every_column() -> sa.Select[*tuple[Any, ...]]:
-    return sa.select(*_SUBSCRIPTIONS)
 
 
 def _payments_of(merchant_id: int, subscription_id: str) -> sa.Select[*tuple[Any, ...]]:
@@ -202,7 +188,7 @@ def _payments_of(merchant_id: int, subscription_id: str) -> sa.Select[*tuple[Any
 
 async def _row_of(connection: AsyncConnection, merchant_id: int, subscription_id: str) -> Row:
     this = (_SUBSCRIPTIONS.merchant_id == merchant_id, _SUBSCRIPTIONS.id == subscription_id)
-    row = (await connection.execute(_every_column().where(*this))).mappings().one_or_none()
+    row = (await connection.execute(sa.select(*_SUBSCRIPTIONS).where(*this))).mappings().one_or_none()
     if row is None:
         raise NotFound(NO_SUCH_SUBSCRIPTION)
     return dict(row)
@@ -248,7 +234,7 @@ async def _sums(connection: AsyncConnection, merchant_id: int, ids: Sequence[str
 
 
 async def _next_retries(connection: AsyncConnection, merchant_id: int, ids: Sequence[str]) -> Mapping[str, datetime]:
-    """When a payment of each subscription that has failed is tried again; not one about which somebody has decided."""
+    """The next retry of a failed payment of each subscription; payments with a status set by an action have none."""
     statement = (
         sa.select(_PAYMENTS.subscription_id, sa.func.min(_PAYMENTS.wake_at))
         .where(
@@ -316,7 +302,7 @@ def _view(row: Row, sums: Sums, last_paid_at: datetime | None) -> SubscriptionVi
 
 
 def _ends_at(row: Row, sums: Sums) -> datetime | None:
-    """When its last payment is due, or when it ended if that was before."""
+    """The due time of its last payment, or the time at which it ended if that was before."""
     last_due_at = None if row["number_of_payments"] is None else sums.last_due_at
     moments = [moment for moment in (last_due_at, row["ended_at"]) if moment is not None]
     return min(moments, default=None)
@@ -366,7 +352,7 @@ def _attempt_view(merchant_id: int, row: Row) -> AttemptView:
 
 
 def _in_flight(payment: Row) -> AttemptView:
-    """An attempt that the ledger does not have yet. Nobody knows of one that has been looked up in vain."""
+    """An attempt that the ledger does not have yet; its outcome is unknown once it was looked up in vain."""
     state = AttemptState.UNKNOWN if payment["lookups"] else AttemptState.PENDING
     return _unrecorded(payment, payment["attempt_in_flight"], state)
 

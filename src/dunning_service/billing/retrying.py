@@ -1,9 +1,8 @@
-"""A payment that has failed is tried again because somebody asks for it, whatever the schedule says."""
+"""The retry of a failed payment on request, whatever its schedule says."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -11,69 +10,63 @@ from dunning_service.billing.models import BlockedMethodRow, ScheduledPaymentRow
 from dunning_service.billing.outcomes import TERMINATED, blocking_decline
 from dunning_service.billing.states import PaymentState, SubscriptionState
 from dunning_service.errors import ActionDoesNotApply, NotFound
-from dunning_service.ledger.deciding import as_json
-from dunning_service.ledger.fold import Attempt
-from dunning_service.ledger.status import Status, Verb
+from dunning_service.ledger.actions import as_json
+from dunning_service.ledger.facts import Attempt
+from dunning_service.ledger.status import ActionKind, Status
 from dunning_service.ledger.work import (
     NO_SUCH_PAYMENT,
+    ActionRecorded,
     ActionTaken,
     Command,
-    DecisionRecorded,
     Effect,
-    Held,
     IdempotencyKey,
     Lookup,
+    Snapshot,
 )
+from dunning_service.merchants.directory import Principal
 from dunning_service.recovery.declines import read_decline
 from dunning_service.recovery.policy import Rule, within_limits
 from dunning_service.senders import SUBSCRIPTIONS
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetryRequest:
-    """Who wants which payment to be tried again."""
-
-    merchant_id: int
-    time_zone: str
-    payment_id: str
-    """Of the scheduled payment."""
-    subscription_id: str
-    payment_method_id: str
-    actor: str
-    reason: str | None
-    idempotency_key: IdempotencyKey | None
-
-
-def retry(asked: RetryRequest) -> Command:
-    """Plans an attempt for this moment, which a worker makes. The answer is that of a decision about the payment.
+def retry(
+    principal: Principal,
+    *,
+    payment_id: str,
+    subscription_id: str,
+    payment_method_id: str,
+    reason: str | None,
+    idempotency_key: IdempotencyKey | None,
+) -> Command:
+    """Plans an attempt for this moment, which a worker makes. The answer is that of an action about the payment.
 
     Executed, it raises NotFound, and ActionDoesNotApply saying why there is nothing to try, or why it may not be tried.
     """
-    merchant_id = asked.merchant_id
-    this = Lookup(ScheduledPaymentRow, ("merchant_id", "id"), (merchant_id, asked.payment_id))
-    agreed = Lookup(SubscriptionRow, ("merchant_id", "id"), (merchant_id, asked.subscription_id))
-    blocked = Lookup(BlockedMethodRow, ("merchant_id", "payment_method_id"), (merchant_id, asked.payment_method_id))
+    merchant_id, actor = principal.merchant.id, principal.token_name
+    this = Lookup(ScheduledPaymentRow, ("merchant_id", "id"), (merchant_id, payment_id))
+    agreed = Lookup(SubscriptionRow, ("merchant_id", "id"), (merchant_id, subscription_id))
+    blocked = Lookup(BlockedMethodRow, ("merchant_id", "payment_method_id"), (merchant_id, payment_method_id))
 
-    def execute(held: Held, now: datetime) -> Effect:
-        standing = held.standings.get(asked.payment_id)
-        if standing is None or not held.rows[this] or not held.rows[agreed]:
+    def execute(snapshot: Snapshot, now: datetime) -> Effect:
+        standing = snapshot.failures.get(payment_id)
+        if standing is None or not snapshot.rows[this] or not snapshot.rows[agreed]:
             raise NotFound(NO_SUCH_PAYMENT)
         why_not = objection(
             standing.status,
-            held.rows[this][0],
-            held.rows[agreed][0],
-            next(iter(held.rows[blocked]), None),
-            held.attempts[asked.payment_id],
+            snapshot.rows[this][0],
+            snapshot.rows[agreed][0],
+            next(iter(snapshot.rows[blocked]), None),
+            snapshot.attempts[payment_id],
             now,
         )
         if why_not is not None:
             raise ActionDoesNotApply(f"retry does not apply to this payment: {why_not}")
-        recorded = DecisionRecorded(
+        recorded = ActionRecorded(
             payment_id=standing.payment_id,
             number=standing.next_action,
-            verb=Verb.RETRY,
-            actor=asked.actor,
-            reason=asked.reason,
+            verb=ActionKind.RETRY,
+            actor=actor,
+            reason=reason,
             decided_at=now,
             status=standing.status,
             is_replay=False,
@@ -82,28 +75,24 @@ def retry(asked: RetryRequest) -> Command:
             "next_attempt_at": now,
             "wake_at": now,
             "rule": Rule.REQUESTED.value,
-            "reason": _words(asked),
-            "requested_by": asked.actor,
+            "reason": f"{actor} asked for it" if reason is None else f"{actor} asked for it: {reason}",
+            "requested_by": actor,
             "lookups": 0,
             "updated_at": now,
         }
         return Effect(
             as_json(recorded),
-            updates=[(ScheduledPaymentRow, {"merchant_id": merchant_id, "id": asked.payment_id} | planned)],
-            actions=[
-                ActionTaken(
-                    provider_payment_id=asked.payment_id, verb=Verb.RETRY, actor=asked.actor, reason=asked.reason
-                )
-            ],
+            updates=[(ScheduledPaymentRow, {"merchant_id": merchant_id, "id": payment_id} | planned)],
+            actions=[ActionTaken(provider_payment_id=payment_id, verb=ActionKind.RETRY, actor=actor, reason=reason)],
         )
 
     return Command(
         merchant_id=merchant_id,
-        time_zone=asked.time_zone,
+        time_zone=principal.merchant.time_zone,
         provider=SUBSCRIPTIONS.name,
-        provider_payment_ids=[asked.payment_id],
+        provider_payment_ids=[payment_id],
         lookups=[this, agreed, blocked],
-        idempotency_key=asked.idempotency_key,
+        idempotency_key=idempotency_key,
         execute=execute,
     )
 
@@ -116,10 +105,10 @@ def objection(
     attempts: Sequence[Attempt],
     now: datetime,
 ) -> str | None:
-    """Why a payment cannot be tried again now, and what would help; None when it can. Pure.
+    """The reason why a payment cannot be tried again now, and what would help; None when it can. Pure.
 
-    `status` is what has become of the payment, `payment` and `subscription` are rows, `blocked` is what forbids the
-    payment method, if anything does, and `attempts` are those at the payment, in their order.
+    `payment`, `subscription` and `blocked` are rows, the last of the payment method if it may never be tried again;
+    `attempts` are those at the payment, in their order.
     """
     if payment["status"] == PaymentState.PAID:
         return "it is paid"
@@ -146,18 +135,13 @@ def objection(
 
 
 def _forbidden_by_network(attempts: Sequence[Attempt], now: datetime) -> str | None:
-    """What the card network said, or has as a limit: trying more often costs money."""
+    """The wait that the card network advises, or its limit: trying more often costs money."""
     last = attempts[-1].details
     not_before = last.get("not_before")
     if not_before is not None and now < datetime.fromisoformat(not_before):
         return f"the card network asks to wait until {_moment(datetime.fromisoformat(not_before))}"
     at, limit = within_limits(last.get("network"), [attempt.occurred_at for attempt in attempts], now)
     return None if limit is None else f"{limit.words}, so it has to wait until {_moment(at)}"
-
-
-def _words(asked: RetryRequest) -> str:
-    words = f"{asked.actor} asked for it"
-    return words if asked.reason is None else f"{words}: {asked.reason}"
 
 
 def _moment(at: datetime) -> str:

@@ -1,4 +1,4 @@
-"""Rows of a subscription and its payments, made from what was agreed and read back."""
+"""The rows of a subscription and its payments, made from its terms, and its price read back."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def subscription_row(
 
 
 def payment_id(subscription_id: str, number: int) -> str:
-    """The id of a payment: the same for the same payment, whoever schedules it."""
+    """The id of a payment, derived from the subscription's, so that scheduling it twice makes one row."""
     return str(uuid5(UUID(subscription_id), f"payment/{number}"))
 
 
@@ -68,7 +68,7 @@ def attempt_id(scheduled_payment_id: str, number: int) -> str:
 
 
 def charge_key(scheduled_payment_id: str, number: int) -> str:
-    """The idempotency key of an attempt at the gateway: it is never charged twice."""
+    """The idempotency key of an attempt, under which the gateway charges once."""
     return f"{scheduled_payment_id}:{number}"
 
 
@@ -105,18 +105,18 @@ def payment_row(subscription: Mapping[str, Any], number: int, time_zone: str, no
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
-    """How the first attempt of a subscription that pays now is begun, by whoever creates it."""
+class FirstLease:
+    """The lease of the first attempt of a subscription that pays now; the request that creates it holds it."""
 
     gateway_id: int
-    lease: timedelta
-    """How long that may take before somebody else finds out what became of it."""
+    duration: timedelta
+    """How long the attempt may take before a worker looks it up."""
 
 
-def first_payments(subscription: Mapping[str, Any], begun: Begun, time_zone: str, now: datetime) -> list[Row]:
+def first_payments(subscription: Mapping[str, Any], lease: FirstLease, time_zone: str, now: datetime) -> list[Row]:
     """All payments of a subscription that has an end, and the first of one that has none.
 
-    The first of one that pays now is being attempted already, as `begun` says.
+    The first of one that pays now has an attempt in flight, under `lease`.
     """
     count = subscription["number_of_payments"] or 1
     rows = [payment_row(subscription, number, time_zone, now) for number in range(1, count + 1)]
@@ -124,15 +124,15 @@ def first_payments(subscription: Mapping[str, Any], begun: Begun, time_zone: str
         rows[0] |= {
             "status": PaymentState.PROCESSING,
             "attempt_in_flight": 1,
-            "gateway_id": begun.gateway_id,
+            "gateway_id": lease.gateway_id,
             "next_attempt_at": None,
-            "wake_at": now + begun.lease,
+            "wake_at": now + lease.duration,
         }
     return rows
 
 
 def following_payment(subscription: Mapping[str, Any], number: int, time_zone: str, now: datetime) -> Row | None:
-    """The payment after `number`, where it is not there from the start; None when there is none."""
+    """The row of the payment after `number` of a subscription without an end; None where it has one or is over."""
     if subscription["number_of_payments"] is not None or subscription["status"] != SubscriptionState.ACTIVE:
         return None
     try:
@@ -142,7 +142,7 @@ def following_payment(subscription: Mapping[str, Any], number: int, time_zone: s
 
 
 def price_of(subscription: Mapping[str, Any]) -> Price:
-    """What each payment of a subscription costs."""
+    """The price of each payment of a subscription."""
     return price(
         Money(subscription["base_minor"], subscription["currency"]),
         percentage_off_rate=rate_from_units(subscription["percentage_off_units"]),

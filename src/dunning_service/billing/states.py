@@ -1,4 +1,4 @@
-"""States of subscriptions, their payments and attempts, and the two choices that are stored as numbers."""
+"""The states of subscriptions, payments and attempts, and two enums that are stored as numbers."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class AttemptState(StrEnum):
 
 
 class TransactionType(IntEnum):
-    """What each payment asks of the payment method."""
+    """The kind of charge to the payment method."""
 
     AUTHORIZATION = 1
     SALE = 2
@@ -47,6 +47,7 @@ class TransactionType(IntEnum):
 
     @property
     def is_card(self) -> bool:
+        """True of a charge to a card."""
         return self is not TransactionType.ACH_DEBIT
 
 

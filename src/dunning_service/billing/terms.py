@@ -1,4 +1,4 @@
-"""What a subscription is made of, before it is stored: plain types that every API can fill."""
+"""The terms of a new subscription, before it is stored: plain types that every API can fill."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ is of this shape)."""
 
 @dataclass(frozen=True, slots=True)
 class MerchantTerms:
-    """What of a merchant's settings bears on a new subscription."""
+    """The settings of a merchant that a new subscription depends on."""
 
     zone: ZoneInfo
     cash_discount_rate: Decimal | None = None
@@ -28,7 +28,7 @@ class MerchantTerms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Customer:
-    """Who is charged, as the failed lists show it."""
+    """The customer of a subscription, as the failed lists show them."""
 
     name: str | None = None
     company_name: str | None = None
@@ -38,7 +38,7 @@ class Customer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewSubscription:
-    """A subscription that may be created."""
+    """A subscription to be created, checked."""
 
     payment_processor_id: UUID
     transaction_type: TransactionType

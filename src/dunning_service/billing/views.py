@@ -1,4 +1,4 @@
-"""Subscriptions, payments and attempts as they are read: what an API answers from, whatever tables that came from."""
+"""Subscriptions, payments and attempts as APIs answer them, and the query of their list."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from dunning_service.values.money import Money
 
 
 class SubscriptionOrder(StrEnum):
-    """By what a list of subscriptions is ordered."""
+    """The column by which a list of subscriptions is ordered."""
 
     CREATED = "created"
     START = "start"
@@ -32,7 +32,7 @@ class SubscriptionOrder(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubscriptionQuery:
-    """Which subscriptions of a merchant, in which order, and which part of them. Empty or None: no such filter."""
+    """A page of a merchant's subscriptions: filters, order, offset and limit. Empty or None: no such filter."""
 
     customer_ids: Sequence[UUID] = ()
     states: Sequence[SubscriptionState] = ()
@@ -46,7 +46,7 @@ class SubscriptionQuery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubscriptionView:
-    """A subscription as it stands. Times are in UTC, amounts in minor units of the price's currency."""
+    """A subscription with its sums. Times are in UTC, amounts in minor units of the price's currency."""
 
     id: UUID
     merchant_id: int

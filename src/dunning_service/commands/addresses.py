@@ -1,4 +1,4 @@
-"""The address of the service on an SQLite database, for commands in other processes: a locked file beside the database.
+"""The address at which an SQLite database is served: a locked file beside it, for commands in other processes.
 
 Only the process that serves knows which port it listens on: `--port` may have chosen another than the settings, or 0.
 """
@@ -17,8 +17,8 @@ from dunning_service.settings import Settings
 
 @contextmanager
 def known_address(database: Path, address: str) -> Iterator[None]:
-    """Keeps `address` in the file while the block runs, locked, so that a file left by a killed process is known as
-    such. Where it cannot be written, or another process serves the same database, nothing is kept."""
+    """Keeps `address` in the file while the block runs. The file is locked, so that one left by a killed process is
+    recognised. Where it cannot be written, or another process serves the same database, nothing is kept."""
     path = _address_file(database)
     file = _written(path, address)
     try:
@@ -47,8 +47,8 @@ def _written(path: Path, address: str) -> int | None:
 
 
 def address_of(settings: Settings) -> str:
-    """What printed addresses begin with: the public URL, the address of the process that serves this SQLite database,
-    or else what the settings say."""
+    """The beginning of printed addresses: the public URL, the address at which this SQLite database is served, or else
+    the settings' own."""
     database = embedded_file(database_url(settings.database_url))
     if settings.public_url is None and database is not None:
         return _kept(_address_file(database)) or settings.address

@@ -1,4 +1,4 @@
-"""Options that several commands share, and how what is typed for them is read."""
+"""Options that several commands share, and the readers of their values."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LONGEST = timedelta(days=36_500)
 
 
 def duration(text: str) -> timedelta:
-    """`90d`, `12h` or `30m`; a bare `0` is no time at all."""
+    """Reads a span of time: `90d`, `12h` or `30m`; a bare `0` is no time at all."""
     match = _DURATION.fullmatch(text.strip().lower())
     if match is None:
         raise typer.BadParameter(f"{text!r} is not a span of time; write days, hours or minutes: 90d, 12h, 30m")
@@ -30,7 +30,7 @@ def duration(text: str) -> timedelta:
 
 
 def given_secret(text: str | None) -> str | None:
-    """`--secret -` reads the secret from standard input, where neither `ps` nor the shell's history shows it."""
+    """The secret of `--secret`; `-` reads it from standard input, where neither `ps` nor the history shows it."""
     if text != "-":
         return text
     line = sys.stdin.readline().strip()
@@ -40,7 +40,7 @@ def given_secret(text: str | None) -> str | None:
 
 
 def given_options(pairs: list[str]) -> dict[str, str]:
-    """`key=value` pairs."""
+    """Reads `key=value` pairs."""
     options = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")

@@ -1,4 +1,4 @@
-"""`dunning customer`: what is kept about one customer of a merchant."""
+"""`dunning customer`: the erasure of a customer's personal data."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def _print_counts(counts: dict[str, Any], merchant: str, is_dry_run: bool) -> No
 
 
 def _print_advice(others: set[str], still_open: int, failed: int, short_ids: list[str], is_dry_run: bool) -> None:
-    """What whoever erases should know before, or do now."""
+    """Prints what remains to be known or done about an erasure."""
     if still_open:
         say(
             f"{still_open} of the payments {'are' if is_dry_run else 'were'} still open; a deposit that names only its "

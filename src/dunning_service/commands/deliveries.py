@@ -1,4 +1,4 @@
-"""Stored deliveries, as an operator looks for them."""
+"""Stored deliveries for the command line: listed, found by id, pruned, and their bodies shown."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def delivery_keys(
     connection: Connection, merchant: MerchantView | None, outcome: DeliveryOutcome
 ) -> tuple[list[Key], int]:
     """The deliveries of that outcome whose bytes are still there, oldest first, and how many have been pruned."""
-    # what was decided by how its payment stood is not read again
+    # commands were decided by the state of their payment, and are not read again
     conditions = [*_conditions(merchant, outcome), DeliveryRow.provider.in_(sorted(all_providers()))]
     rows = connection.execute(
         sa.select(DeliveryRow.merchant_id, DeliveryRow.digest)
@@ -118,7 +118,7 @@ def stored_delivery(connection: Connection, key: Key) -> DeliveryRow | None:
 
 
 def prunable(connection: Connection, merchant: MerchantView, before: datetime) -> dict[str, int]:
-    """How many of a merchant's deliveries that arrived before a moment have their raw bytes, by outcome."""
+    """The number of a merchant's deliveries that arrived before a moment and have their raw bytes, by outcome."""
     lift_limits(connection, may_scan=True)
     counted = (
         sa.select(DeliveryRow.outcome, sa.func.count().label("deliveries"))
@@ -140,8 +140,8 @@ def prune_once(
     """Drops the raw bytes of up to `limit` of a merchant's deliveries that arrived before a moment, the oldest first;
     those that were never understood keep theirs unless `also_failed`.
 
-    Answers their outcomes and arrivals; nothing once none is left. The last arrival is the next portion's `since`, so
-    that what has been pruned is not looked through again. Digest, headers and bookkeeping stay, so a repeat is still
+    Answers their outcomes and arrivals; nothing once none is left. The last arrival is the next chunk's `since`, so
+    that what has been pruned is not read again. Digest, headers and bookkeeping stay, so a repeat is still
     recognised; facts are not touched.
     """
     conditions = [
@@ -169,7 +169,7 @@ def prune_once(
 
 
 def body_for_people(body: bytes | None) -> str:
-    """A body as text: what would move a terminal's cursor is escaped, and what is no text is base64."""
+    """A body for people: as text, with control characters escaped, or as base64 where it is no text."""
     if body is None:
         return "(pruned)"
     try:
@@ -180,7 +180,7 @@ def body_for_people(body: bytes | None) -> str:
 
 
 def body_for_programs(body: bytes | None) -> dict[str, str | None]:
-    """A body as `body`, or as `body_base64` when it is not UTF-8."""
+    """A body for JSON: as `body`, or as `body_base64` when it is not UTF-8."""
     if body is None:
         return {"body": None}
     try:

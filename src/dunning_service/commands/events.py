@@ -1,10 +1,10 @@
-"""`dunning events`: the notices as they arrived."""
+"""`dunning events`: stored deliveries, shown, read again and pruned."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Any, get_args
 
@@ -30,7 +30,8 @@ from dunning_service.errors import ConfigurationError, DunningError
 from dunning_service.ledger.commit import Committer
 from dunning_service.ledger.work import ERASED_AT, DeliveryOutcome, Notice, NoticeRecorded
 from dunning_service.merchants.directory import MerchantView
-from dunning_service.merchants.service import list_merchants, merchant_named, source_options
+from dunning_service.merchants.service import list_merchants, merchant_named
+from dunning_service.merchants.sources import source_options
 from dunning_service.values.chunks import in_chunks
 from dunning_service.values.clock import utc_now
 from dunning_service.values.progress import Progress
@@ -38,7 +39,7 @@ from dunning_service.values.progress import Progress
 app = typer.Typer(help="Deliveries: every notice as it arrived, understood or not.", no_args_is_help=True)
 
 _SHORT_ID = 12
-_PORTION = 100
+_READ_AT_ONCE = 100
 _PRUNED_AT_ONCE = 1_000
 _NOT_REPLAYED = "not replayed"
 
@@ -143,9 +144,9 @@ def replay(
         again = "run the same command again: what was read already changes nothing"
         with progress_of("dunning events replay", again, on_interrupt=lambda: _print_failures(replayed)) as progress:
             progress.begin("deliveries read again", len(keys))
-            for portion in in_chunks(keys, _PORTION):
-                replayed += _replayed_portion(database, portion, merchants)
-                progress.advance(len(portion))
+            for some in in_chunks(keys, _READ_AT_ONCE):
+                replayed += _replay_chunk(database, some, merchants)
+                progress.advance(len(some))
     _print_replayed(replayed, pruned, as_json)
 
 
@@ -170,7 +171,10 @@ def prune(
         with database.read_blocking() as connection:
             wanted = list_merchants(connection) if merchant is None else [merchant_named(connection, merchant)]
         require_terminal_or_yes(is_agreed or dry_run)
-        there = _prunable(database, wanted, before)
+        there: Counter[str] = Counter()
+        with database.read_blocking() as connection:
+            for one in wanted:
+                there.update(prunable(connection, one, before))
         kept = 0 if also_failed else there.pop("failed", 0)
         total = sum(there.values())
         if total and not dry_run:
@@ -184,15 +188,6 @@ def prune(
     _print_pruned(there if dry_run else pruned, kept, before, dry_run, as_json)
 
 
-def _prunable(database: Database, merchants: Sequence[MerchantView], before: datetime) -> Counter[str]:
-    """How many deliveries of these merchants could be pruned, by outcome."""
-    there: Counter[str] = Counter()
-    with database.read_blocking() as connection:
-        for merchant in merchants:
-            there.update(prunable(connection, merchant, before))
-    return there
-
-
 def _prune(
     database: Database,
     merchant: MerchantView,
@@ -201,7 +196,7 @@ def _prune(
     pruned: Counter[str],
     progress: Progress,
 ) -> None:
-    """A portion at a time, so that the service is never kept waiting for long."""
+    """Prunes chunk by chunk, so that the service is never kept waiting for long."""
     since = None
     while True:
         with database.write() as connection:
@@ -242,7 +237,7 @@ def _deliveries(counts: Counter[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Replayed:
-    """What came of reading one delivery again."""
+    """The result of reading one delivery again."""
 
     id: str
     merchant: str
@@ -254,9 +249,7 @@ class _Replayed:
         return self.outcome in (None, "failed")
 
 
-def _replayed_portion(
-    database: Database, keys: Sequence[Key], merchants: Mapping[int, MerchantView]
-) -> list[_Replayed]:
+def _replay_chunk(database: Database, keys: Sequence[Key], merchants: Mapping[int, MerchantView]) -> list[_Replayed]:
     read = [(key, _read_again(database, key, merchants[key[0]])) for key in keys]
     notices = [notice for _, notice in read if isinstance(notice, Notice)]
     answers = iter(Committer(database).commit(notices, utc_now()))
@@ -269,12 +262,12 @@ def _replayed_portion(
         else:
             assert isinstance(notice, Notice)
             assert isinstance(result, NoticeRecorded)
-            replayed.append(_Replayed(digest.hex(), name, *_what_came_of(notice, result)))
+            replayed.append(_Replayed(digest.hex(), name, *_outcome_of(notice, result)))
     return replayed
 
 
-def _what_came_of(notice: Notice, result: NoticeRecorded) -> tuple[str | None, str | None]:
-    """The outcome and the reason; no outcome where the delivery goes on saying what it said before."""
+def _outcome_of(notice: Notice, result: NoticeRecorded) -> tuple[str | None, str | None]:
+    """The outcome and the reason; no outcome where the delivery keeps its earlier reading."""
     if result.refusal is not None:
         return (None if result.outcome == "recorded" else result.outcome), result.refusal.message
     if result.outcome == "ignored" and result.was_recorded:
@@ -283,7 +276,7 @@ def _what_came_of(notice: Notice, result: NoticeRecorded) -> tuple[str | None, s
 
 
 def _read_again(database: Database, key: Key, merchant: MerchantView) -> Notice | DunningError:
-    from dunning_service.intake.replay import replayed_notice  # here, for it brings the web application with it
+    from dunning_service.intake.replay import replayed_notice  # here, because it imports the web application
 
     try:
         with database.read_blocking() as connection:
@@ -298,10 +291,7 @@ def _read_again(database: Database, key: Key, merchant: MerchantView) -> Notice 
 
 def _print_replayed(replayed: Sequence[_Replayed], pruned: int, as_json: bool) -> None:
     if as_json:
-        fields = ("id", "merchant", "outcome", "reason")
-        print_json(
-            {"replayed": [{field: getattr(one, field) for field in fields} for one in replayed], "pruned": pruned}
-        )
+        print_json({"replayed": [asdict(one) for one in replayed], "pruned": pruned})
     else:
         _print_failures(replayed)
         outcomes = Counter(one.outcome or _NOT_REPLAYED for one in replayed)
@@ -313,7 +303,7 @@ def _print_replayed(replayed: Sequence[_Replayed], pruned: int, as_json: bool) -
 
 
 def _print_failures(replayed: Sequence[_Replayed]) -> None:
-    """Those that could not be read; nothing when all could."""
+    """Prints the deliveries that could not be read."""
     failures = [one for one in replayed if one.is_failure]
     if failures:
         print_table(
@@ -324,15 +314,15 @@ def _print_failures(replayed: Sequence[_Replayed]) -> None:
 
 
 def _summary(row: Any) -> dict[str, Any]:
-    return {
-        "id": row.digest.hex(),
-        "merchant": row.merchant,
-        "provider": row.provider,
-        "origin": row.origin,
-        "outcome": row.outcome,
-        "reason": row.reason,
-        "received_at": row.received_at,
-        "last_received_at": row.last_received_at,
-        "times_received": row.times_received,
-        "reading": row.reading,
-    }
+    shown = (
+        "merchant",
+        "provider",
+        "origin",
+        "outcome",
+        "reason",
+        "received_at",
+        "last_received_at",
+        "times_received",
+        "reading",
+    )
+    return {"id": row.digest.hex(), **{name: getattr(row, name) for name in shown}}

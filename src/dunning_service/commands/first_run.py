@@ -1,4 +1,4 @@
-"""The first start on an empty database: a merchant to try everything with, and the lines to try it."""
+"""The first start on an empty database: a merchant to try the service with, and the commands to try."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from sqlalchemy.engine import Connection
 
 from dunning_service.gateways.service import choose_sandbox
 from dunning_service.merchants.keyring import Keyring
-from dunning_service.merchants.service import add_merchant, add_source, add_token, list_merchants
+from dunning_service.merchants.service import add_merchant, add_token, list_merchants
+from dunning_service.merchants.sources import add_source
 from dunning_service.merchants.tokens import Scope
 
 STARTER_CURRENCY = "EUR"
@@ -22,7 +23,7 @@ _NAME = "default"
 
 @dataclass(frozen=True, slots=True)
 class FirstRun:
-    """What was made for somebody who starts with nothing. Token and secret are known only now."""
+    """The merchant, token and source of a first start. Token and secret are shown only then."""
 
     merchant: str
     currency: str
@@ -33,7 +34,7 @@ class FirstRun:
 
 
 def made_on_empty(connection: Connection, keyring: Keyring, currency: str, now: datetime) -> FirstRun | None:
-    """A merchant of that currency with a token, a Maple source and the sandbox; None when there are any already."""
+    """Makes a merchant with a token, a Maple source and the sandbox; None where there are merchants already."""
     if list_merchants(connection):
         return None
     merchant = add_merchant(connection, name=_NAME, default_currency=currency, time_zone="UTC", now=now)
@@ -44,7 +45,7 @@ def made_on_empty(connection: Connection, keyring: Keyring, currency: str, now: 
 
 
 def welcome(made: FirstRun, address: str, now: datetime, *, with_worker: bool) -> str:
-    """What `serve` prints once. Each of its `curl` lines can be pasted into a POSIX shell, as often as one likes."""
+    """The text that `serve` prints once. Its `curl` lines can be pasted into a POSIX shell, more than once."""
     another = f"dunning merchant set {quote(made.merchant)} --currency NOK"
     due = "what is due is charged while this service runs" if with_worker else "`dunning worker` charges what is due"
     return f"""\
@@ -74,7 +75,7 @@ See which payments have failed, first in Front Payment's shape and then in the l
 
 
 def later(merchant: str) -> str:
-    """What `serve` prints on every start after the first."""
+    """The line that `serve` prints on every start after the first."""
     scopes = " ".join(f"--scope {scope}" for scope in Scope)
     return f"For a new token: dunning token add --merchant {quote(merchant)} {scopes}"
 

@@ -1,4 +1,4 @@
-"""`dunning ledger check`: whether the ledger adds up, and the repair of what is derived from facts."""
+"""`dunning ledger check`: the check of the ledger, and the repair of what is derived from facts."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ app = typer.Typer(help="The ledger as a whole.", no_args_is_help=True)
 
 @dataclass
 class _Written:
-    """What a repair has written: in the ledger, and the folded names of subscriptions."""
+    """Counts of what a repair has written: in the ledger, and the folded names of subscriptions."""
 
     ledger: Repaired = field(default_factory=Repaired)
     subscriptions: int = 0
@@ -111,7 +111,7 @@ def _as_json(written: _Written) -> dict[str, object]:
 
 
 def _repair(database: Database, merchant: str | None, written: _Written, progress: Progress) -> None:
-    """Raises Unavailable, with how to go on, when the database does not take it."""
+    """Repairs the merchants. Raises Unavailable, with how to go on, when the database is out of reach."""
     with database.read_blocking() as connection:
         lift_limits(connection, may_scan=True)
         wanted = _wanted(connection, merchant)
@@ -126,8 +126,8 @@ def _repair(database: Database, merchant: str | None, written: _Written, progres
 
 
 def _repair_names(database: Database, merchant: MerchantView, written: _Written) -> None:
-    """Folds the names again that subscriptions are searched by, where they are not the customers'."""
-    from dunning_service.billing.names import fold_again, misfolded  # here, for only a repair needs them
+    """Folds again the names that subscriptions are searched by, where they are not their customers'."""
+    from dunning_service.billing.names import fold_again, misfolded  # here, because only a repair needs them
 
     with database.read_blocking() as connection:
         wrong = list(misfolded(connection, merchant.id))
@@ -147,8 +147,7 @@ def _payments_of(connection: Connection, merchants: Sequence[MerchantView]) -> i
 
 
 async def _checked(database: Database, merchant: str | None, found: dict[str, list[str]], progress: Progress) -> None:
-    """Puts into `found` what differs for each merchant: in one view of the database, as it was at one moment, and
-    without keeping the service from writing."""
+    """Adds the differences of each merchant to `found`, in one view of the database, which does not block writers."""
     try:
         async with database.read() as connection:
             await connection.run_sync(_check, merchant, found, progress)
@@ -158,7 +157,7 @@ async def _checked(database: Database, merchant: str | None, found: dict[str, li
 
 def _check(connection: Connection, merchant: str | None, found: dict[str, list[str]], progress: Progress) -> None:
     from dunning_service.billing.names import misfolded
-    from dunning_service.erasure.check import returned  # here, for no other command needs them
+    from dunning_service.erasure.check import returned  # here, because no other command needs them
     from dunning_service.ledger.check import differences
 
     lift_limits(connection)

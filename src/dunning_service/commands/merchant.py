@@ -1,4 +1,4 @@
-"""`dunning merchant`: the tenants, and how each charges its customers."""
+"""`dunning merchant`: merchants, and how each charges its customers."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _DEFAULT = "default"
 
 
 class _Choice(StrEnum):
-    """What may follow --gateway."""
+    """The values of --gateway."""
 
     SANDBOX = GatewayKind.SANDBOX
     HTTP = GatewayKind.HTTP
@@ -207,7 +207,7 @@ def list_(as_json: AsJson = False) -> None:
 
 
 def _move_order_dates(merchant: MerchantView) -> Redated:
-    """Raises DunningError, or ends the command, with how to go on: the zone is changed by then."""
+    """Moves order dates to the new zone. Where it cannot finish, the error says how to go on: the zone is changed."""
     redated = Redated()
     again = f"dunning merchant set {quote(merchant.name)} --timezone {merchant.time_zone}"
     try:
@@ -225,7 +225,7 @@ def _move_order_dates(merchant: MerchantView) -> Redated:
 def _change_gateway(
     opened: Opened, merchant: MerchantView, choice: _Choice | None, url: str | None, even_under_way: bool
 ) -> SigningSecret | None:
-    """Answers the signing secret, if one was made."""
+    """Changes how the merchant charges; returns the signing secret, if one was made."""
     connection, now = opened.connection, opened.now
     if even_under_way and choice is not _Choice.SANDBOX and url is None:
         raise ConfigurationError("--even-under-way goes with another gateway: add --gateway or --gateway-url")

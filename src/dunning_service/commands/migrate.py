@@ -1,4 +1,4 @@
-"""`dunning migrate`: the schema."""
+"""`dunning migrate`: the migration of the database's schema."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a command gets at the ledger, and what it says when it cannot."""
+"""The database of a command: opened for reading or writing, and its errors in words."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _SECRET = re.compile(r"pass|secret|key|token", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """One transaction on the ledger, and what a command needs beside it."""
+    """One transaction on the ledger, with the settings and the time of the command."""
 
     settings: Settings
     connection: Connection
@@ -47,7 +47,7 @@ class Opened:
 
 @contextmanager
 def opened_database() -> Iterator[tuple[Settings, Database]]:
-    """The database the settings name, its schema checked."""
+    """The database that the settings name, its schema checked."""
     settings = load_settings(warn)
     url = database_url(settings.database_url)
     require_current(url)
@@ -67,13 +67,13 @@ def transaction() -> Iterator[Opened]:
 
 @contextmanager
 def reading() -> Iterator[Opened]:
-    """One view of the ledger, which keeps nobody from writing."""
+    """One view of the ledger, which does not block writers."""
     with opened_database() as (settings, database), database.read_blocking() as connection:
         yield Opened(settings, connection, utc_now())
 
 
 def explained(error: sa.exc.DBAPIError) -> str:
-    """One line about a database that cannot be reached or used, and what to do about it."""
+    """An error of the database in one line, with what to do about it."""
     cause = str(error.orig).strip() or type(error.orig).__name__
     first_line = cause.splitlines()[0].rstrip()
     sqlstate = getattr(error.orig, "sqlstate", None)
@@ -96,7 +96,7 @@ def explained(error: sa.exc.DBAPIError) -> str:
 
 
 def shown_url(url: URL) -> str:
-    """A database's URL as people write it, without its passwords."""
+    """A database's URL without its passwords."""
     file = embedded_file(url)
     if file is not None:
         return f"sqlite:///{file.absolute()}"

@@ -1,18 +1,18 @@
-"""`dunning payments`: the failed payments, as the service's own API lists them."""
+"""`dunning payments`: the list of failed payments and one of them, as the service's own API has them."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Annotated, Any, TypeVar
 
 import typer
 from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dunning_service.apis.own.filters import ListParameters
-from dunning_service.apis.own.listing import detail_of, page_of
-from dunning_service.apis.own.schemas import (
+from dunning_service.apis.own.queries import detail_of, page_of
+from dunning_service.apis.own.requests import ListParameters
+from dunning_service.apis.own.wire import (
     ActionEntry,
     AttemptEntry,
     FailedPayment,
@@ -27,11 +27,11 @@ from dunning_service.commands.printing import Cell, print_fields, print_json, pr
 from dunning_service.database.engines import Database
 from dunning_service.errors import ConfigurationError, FieldError, NotFound
 from dunning_service.failed_payments.cursors import CursorError
-from dunning_service.http.parameters import field_errors
 from dunning_service.ledger.status import ReceiptDue
 from dunning_service.merchants.directory import MerchantView
 from dunning_service.merchants.service import list_merchants, merchant_named
 from dunning_service.values.money import InvalidAmount, Money
+from dunning_service.values.reading import field_errors
 
 app = typer.Typer(help="Failed payments: one merchant's list, and what has happened to one.", no_args_is_help=True)
 
@@ -48,6 +48,7 @@ def _option(member: str, metavar: str) -> Any:
 
 @app.command("list")
 def list_(
+    context: typer.Context,
     merchant: Annotated[
         str | None,
         typer.Option("--merchant", metavar="NAME", help="Whose payments; needed where there are several merchants."),
@@ -73,26 +74,7 @@ def list_(
     as_json: AsJson = False,
 ) -> None:
     """List failed payments, a page at a time; the filters are those of GET /api/v1/failed-payments."""
-    parameters = _checked(
-        status=status,
-        provider=provider,
-        subscription=subscription,
-        customer=customer,
-        email=email,
-        phone=phone,
-        q=q,
-        amount_min=amount_min,
-        amount_max=amount_max,
-        currency=currency,
-        category=category,
-        order_from=order_from,
-        order_to=order_to,
-        updated_since=updated_since,
-        next_attempt=next_attempt,
-        sort=sort,
-        limit=limit,
-        cursor=cursor,
-    )
+    parameters = _checked(context.params)  # the options above, by the names of the API's parameters
     with opened_database() as (_, database):
         whose = _merchants(database, merchant)
         if len(whose) != 1:
@@ -163,10 +145,16 @@ def _read(database: Database, read: Callable[[AsyncConnection], Awaitable[_T]]) 
     return asyncio.run(reading())
 
 
-def _checked(**typed: str | list[str] | None) -> ListParameters:
-    """The filters, read as the API reads its parameters. Raises BadParameter naming the options that are wrong."""
+def _checked(options: Mapping[str, Any]) -> ListParameters:
+    """The filters among a command's options, read as the API reads its parameters.
+
+    Raises BadParameter naming the options that are wrong.
+    """
+    filters = {
+        name: value for name, value in options.items() if name in ListParameters.model_fields and value is not None
+    }
     try:
-        parameters = ListParameters.model_validate({name: value for name, value in typed.items() if value is not None})
+        parameters = ListParameters.model_validate(filters)
     except ValidationError as error:
         raise _wrong(field_errors(error)) from None
     disagreements = parameters.disagreements()
@@ -248,7 +236,7 @@ def _entry(entry: TimelineEntry) -> Sequence[Cell]:
 
 
 def _decided(entry: ActionEntry) -> str:
-    """`receipt T-1 to ODR100000002; by ann`: what an action says of a receipt, before why it was taken, or by whom."""
+    """The words for an action: its receipt, then its reason or its actor: `receipt T-1 to ODR100000002; by ann`."""
     said = entry.reason or f"by {entry.actor}"
     if entry.receipt_id is not None:
         return f"receipt {entry.receipt_id} to {entry.to}; {said}"
@@ -256,7 +244,7 @@ def _decided(entry: ActionEntry) -> str:
 
 
 def _amount(minor: int | None, currency: str | None) -> str | None:
-    """`2499.00 NOK`; minor units where the currency, and so the number of decimals, is not known."""
+    """An amount such as `2499.00 NOK`; in minor units where the decimals of the currency are not known."""
     if minor is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""What commands write to standard output: aligned tables for people, JSON for programs."""
+"""The output of commands: aligned tables for people, JSON for programs, messages on standard error."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ Cell = str | int | datetime | None
 
 
 def say(text: str = "") -> None:
-    """A line for people."""
+    """Prints a line for people."""
     typer.echo(text)
 
 
 def warn(text: str) -> None:
-    """A line for people that a program reading the output must not see."""
+    """Prints a line on standard error, which a program reading the output does not see."""
     typer.echo(text, err=True)
 
 
 def print_json(value: Any) -> None:
-    """A value for programs: times as RFC 3339, sets as sorted lists."""
+    """Prints JSON: times as RFC 3339, sets as sorted lists."""
     typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=_plain))
 
 
@@ -39,14 +39,14 @@ def _plain(value: Any) -> Any:
 
 
 def shown(value: Cell) -> str:
-    """A value as a person reads it; nothing is a dash."""
+    """A value for people; a dash for none."""
     if value is None or value == "":
         return "-"
     return value.strftime("%Y-%m-%d %H:%M:%SZ") if isinstance(value, datetime) else str(value)
 
 
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[Cell]], when_empty: str) -> None:
-    """Rows under headings, each column as wide as its widest value."""
+    """Prints rows under headings, each column as wide as its widest value."""
     if not rows:
         say(when_empty)
         return
@@ -57,7 +57,7 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[Cell]], when_em
 
 
 def print_fields(fields: Mapping[str, Cell]) -> None:
-    """Names and values, one pair a line."""
+    """Prints names and values, one pair a line."""
     width = max(len(name) for name in fields)
     for name, value in fields.items():
         say(f"{name.ljust(width)}  {_on_one_line(shown(value))}")

@@ -23,12 +23,12 @@ _LOGGED_EVERY_S = 10.0
 
 
 def is_terminal() -> bool:
-    """Whether a person sits there, who can be asked and can watch: both input and messages are a terminal's."""
+    """True when both input and messages are a terminal's: a person can be asked and can watch."""
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def require_terminal_or_yes(is_agreed: bool) -> None:
-    """Raises ConfigurationError where nobody could be asked and `--yes` was not given, before any work is done."""
+    """Raises ConfigurationError where there is no terminal to ask on and `--yes` was not given."""
     if not is_agreed and not is_terminal():
         raise ConfigurationError(
             "this cannot be undone, and there is no terminal to ask on: add --yes to do it, or --dry-run to see what "
@@ -49,59 +49,42 @@ def confirm(question: str, nothing_done: str) -> None:
 
 
 class ShownProgress:
-    """Bars on a terminal and lines in a log, both on standard error: standard output is for results."""
+    """The progress of one command: bars on a terminal, or else lines of a log, both on standard error."""
 
     def __init__(self, command: str) -> None:
         self._command = command
-        self._done: dict[str, int] = {}
-        self._totals: dict[str, int | None] = {}
         self._step = ""
-        self._bars: Bars | None = None
-        self._tasks: dict[str, TaskID] = {}
+        self._steps: dict[str, TaskID] = {}
         self._logged_at = time.monotonic()
+        self.bars = _bars()
 
     def begin(self, step: str, total: int | None = None) -> None:
+        """A step begins, or goes on."""
         self._step = step
-        known = self._totals.get(step)
-        self._totals[step] = known if total is None else total
-        self._done.setdefault(step, 0)
-        if self._bars is not None:
-            if step not in self._tasks:
-                self._tasks[step] = self._bars.add_task(step, total=total)
-            elif total is not None:
-                self._bars.update(self._tasks[step], total=total)
+        if step not in self._steps:
+            self._steps[step] = self.bars.add_task(step, total=total)
+        elif total is not None:
+            self.bars.update(self._steps[step], total=total)
 
     def advance(self, count: int = 1) -> None:
-        self._done[self._step] += count
-        if self._bars is not None:
-            self._bars.advance(self._tasks[self._step], count)
-        elif time.monotonic() - self._logged_at >= _LOGGED_EVERY_S:
+        """So much more of the step is done."""
+        self.bars.advance(self._steps[self._step], count)
+        if self.bars.disable and time.monotonic() - self._logged_at >= _LOGGED_EVERY_S:
             self._logged_at = time.monotonic()
             self._log()
 
     def __str__(self) -> str:
         """What is done so far: `1,200 of 60,000 deliveries read again`."""
         return ", ".join(
-            f"{done:,}{'' if (total := self._totals[step]) is None else f' of {total:,}'} {step}"
-            for step, done in self._done.items()
+            f"{task.completed:,}{'' if task.total is None else f' of {task.total:,}'} {task.description}"
+            for task in self.bars.tasks
         )
 
     def _log(self) -> None:
+        (task,) = (task for task in self.bars.tasks if task.description == self._step)
         line: dict[str, Any] = {"at": datetime.now(UTC), "level": "info", "event": "progress", "command": self._command}
-        line |= {"step": self._step, "done": self._done[self._step], "total": self._totals[self._step]}
+        line |= {"step": self._step, "done": task.completed, "total": task.total}
         warn(orjson.dumps(line, option=orjson.OPT_UTC_Z).decode())
-
-    @contextmanager
-    def shown(self) -> Iterator[None]:
-        """Shows a bar for each step meanwhile, where messages go to a terminal."""
-        if not sys.stderr.isatty():
-            yield
-            return
-        with _bars() as self._bars:
-            try:
-                yield
-            finally:
-                self._bars = None
 
 
 @contextmanager
@@ -115,7 +98,7 @@ def progress_of(
     """
     progress = ShownProgress(command)
     try:
-        with progress.shown():
+        with progress.bars:
             yield progress
     except KeyboardInterrupt:
         if on_interrupt is not None:
@@ -125,7 +108,8 @@ def progress_of(
 
 
 def _bars() -> Bars:
-    # here, for it takes a while to load and only terminals need it
+    """Bars that count the steps; nothing is drawn where messages do not go to a terminal."""
+    # imported here because it takes long, and few commands need it
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -144,4 +128,5 @@ def _bars() -> Bars:
         TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,
+        disable=not sys.stderr.isatty(),
     )

@@ -1,4 +1,4 @@
-"""`dunning secret-key`: a key for DUNNING_SECRET_KEY."""
+"""`dunning secret-key`: a new key for DUNNING_SECRET_KEY."""
 
 from __future__ import annotations
 

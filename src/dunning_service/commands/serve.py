@@ -1,4 +1,4 @@
-"""`dunning serve`: the service itself."""
+"""`dunning serve`: the HTTP service in one process or several."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from uvicorn.supervisors import Multiprocess
 from dunning_service.commands.addresses import known_address
 from dunning_service.commands.first_run import STARTER_CURRENCY, later, made_on_empty, welcome
 from dunning_service.commands.printing import say, warn
-from dunning_service.commands.starting import looked_at
+from dunning_service.commands.starting import checked_database
 from dunning_service.database.engines import database_url, embedded_file
 from dunning_service.database.migrating import (
     SchemaState,
@@ -33,17 +33,18 @@ from dunning_service.database.migrating import (
 )
 from dunning_service.errors import ConfigurationError
 from dunning_service.merchants.options import checked_currency
-from dunning_service.merchants.service import list_merchants, unreadable_sources
+from dunning_service.merchants.service import list_merchants
+from dunning_service.merchants.sources import unreadable_sources
 from dunning_service.operation.logs import configure_logs
-from dunning_service.server.listening import bound, server_options, take_calls
+from dunning_service.server.listening import bound, server_options, start_listening
 from dunning_service.settings import Settings, load_settings
 from dunning_service.values.clock import utc_now
 
 _APP = "dunning_service.app:app_from_environment"
 _ADDRESS = "--host and --port"
 _SILENT_FOR_S = 60
-"""After which a process that says nothing is ended and another one started. One that is still starting says nothing
-either, and on a busy machine that takes many seconds."""
+"""After which a process without a sign of life is replaced. A process that starts gives none for many seconds on a busy
+machine."""
 
 
 def serve(
@@ -91,7 +92,7 @@ def serve(
             os.environ["DUNNING_PORT"] = str(listening.getsockname()[1])
             settings = load_settings()
         _prepare(settings, url, currency)
-        take_calls(listening, _ADDRESS)
+        start_listening(listening, _ADDRESS)
         say(f"Listening on {settings.address}")
         if settings.public_url is not None:
             say(f"That address has to lead to {settings.local_address}, where this process listens")
@@ -101,13 +102,13 @@ def serve(
 
 
 def _prepare(settings: Settings, url: URL, currency: str | None) -> None:
-    """Everything that could refuse, and what a first start makes, before anybody is let in."""
+    """Migrates, checks and, on a first start, fills the database, before requests are accepted."""
     file = embedded_file(url)
     if file is not None:
         _migrate_embedded(url, file, may_make=not settings.has_database_url)
     else:
         require_current_revision(current_revision(url))
-    with looked_at(settings, url) as (connection, keyring):
+    with checked_database(settings, url) as (connection, keyring):
         made = None
         if file is not None:
             made = made_on_empty(connection, keyring, currency or STARTER_CURRENCY, utc_now())
@@ -174,8 +175,8 @@ def _run(settings: Settings, listening: socket.socket, workers: int) -> None:
 
 
 def _run_here(config: uvicorn.Config, listening: socket.socket) -> None:
-    # the server, when it has drained, hands the signal on to whoever had it before: a stop that was asked for is not
-    # a failure, so it ends as one that went well
+    # the server, when it has drained, raises the signal again for the handler that was there before: a stop that was
+    # asked for is not a failure, so the exit code is 0
     signal.signal(signal.SIGTERM, _stop)
     server = uvicorn.Server(config)
     try:

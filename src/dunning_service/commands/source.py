@@ -1,4 +1,4 @@
-"""`dunning source`: the addresses that payment providers post to."""
+"""`dunning source`: the webhook addresses that payment providers post to."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from dunning_service.commands.arguments import (
 from dunning_service.commands.opening import reading, transaction
 from dunning_service.commands.printing import print_fields, print_json, print_table, say, shown, warn
 from dunning_service.merchants.keyring import keyring_of
-from dunning_service.merchants.service import (
+from dunning_service.merchants.service import merchant_named
+from dunning_service.merchants.sources import (
     NewSecret,
     add_source,
     disable_source,
     list_sources,
-    merchant_named,
     rotate_source,
     source_id_of,
 )

@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 import typer
-from sqlalchemy.engine import URL, Connection
+from sqlalchemy.engine import URL
 
 from dunning_service.billing.due_payments import DuePayments, stuck_attempts
 from dunning_service.commands.addresses import address_of
@@ -39,7 +39,7 @@ _CREDENTIALS = re.compile(r"(?<=//)[^/@]*@")
 
 @dataclass
 class _Ledger:
-    """What is in the database."""
+    """Counts from the database."""
 
     merchants: int
     failed_payments: dict[str, int]
@@ -54,7 +54,7 @@ class _Ledger:
 
 @dataclass
 class _Status:
-    """Everything the command prints."""
+    """The output of the command."""
 
     version: str
     database: str
@@ -109,33 +109,24 @@ def _looked_up(settings: Settings, url: URL) -> _Status:
 
 
 def _counted(url: URL, now: datetime) -> _Ledger:
+    counts, deliveries = DailyCountRow.__table__.c, DeliveryRow.__table__.c
+    by_status = sa.select(counts.status, sa.func.sum(counts.payments)).group_by(counts.status).order_by(counts.status)
+    # the second condition is the one that the partial index has
+    failed = sa.select(sa.func.count()).where(deliveries.outcome == "failed", deliveries.outcome != "recorded")
     database = Database(url)
     try:
         with database.read_blocking() as connection:
             waiting = backlog(connection, DuePayments.table, now)
             return _Ledger(
                 merchants=len(list_merchants(connection)),
-                failed_payments=_by_status(connection),
-                deliveries_failed=_failed_deliveries(connection),
+                failed_payments={name: int(count) for name, count in connection.execute(by_status).all() if count},
+                deliveries_failed=connection.execute(failed).scalar_one(),
                 due=waiting.items,
                 due_since=waiting.oldest,
                 stuck=stuck_attempts(connection, now),
             )
     finally:
         database.write_engine.dispose()
-
-
-def _by_status(connection: Connection) -> dict[str, int]:
-    table = DailyCountRow.__table__.c
-    counts = sa.select(table.status, sa.func.sum(table.payments)).group_by(table.status).order_by(table.status)
-    return {name: int(count) for name, count in connection.execute(counts).all() if count}
-
-
-def _failed_deliveries(connection: Connection) -> int:
-    table = DeliveryRow.__table__.c
-    # the second condition is the one that the partial index has
-    failed = sa.select(sa.func.count()).where(table.outcome == "failed", table.outcome != "recorded")
-    return int(connection.execute(failed).scalar_one())
 
 
 def _chosen(settings: Settings) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`dunning token`: bearer tokens."""
+"""`dunning token`: the bearer tokens of merchants."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`dunning worker`: scheduled payments and retries, when they are due."""
+"""`dunning worker`: the process that charges scheduled payments and retries when they are due."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ import uvicorn
 
 from dunning_service.commands.arguments import AsJson
 from dunning_service.commands.printing import print_json, say, warn
-from dunning_service.commands.starting import looked_at
+from dunning_service.commands.starting import checked_database
 from dunning_service.database.engines import database_url
 from dunning_service.database.migrating import require_current
 from dunning_service.due.worker import Worker
 from dunning_service.operation.logs import configure_logs
 from dunning_service.running import opened_services, worker_of
-from dunning_service.server.listening import bound, server_options, take_calls
+from dunning_service.server.listening import bound, server_options, start_listening
 from dunning_service.services import Services
 from dunning_service.settings import Settings, load_settings
 from dunning_service.values.clock import utc_now
@@ -49,10 +49,10 @@ def worker(
     url = database_url(settings.database_url)
     require_current(url)
     with nullcontext() if metrics_port is None else bound(settings.host, metrics_port, _ADDRESS) as listening:
-        with looked_at(settings, url):
-            pass  # everything that could refuse has done so before anything is charged
+        with checked_database(settings, url):
+            pass  # checked before anything is charged
         if listening is not None:
-            take_calls(listening, _ADDRESS)
+            start_listening(listening, _ADDRESS)
             host, port = listening.getsockname()[:2]
             say(f"Metrics on http://{f'[{host}]' if ':' in host else host}:{port}/metrics")
             sys.stdout.flush()
@@ -67,10 +67,10 @@ def worker(
 
 
 async def _work(settings: Settings, once: bool, listening: socket.socket | None) -> int:
-    """Until it is stopped, or nothing is due any more; answers how many due payments were worked off `once`."""
+    """Works until it is stopped, or once until nothing is due; returns the number of payments worked off once."""
     async with opened_services(settings, utc_now, with_worker=True) as found:
         working = worker_of(found)
-        patience = timedelta(seconds=settings.claim_seconds)  # after that, others ask what became of the attempts
+        patience = timedelta(seconds=settings.claim_seconds)  # after that, other workers look the attempts up
         with _stopped_by_signals(working, patience):
             async with _metrics(found, listening):
                 if once:
@@ -81,7 +81,7 @@ async def _work(settings: Settings, once: bool, listening: socket.socket | None)
 
 @contextmanager
 def _stopped_by_signals(working: Worker, patience: timedelta) -> Iterator[None]:
-    """The first signal lets what has begun be finished, a second one does not."""
+    """Stops the worker on a signal: the first lets attempts under way finish, a second does not."""
     signals_taken = 0
 
     def stop() -> None:
@@ -102,8 +102,8 @@ def _stopped_by_signals(working: Worker, patience: timedelta) -> Iterator[None]:
             loop.remove_signal_handler(number)
 
 
-class _Beside(uvicorn.Server):
-    """A server in a process whose signals are somebody else's."""
+class _MetricsServer(uvicorn.Server):
+    """A server beside a worker, which handles the signals of the process."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -112,13 +112,13 @@ class _Beside(uvicorn.Server):
 
 @asynccontextmanager
 async def _metrics(found: Services, listening: socket.socket | None) -> AsyncIterator[None]:
-    """Health and metrics over HTTP, if they are wanted."""
+    """Health and metrics over HTTP, where a port was given."""
     if listening is None:
         yield
         return
-    from dunning_service.app import create_operation_app  # which takes time that no other command should spend
+    from dunning_service.app import create_operation_app  # here, because it takes long to import
 
-    server = _Beside(
+    server = _MetricsServer(
         uvicorn.Config(create_operation_app(found), lifespan="off", **server_options(found.settings, warn))
     )
     task = asyncio.create_task(server.serve(sockets=[listening]), name="metrics")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Sequence, Set
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from dunning_service.database.bulk_postgres import PostgresBulk
-from dunning_service.database.bulk_sql import Row, Through
+from dunning_service.database.bulk_sql import LockName, Row, Through
 from dunning_service.database.bulk_sqlite import SqliteBulk
 
 
@@ -18,8 +18,8 @@ class Bulk(Protocol):
     """The statements of one transaction of the ledger's writer, for many rows at a time. Each does nothing when there
     are none."""
 
-    takes_locks: bool
-    """False where a transaction that writes is the only one anyway."""
+    is_remote: bool
+    """False where a statement costs no round trip."""
 
     def together(self, *, commits: bool = False) -> AbstractContextManager[None]:
         """Sends the statements of the block in one round trip, and what they find is there when it ends. With `commits`
@@ -29,9 +29,13 @@ class Bulk(Protocol):
         """
         ...
 
-    def lock(self, keys: Collection[int], merchants: Collection[int]) -> None:
-        """Waits until no other transaction holds any of these keys, and holds them until the end of this one; the time
+    def lock(self, locks: Set[LockName], merchants: Collection[int]) -> None:
+        """Waits until no other transaction holds any of these locks, and holds them until the end of this one; the time
         zones of `merchants` are held together with other transactions."""
+        ...
+
+    def lacking(self, locks: Set[LockName], held: Set[LockName]) -> Set[LockName]:
+        """Which of these locks a transaction would need beside those it holds; none where it is the only one anyway."""
         ...
 
     def hold_time_zone(self, merchant_id: int) -> None:

@@ -6,7 +6,8 @@ notice. Statements go to the driver itself, in a pipeline (https://www.postgresq
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+import hashlib
+from collections.abc import Collection, Iterator, Sequence, Set
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -18,7 +19,7 @@ from psycopg.pq import TransactionStatus
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Connection
 
-from dunning_service.database.bulk_sql import Row, Through, adding, column_names, joined
+from dunning_service.database.bulk_sql import LockName, Row, Through, adding, column_names, joined
 
 _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 """Whatever the server's default: who has waited for a lock must see what was committed in the meantime."""
@@ -38,6 +39,12 @@ _LOCK = (
 )
 
 
+def _lock_key(name: LockName) -> int:
+    """A 64-bit number for a lock. Two locks that share one are taken together, which is slower but not wrong."""
+    text = "\x00".join(map(str, name)).encode()
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big", signed=True)
+
+
 class PostgresBulk:
     """One statement, one parameter.
 
@@ -45,7 +52,7 @@ class PostgresBulk:
     the driver's own BEGIN would cost a round trip.
     """
 
-    takes_locks = True
+    is_remote = True
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -71,12 +78,13 @@ class PostgresBulk:
             for cursor, table, into in waiting:
                 into += _rows(cursor, table)
 
-    def lock(self, keys: Collection[int], merchants: Collection[int]) -> None:
+    def lock(self, locks: Set[LockName], merchants: Collection[int]) -> None:
         # in one order everywhere, so that two batches do not wait for each other
-        self._run(
-            _LOCK,
-            {"rows": orjson.dumps(sorted(keys)).decode(), "merchants": orjson.dumps(sorted(merchants)).decode()},
-        )
+        keys = sorted({_lock_key(name) for name in locks})
+        self._run(_LOCK, {"rows": orjson.dumps(keys).decode(), "merchants": orjson.dumps(sorted(merchants)).decode()})
+
+    def lacking(self, locks: Set[LockName], held: Set[LockName]) -> Set[LockName]:
+        return locks - held
 
     def hold_time_zone(self, merchant_id: int) -> None:
         self._run(f"SELECT pg_advisory_xact_lock({_ZONE_LOCKS}, %(id)s)", {"id": merchant_id})

@@ -10,6 +10,9 @@ import sqlalchemy as sa
 
 Row = Mapping[str, Any]
 
+LockName = tuple[str | int, ...]
+"""What a lock is for, such as ("payment", merchant_id, provider, provider_payment_id); the row need not be there."""
+
 
 class Through(NamedTuple):
     """A way to a table's rows: over those rows of another table that the keys name."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence, Set
+from contextlib import contextmanager
 from datetime import date, datetime
 from functools import cache
 from itertools import chain
@@ -14,14 +14,14 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from dunning_service.database.bulk_sql import Row, Through, adding, column_names, joined
+from dunning_service.database.bulk_sql import LockName, Row, Through, adding, column_names, joined
 from dunning_service.database.engines import UtcDateTime
 
 
 class SqliteBulk:
     """`executemany` would let go of the interpreter's lock after every row, and wait for it again."""
 
-    takes_locks = False
+    is_remote = False
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -32,8 +32,11 @@ class SqliteBulk:
         if commits:
             self._connection.commit()
 
-    def lock(self, keys: Collection[int], merchants: Collection[int]) -> None:
+    def lock(self, locks: Set[LockName], merchants: Collection[int]) -> None:
         """The transaction began with the write lock: no other is running."""
+
+    def lacking(self, locks: Set[LockName], held: Set[LockName]) -> Set[LockName]:
+        return frozenset()
 
     def hold_time_zone(self, merchant_id: int) -> None:
         """The transaction began with the write lock: no other is running."""

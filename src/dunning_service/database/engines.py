@@ -93,6 +93,7 @@ def database_url(text: str) -> URL:
 
 
 def is_sqlite(url: URL) -> bool:
+    """True of the URL of an embedded database."""
     return url.get_backend_name() == "sqlite"
 
 

@@ -1,4 +1,5 @@
-"""Why a database failed, in words for the log: the kind of the error, never its text, which may hold values."""
+"""Errors of the databases: in words for the log (the kind of the error, never its text, which may hold values), and
+whether a transaction is worth another try."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ import re
 import sqlite3
 from typing import Any
 
+import orjson
 import sqlalchemy as sa
 from psycopg.errors import ConnectionTimeout, lookup
 
@@ -59,6 +61,17 @@ _OF_SQLITE = {
 }
 """By SQLite's primary result code."""
 
+_TRY_AGAIN = {
+    "40001",  # serialization failure
+    "40P01",  # deadlock
+    "23505",  # another process inserted the same delivery first: the next try finds it
+}
+_REFUSED = ("22", "23", "54")
+"""Data exceptions, broken constraints, limits exceeded: one notice's fault, not the database's."""
+_FAILED = "XX"
+"""A fault of the database's own, such as a file that cannot become larger. It may be one notice that brings it about,
+so the others in the batch are tried without it."""
+
 _PRIMARY = 0xFF
 _WORDS = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
@@ -103,3 +116,26 @@ def _without_code(error: sa.exc.DBAPIError) -> str:
     if known is not None:
         return known
     return "the connection was lost" if error.connection_invalidated else "no connection to the server"
+
+
+def may_succeed_again(error: sa.exc.DBAPIError) -> bool:
+    """True for an error that the same transaction need not meet again, such as a deadlock."""
+    if error.connection_invalidated:
+        return False
+    state = sqlstate(error)
+    if state is not None:
+        return state in _TRY_AGAIN
+    return isinstance(error, sa.exc.IntegrityError) and "UNIQUE" in str(error.orig)
+
+
+def is_about_values(error: Exception) -> bool:
+    """True when it is a value that the database cannot keep, or that cannot even be written down for it."""
+    if isinstance(error, sa.exc.DBAPIError):
+        state = sqlstate(error)
+        return state.startswith(_REFUSED) if state else isinstance(error, (sa.exc.IntegrityError, sa.exc.DataError))
+    return isinstance(error, (OverflowError, UnicodeError, orjson.JSONEncodeError))
+
+
+def is_own_fault(error: Exception) -> bool:
+    """True when the database failed in itself while it did what it was asked."""
+    return isinstance(error, sa.exc.DBAPIError) and (sqlstate(error) or "").startswith(_FAILED)

@@ -22,7 +22,7 @@ _SILENT_S = 2.0
 _ANSWER_S = 3.0
 """How long it may take to answer that: any healthy one does within milliseconds."""
 _READER_S = 40.0
-"""How long whoever reads waits at the most, though the server answers others: longer than its own timeouts."""
+"""How long a reader waits at the most, though the server answers others: longer than its own timeouts."""
 
 _SSL_REQUEST = struct.pack("!ii", 8, 80877103)
 """Asks whether the server speaks TLS, which any answers at once, with one byte, and to anybody."""
@@ -32,7 +32,7 @@ _Steps = Generator[Any, Any, T]
 
 
 class WatchedConnection(psycopg.Connection[Any]):
-    """Raises OperationalError, and is closed, when the server does not answer any more."""
+    """A connection that raises OperationalError, and is closed, when the server does not answer any more."""
 
     def wait(self, gen: _Steps[T], *arguments: Any, **options: Any) -> T:
         while True:
@@ -44,7 +44,7 @@ class WatchedConnection(psycopg.Connection[Any]):
 
 
 class WatchedAsyncConnection(psycopg.AsyncConnection[Any]):
-    """The same for whoever reads, who is moreover not kept waiting longer than any statement may take."""
+    """The same for readers, which moreover wait no longer than any statement may take."""
 
     async def wait(self, gen: _Steps[T], *arguments: Any, **options: Any) -> T:
         until = time.monotonic() + _READER_S

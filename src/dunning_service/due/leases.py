@@ -11,8 +11,6 @@ from typing import Any, Generic, Protocol, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from dunning_service.database.bulk import bulk_for
-
 ItemT = TypeVar("ItemT")
 
 Row = Mapping[str, Any]
@@ -36,7 +34,7 @@ class DueWork(Protocol[ItemT]):
         ...
 
     def merchant_of(self, item: ItemT) -> int:
-        """Whose share of the worker the item takes."""
+        """The merchant whose share of the worker the item takes."""
         ...
 
     async def run(self, item: ItemT) -> None:
@@ -49,11 +47,11 @@ class DueWork(Protocol[ItemT]):
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """How many items of one merchant may be under way at once, so that one that hangs leaves room for the others."""
+    """The limit of items of one merchant under way at once, so that one that hangs leaves room for the others."""
 
     most: int
     under_way: Mapping[int, int] = field(default_factory=dict)
-    """How many are, by the merchant's id."""
+    """The items under way, by the merchant's id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +100,9 @@ def lease_due(
 def _due(connection: Connection, table: sa.Table, now: datetime, limit: int, full: Sequence[int]) -> list[Row]:
     """Due rows that no other transaction is leasing, without those of merchants that have their share."""
     due = sa.select(table).where(table.c.wake_at <= now).order_by(table.c.wake_at).limit(limit)
+    due = due.with_for_update(skip_locked=True)
     if full:
         due = due.where(table.c.merchant_id.not_in(full))
-    if bulk_for(connection).takes_locks:
-        due = due.with_for_update(skip_locked=True)
     return [dict(row) for row in connection.execute(due).mappings()]
 
 
@@ -118,7 +115,7 @@ class Backlog:
 
 
 def backlog(connection: Connection, table: sa.Table, now: datetime) -> Backlog:
-    """How much is due at `now`, and since when the oldest of it has been."""
+    """The backlog of one table at `now`."""
     due = sa.select(sa.func.count(), sa.func.min(table.c.wake_at)).where(table.c.wake_at <= now)
     count, oldest = connection.execute(due).one()
     return Backlog(count, oldest)

@@ -94,7 +94,7 @@ class Worker:
 
 
 class _Lane:
-    """One kind of work with the places that it has in a worker."""
+    """One kind of due work in a worker, with its limit of items under way."""
 
     def __init__(
         self,
@@ -167,17 +167,17 @@ class _Lane:
         return self._concurrency - len(self.under_way)
 
     def _is_full(self) -> bool:
-        """True when the lane, or one merchant, has as many items under way as it may have."""
+        """True when the lane, or one merchant, has its limit of items under way."""
         share = self._share()
         return self._room() == 0 or any(count >= share.most for count in share.under_way.values())
 
     def _share(self) -> Share:
-        """A quarter of the places is never one merchant's: its gateway or endpoint may hang, and the others go on."""
+        """The share of one merchant: three quarters of the places, so that others go on while its endpoint hangs."""
         most = max(1, self._concurrency - self._concurrency // 4)
         return Share(most, Counter(self.under_way.values()))
 
     def _lease_due(self, wanted: int, share: Share) -> Sequence[Lease[Any]]:
-        """Raises Unavailable when the database is out of reach."""
+        """Leases due rows. Raises Unavailable when the database is out of reach."""
         try:
             with self._database.write() as connection:
                 return lease_due(connection, self._work, self._clock(), limit=wanted, lease=self._lease, share=share)

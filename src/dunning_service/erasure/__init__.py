@@ -1,1 +1,1 @@
-"""Erasing what is kept about one customer of a merchant, while what was owed, tried and paid stays."""
+"""The erasure of one customer's personal data, while what was owed, tried and paid stays."""

@@ -1,22 +1,24 @@
-"""Personal data that are present again where they were erased: what `dunning ledger check` says of erasures."""
+"""The check of erasures: personal data that are present again where they were erased."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from itertools import chain
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from dunning_service.erasure.deliveries import events_of, pages_of
 from dunning_service.errors import DunningError
-from dunning_service.events import Delivery
 from dunning_service.ledger.erasing import PERSONAL, digests_in
 from dunning_service.ledger.fold import ERASED_PAYER
 from dunning_service.ledger.models import AttemptRow, DeliveryRow, PaymentRow, ReceiptRow
 from dunning_service.ledger.work import ERASED_AT
 from dunning_service.merchants.directory import MerchantView
-from dunning_service.merchants.service import list_merchants, source_options
+from dunning_service.merchants.service import list_merchants
+from dunning_service.merchants.sources import source_options
 from dunning_service.providers import Options, all_providers
 from dunning_service.senders import impersonal
 
@@ -25,12 +27,11 @@ _DELIVERIES = DeliveryRow.__table__.c
 _PAYMENTS = PaymentRow.__table__.c
 _RECEIPTS = ReceiptRow.__table__.c
 
-_PAGE = 500
 _NEXT_STEP = "run `dunning customer erase` for the customer again"
 
 
 def returned(connection: Connection, merchant_id: int | None = None) -> Iterator[str]:
-    """One sentence for each delivery, attempt or receipt that was erased and says something of a person again."""
+    """A sentence for each erased delivery, attempt or receipt that holds personal data again."""
     for merchant in list_merchants(connection):
         if merchant_id in (None, merchant.id):
             for found in (_deliveries, _attempts, _receipts):
@@ -45,11 +46,8 @@ def _deliveries(connection: Connection, merchant_id: int) -> Iterator[str]:
     statement = sa.select(_DELIVERIES.digest, _DELIVERIES.headers, _DELIVERIES.body.is_not(None).label("has_body"))
     for row in connection.execute(statement.where(_DELIVERIES.merchant_id == merchant_id, marked)):
         if row.has_body or row.headers.keys() != {ERASED_AT}:
-            yield f"delivery {row.digest.hex()[:12]} was erased, but its {_bytes_or_headers(row.has_body)} are there"
-
-
-def _bytes_or_headers(has_body: bool) -> str:
-    return "bytes" if has_body else "headers"
+            what = "bytes" if row.has_body else "headers"
+            yield f"delivery {row.digest.hex()[:12]} was erased, but its {what} are there"
 
 
 def _attempts(connection: Connection, merchant_id: int) -> Iterator[str]:
@@ -99,7 +97,7 @@ def _receipts(connection: Connection, merchant_id: int) -> Iterator[str]:
 
 
 def _repeats(connection: Connection, merchant: MerchantView) -> Iterator[str]:
-    """Deliveries that state in other bytes what was erased before they came, and kept those: versions before did."""
+    """Deliveries that repeat an erased statement in other bytes and kept those, as earlier versions let them."""
     of_attempts = (_ATTEMPTS.merchant_id == merchant.id, _ATTEMPTS.erased_at.is_not(None))
     since = connection.scalar(sa.select(sa.func.min(_ATTEMPTS.erased_at)).where(*of_attempts))
     if since is None:
@@ -111,51 +109,31 @@ def _repeats(connection: Connection, merchant: MerchantView) -> Iterator[str]:
         *connection.scalars(sa.select(_RECEIPTS.digest).where(*of_receipts)),
     }
     options: dict[str, Options | None] = {}
-    last = b""
-    while True:
-        page = (
-            sa.select(*_DELIVERIES)
-            .where(
-                _DELIVERIES.merchant_id == merchant.id,
-                _DELIVERIES.digest > last,
-                _DELIVERIES.received_at >= since,
-                _DELIVERIES.body.is_not(None),
-                _DELIVERIES.provider.in_(sorted(all_providers())),
+    conditions = (_DELIVERIES.received_at >= since, _DELIVERIES.provider.in_(sorted(all_providers())))
+    for row in chain.from_iterable(pages_of(lambda page: connection.execute(page).all(), merchant.id, *conditions)):
+        if row.origin not in options:
+            with suppress(DunningError):  # a provider, or options, that this version does not know
+                options[row.origin] = source_options(connection, merchant, row.origin)
+        if not erased.isdisjoint(_statements(row, options.get(row.origin), merchant, currencies)):
+            name = row.digest.hex()[:12]
+            yield (
+                f"delivery {name} repeats an erased statement, but its bytes are there; "
+                f"`dunning events replay {name}` drops them"
             )
-            .order_by(_DELIVERIES.digest)
-            .limit(_PAGE)
-        )
-        rows = connection.execute(page).all()
-        for row in rows:
-            if row.origin not in options:
-                with suppress(DunningError):  # a provider, or options, that this version does not know
-                    options[row.origin] = source_options(connection, merchant, row.origin)
-            if not erased.isdisjoint(_statements(row, options.get(row.origin), merchant, currencies)):
-                name = row.digest.hex()[:12]
-                yield (
-                    f"delivery {name} repeats an erased statement, but its bytes are there; "
-                    f"`dunning events replay {name}` drops them"
-                )
-        if len(rows) < _PAGE:
-            return
-        last = rows[-1].digest
 
 
 def _statements(
     row: Any, options: Options | None, merchant: MerchantView, currencies: Sequence[str | None]
 ) -> set[bytes]:
-    """The digests of what a delivery states, in any of the currencies; none where it cannot be understood."""
-    provider = all_providers()[row.provider]
+    """The digests of what a delivery states, in any of the currencies; none where it cannot be read."""
     if options is None:
-        options = provider.options_model(default_currency=merchant.default_currency)
-    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in row.headers.items()]
+        options = all_providers()[row.provider].options_model(default_currency=merchant.default_currency)
     try:
-        events = provider.parse(Delivery(row.body, headers, row.received_at), options)
-        return {digest for event in events for digest in digests_in(event, currencies)}
+        return {digest for event in events_of(row, options) for digest in digests_in(event, currencies)}
     except DunningError:
         return set()
 
 
 def _details(provider: str, details: dict[str, Any]) -> list[str]:
-    """The details that an erasure does not leave."""
+    """The names of details that an erasure takes out."""
     return [f"{name} in its details" for name in sorted(details.keys() - impersonal(provider, details).keys())]

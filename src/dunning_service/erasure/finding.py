@@ -1,11 +1,9 @@
-"""What the ledger holds about a person: which payments, payers, receipts, subscriptions and deliveries."""
+"""The facts about a person: their payments, payers, receipts and subscriptions."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -13,33 +11,28 @@ from sqlalchemy.engine import Connection
 
 from dunning_service.billing.models import ScheduledPaymentRow, SubscriptionRow
 from dunning_service.database.byte_texts import ascii_lower, byte_length
-from dunning_service.database.engines import Database
 from dunning_service.database.long_work import lift_limits
-from dunning_service.erasure.person import Person, Words, caseless
-from dunning_service.errors import DunningError
-from dunning_service.events import AttemptReported, Delivery
-from dunning_service.ledger.models import AttemptRow, DeliveryRow, PaymentRow, ReceiptRow, RefundRow
-from dunning_service.providers import all_providers
+from dunning_service.erasure.person import Person, caseless
+from dunning_service.ledger.models import AttemptRow, PaymentRow, ReceiptRow, RefundRow
 from dunning_service.senders import PAYMENT_RECORDS, SUBSCRIPTIONS
 from dunning_service.values.chunks import in_chunks
-from dunning_service.values.progress import Progress
 
 _ATTEMPTS = AttemptRow.__table__.c
 _PAYMENTS = PaymentRow.__table__.c
 _RECEIPTS = ReceiptRow.__table__.c
 _REFUNDS = RefundRow.__table__.c
-_DELIVERIES = DeliveryRow.__table__.c
 _SUBSCRIPTIONS = SubscriptionRow.__table__.c
 _SCHEDULED = ScheduledPaymentRow.__table__.c
 
 _AT_ONCE = 500
-_PAGE = 500
 
 Payer = tuple[str, str]
 """(provider, payer_key)"""
 
 
 class FoundPayment(NamedTuple):
+    """A payment of the person: its names in the ledger, and its status."""
+
     provider: str
     provider_payment_id: str
     status: str
@@ -47,7 +40,7 @@ class FoundPayment(NamedTuple):
 
 @dataclass
 class PersonalData:
-    """What is there about a person."""
+    """The facts about a person, as far as they have been found."""
 
     payments: dict[int, FoundPayment] = field(default_factory=dict)
     """By their numbers."""
@@ -60,10 +53,11 @@ class PersonalData:
     brought_by: set[bytes] = field(default_factory=set)
     """Digests of the deliveries that these facts came with."""
     others: set[str] = field(default_factory=set)
-    """Ids, addresses and numbers that stand beside the person's own: perhaps more names of the same person."""
+    """Ids, addresses and phone numbers beside the person's own: perhaps the same person's too."""
 
     @property
     def is_empty(self) -> bool:
+        """True when no fact is about the person."""
         return not (self.payments or self.payers or self.subscriptions)
 
     @property
@@ -72,7 +66,7 @@ class PersonalData:
         return {(payment.provider, payment.provider_payment_id) for payment in self.payments.values()}
 
     def add(self, other: PersonalData) -> None:
-        """Takes in what was found at another time."""
+        """Adds what was found at another time."""
         self.payments |= other.payments
         for payer, numbers in other.payers.items():
             self.payers.setdefault(payer, set()).update(numbers)
@@ -83,15 +77,17 @@ class PersonalData:
 
 
 def find(connection: Connection, merchant_id: int, person: Person, found: PersonalData) -> None:
-    """Puts into `found` all facts about the person, in one view of the database."""
+    """Adds all facts about the person to `found`, read in one view of the database."""
     lift_limits(connection, may_scan=True)
     finder = _Finder(connection, merchant_id, person, found)
     finder.find_subscriptions()
     finder.find_payments()
-    finder.find_what_belongs_to_them()
+    finder.find_receipts()
 
 
 class _Finder:
+    """The search for the facts about one person, in one view of the database."""
+
     def __init__(self, connection: Connection, merchant_id: int, person: Person, found: PersonalData) -> None:
         self._connection = connection
         self._merchant_id = merchant_id
@@ -99,6 +95,7 @@ class _Finder:
         self._found = found
 
     def find_subscriptions(self) -> None:
+        """Finds the subscriptions whose customer is the person."""
         of_person = sa.or_(
             _SUBSCRIPTIONS.customer_id.in_([caseless(text) for text in self._person.customer_ids]),  # UUIDs as we write
             self._is_email(_SUBSCRIPTIONS.customer_email),
@@ -115,7 +112,7 @@ class _Finder:
             self._note_others(row.customer_id, row.customer_email, row.customer_phone)
 
     def find_payments(self) -> None:
-        """Those of which any attempt names the person, all of the same payers, and all of the subscriptions."""
+        """Finds the payments that name the person, all others of the same payers, and all of the subscriptions."""
         ids = self._person.customer_ids
         named = sa.or_(
             _ATTEMPTS.provider_customer_id.in_(ids),
@@ -139,7 +136,7 @@ class _Finder:
         return set(self._connection.scalars(statement))
 
     def _is_email(self, column: Any) -> sa.ColumnElement[bool]:
-        """The rows with one of the addresses in any case: SQL compares those of ASCII, Python the distinct others."""
+        """True of rows with one of the addresses, in any case: SQL compares those of ASCII, Python all others."""
         if not self._person.emails:
             return sa.false()
         others = sa.select(column).where(
@@ -149,7 +146,7 @@ class _Finder:
         return sa.or_(ascii_lower(column).in_(self._person.emails), column.in_(spelled))
 
     def _find_receipts_of(self, customer_ids: Collection[str]) -> None:
-        """Payers that only receipts name: a payer's key ends with the customer's id."""
+        """Finds payers that only receipts name: a payer's key ends with the customer's id."""
         either = [
             sa.or_(_RECEIPTS.payer_key == text, _RECEIPTS.payer_key.endswith(f":{text}", autoescape=True))
             for text in customer_ids
@@ -165,7 +162,7 @@ class _Finder:
                 self._found.payers.setdefault((row.provider, row.payer_key), set())
 
     def _take(self, new: Collection[int]) -> set[int]:
-        """Takes these payments in; answers other payments of the payers whom they name."""
+        """Adds these payments; returns other payments of the payers that they name."""
         # a payer that is known already may have got another payment
         payers = set(self._found.payers)
         for some in in_chunks(sorted(new), _AT_ONCE):
@@ -212,7 +209,8 @@ class _Finder:
                     others.add(number)
         return others - self._found.payments.keys()
 
-    def find_what_belongs_to_them(self) -> None:
+    def find_receipts(self) -> None:
+        """Finds the receipts of the payers, and the deliveries of receipts and refunds."""
         for provider, key in self._found.payers:
             of_payer = (
                 _RECEIPTS.merchant_id == self._merchant_id,
@@ -243,7 +241,7 @@ class _Finder:
 
 
 def under_way(connection: Connection, merchant_id: int, subscription_ids: Collection[str]) -> set[str]:
-    """Those of the subscriptions at which an attempt has begun and has no outcome yet."""
+    """The subscriptions that have an attempt in flight."""
     busy: set[str] = set()
     for some in in_chunks(list(subscription_ids), _AT_ONCE):
         statement = sa.select(_SCHEDULED.subscription_id).where(
@@ -253,130 +251,3 @@ def under_way(connection: Connection, merchant_id: int, subscription_ids: Collec
         )
         busy |= set(connection.scalars(statement))
     return busy
-
-
-@dataclass(frozen=True, slots=True)
-class StoredNotice:
-    """A delivery whose bytes are still there and are about the person."""
-
-    digest: bytes
-    outcome: str
-
-
-def count_deliveries(database: Database, merchant_id: int) -> int:
-    """How many deliveries of the merchant have their bytes."""
-    counted = sa.select(sa.func.count()).where(_DELIVERIES.merchant_id == merchant_id, _DELIVERIES.body.is_not(None))
-    with _patiently(database) as connection:
-        return connection.execute(counted).scalar_one()
-
-
-def find_deliveries(
-    database: Database,
-    merchant_id: int,
-    person: Person,
-    found: PersonalData,
-    progress: Progress,
-    *,
-    since: datetime | None = None,
-) -> Iterator[StoredNotice]:
-    """Every delivery about the person that still has its bytes, or those that came since a moment.
-
-    All bytes are looked through, for a notice may have told nothing new, or may never have been understood, and then
-    no fact says that it came. Page by page, so that nobody is kept from writing.
-    """
-    search = _Search(person, found)
-    pages = _pages(database, merchant_id) if since is None else _pages_since(database, merchant_id, since)
-    for rows in pages:
-        for row in rows:
-            if search.is_about(row):
-                yield StoredNotice(row.digest, row.outcome)
-        progress.advance(len(rows))
-
-
-_WITH_BYTES = sa.select(
-    _DELIVERIES.digest,
-    _DELIVERIES.provider,
-    _DELIVERIES.origin,
-    _DELIVERIES.outcome,
-    _DELIVERIES.headers,
-    _DELIVERIES.body,
-    _DELIVERIES.received_at,
-).where(_DELIVERIES.body.is_not(None))
-
-
-def _pages(database: Database, merchant_id: int) -> Iterator[Sequence[Any]]:
-    """All deliveries with bytes, in the order of the primary key."""
-    last = b""
-    while True:
-        statement = (
-            _WITH_BYTES.where(_DELIVERIES.merchant_id == merchant_id, _DELIVERIES.digest > last)
-            .order_by(_DELIVERIES.digest)
-            .limit(_PAGE)
-        )
-        with _patiently(database) as connection:
-            rows = connection.execute(statement).all()
-        yield rows
-        if len(rows) < _PAGE:
-            return
-        last = rows[-1].digest
-
-
-def _pages_since(database: Database, merchant_id: int, since: datetime) -> Iterator[Sequence[Any]]:
-    """Those that came since a moment; there is an index for that, and the rest is not looked at."""
-    came = sa.select(_DELIVERIES.digest).where(_DELIVERIES.merchant_id == merchant_id, _DELIVERIES.received_at >= since)
-    with _patiently(database) as connection:
-        digests = connection.scalars(came).all()
-    for some in in_chunks(digests, _AT_ONCE):
-        with _patiently(database) as connection:
-            yield connection.execute(
-                _WITH_BYTES.where(_DELIVERIES.merchant_id == merchant_id, _DELIVERIES.digest.in_(some))
-            ).all()
-
-
-@contextmanager
-def _patiently(database: Database) -> Iterator[Connection]:
-    """A view in which a statement may take its time: where most bytes have been pruned, a page is a long way."""
-    with database.read_blocking() as connection:
-        lift_limits(connection)
-        yield connection
-
-
-class _Search:
-    def __init__(self, person: Person, found: PersonalData) -> None:
-        self._person = person
-        self._found = found
-        self._names = found.names
-        ours = (PAYMENT_RECORDS.name, SUBSCRIPTIONS.name)
-        # our own ids are long and nobody else's, so they may be looked for anywhere
-        self._ours = {name for provider, name in self._names if provider in ours} | found.subscriptions.keys()
-        self._words = Words(person.words | self._ours)
-        self._providers = all_providers()
-
-    def is_about(self, row: Any) -> bool:
-        if row.digest in self._found.brought_by or self._words.are_in(row.body):
-            return True
-        if not self._ours.isdisjoint(row.origin.split("/")):
-            return True
-        return row.provider in self._providers and self._says_so(row)
-
-    def _says_so(self, row: Any) -> bool:
-        """What the provider's adapter makes of it names the person, or one of their payments, payers or receipts."""
-        provider = self._providers[row.provider]
-        headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in row.headers.items()]
-        try:
-            events = provider.parse(Delivery(row.body, headers, row.received_at), provider.options_model())
-        except DunningError:
-            return False
-        for event in events:
-            if event.payer_key is not None and (provider.name, event.payer_key) in self._found.payers:
-                return True
-            if isinstance(event, AttemptReported):
-                if (provider.name, event.provider_payment_id) in self._names:
-                    return True
-                if event.provider_customer_id in self._person.customer_ids:
-                    return True
-                if self._person.has_email(event.customer_email):
-                    return True
-            elif (provider.name, event.provider_receipt_id) in self._found.receipts:
-                return True
-        return False

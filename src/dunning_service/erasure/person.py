@@ -1,4 +1,4 @@
-"""The names a sender has for a customer, how they compare, and how they are recognised in bytes nobody has read."""
+"""A customer's ids and e-mail addresses: how they compare, and how they are recognised in raw bytes."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")
 
 
 def caseless(text: str) -> str:
-    """A text for comparing without regard to case, in any alphabet, composed or not: Unicode's canonical caseless
-    matching. `lower()` of a database would not do: what it changes depends on the database and its locale."""
+    """A text for comparing without regard to case, by Unicode's canonical caseless matching. A database's `lower()`
+    would not do: what it changes depends on the database and its locale."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", text).casefold())
 
 
@@ -36,7 +36,7 @@ class Person:
 
     @classmethod
     def named(cls, customer_ids: Iterable[str], emails: Iterable[str]) -> Person:
-        """Raises ConfigurationError for what can be nobody's name, and when there is none at all."""
+        """The customer of these names. Raises ConfigurationError without one, and for a text that can be none."""
         ids, addresses = [_checked(text, "--customer") for text in customer_ids], []
         for text in emails:
             address = caseless(_checked(text, "--email"))
@@ -49,12 +49,12 @@ class Person:
 
     @property
     def short_ids(self) -> list[str]:
-        """Those that cannot be looked for in raw bytes."""
+        """The ids that are too short to be searched for in raw bytes."""
         return sorted(text for text in self.customer_ids if len(text) < LEAST_WORD)
 
     @cached_property
     def words(self) -> frozenset[str]:
-        """What raw bytes about this person hold."""
+        """The words by which raw bytes about this customer are recognised."""
         return frozenset(caseless(text) for text in self.customer_ids if len(text) >= LEAST_WORD) | self.emails
 
     def has_email(self, text: str | None) -> bool:
@@ -63,7 +63,7 @@ class Person:
 
 
 class Words:
-    """Looks for words in bytes, whatever the bytes are: JSON, a form, XML, or none of them."""
+    """A search for words in bytes of any format: JSON, a form, XML, or none of them."""
 
     def __init__(self, words: Iterable[str]) -> None:
         given = sorted({caseless(word) for word in words}, key=len, reverse=True)
@@ -71,7 +71,7 @@ class Words:
         self._pattern = re.compile(rf"(?<![\w.+-])(?:{either})(?![\w-]|\.\w)") if given else None
 
     def are_in(self, body: bytes) -> bool:
-        """True when one of them stands in it as a whole word, in any case and however it is escaped."""
+        """True when one of them is in the bytes as a whole word, in any case and however it is escaped."""
         if self._pattern is None:
             return False
         return any(self._pattern.search(reading) for text in _texts(body) for reading in _readings(text))

@@ -1,4 +1,4 @@
-"""Looks for what is kept about a person, and erases it while the service runs."""
+"""The erasure of a person: a survey of what it would take out, and the erasure itself while the service runs."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from dunning_service.apis.stripe.records import without_the_person
+from dunning_service.apis.stripe.wire import without_the_person
 from dunning_service.billing.commands import forget_customer
 from dunning_service.billing.states import SubscriptionState
 from dunning_service.database.engines import Database
 from dunning_service.database.name_index import forget_deleted_names
-from dunning_service.erasure.finding import Payer, PersonalData, count_deliveries, find, find_deliveries, under_way
+from dunning_service.erasure.deliveries import count_deliveries, find_deliveries
+from dunning_service.erasure.finding import Payer, PersonalData, find, under_way
 from dunning_service.erasure.person import Person
 from dunning_service.errors import DunningError, RuleBroken, Unavailable
 from dunning_service.ledger.commit import Committer
@@ -37,11 +38,11 @@ _A_MOMENT = timedelta(minutes=5)
 
 @dataclass
 class Erased:
-    """What was erased, or would be."""
+    """Counts of what was erased, or would be."""
 
     payments: int = 0
     open_payments: int = 0
-    """Of those, what nobody has paid, cancelled or written off."""
+    """Of those, the ones that are not paid, cancelled or written off."""
     attempts: int = 0
     receipts: int = 0
     actions: int = 0
@@ -50,37 +51,38 @@ class Erased:
     deliveries: Counter[str] = field(default_factory=Counter)
     """By their outcome."""
     others: set[str] = field(default_factory=set)
-    """More names that stand beside the person's."""
+    """More names beside the person's own."""
 
     @property
     def is_nothing(self) -> bool:
+        """True when nothing was found to erase."""
         return replace(self, others=set()) == Erased()
 
 
 def survey(database: Database, merchant: MerchantView, person: Person, progress: Progress | None = None) -> Erased:
-    """What would be erased. Raises RuleBroken when nothing may be, as things stand."""
+    """Counts what would be erased. Raises RuleBroken when a subscription does not allow it yet."""
     progress = progress or Unreported()
     found = _found(database, merchant, person)
     surveyed = Erased(
         payments=len(found.payments),
-        open_payments=_open(found),
+        open_payments=sum(payment.status in OPEN for payment in found.payments.values()),
         receipts=len(found.receipts),
         subscriptions=len(found.subscriptions),
         others=found.others,
     )
     progress.begin(_SEARCHED, count_deliveries(database, merchant.id))
-    surveyed.deliveries.update(one.outcome for one in find_deliveries(database, merchant.id, person, found, progress))
+    surveyed.deliveries.update(find_deliveries(database, merchant.id, person, found, progress).values())
     return surveyed
 
 
 def erase_person(
     database: Database, merchant: MerchantView, person: Person, clock: Clock, progress: Progress | None = None
 ) -> Erased:
-    """Erases, while the service goes on working; what comes in meanwhile is erased as well.
+    """Erases a person while the service goes on working; what comes in meanwhile is erased as well.
 
-    Raw bytes go first and facts last, so that whoever is interrupted can begin again and finds the rest. Raises
-    RuleBroken when nothing may be erased, as things stand, and Unavailable when the database does not take it, or when
-    so much comes in meanwhile that some may be left.
+    Raw bytes go first and facts last, so that a second run after an interruption finds the rest. Raises RuleBroken when
+    a subscription does not allow it yet, and Unavailable when the database is out of reach, or when so much comes in
+    meanwhile that some may be left.
     """
     progress = progress or Unreported()
     began = clock()
@@ -94,11 +96,11 @@ def erase_person(
             progress.begin(_SEARCHED, count_deliveries(database, merchant.id))
         else:
             progress.begin(_SEARCHED_AGAIN)
-        notices = list(find_deliveries(database, merchant.id, person, everything, progress, since=since))
-        if since is not None and found.is_empty and not notices:
+        outcomes = find_deliveries(database, merchant.id, person, everything, progress, since=since)
+        if since is not None and found.is_empty and not outcomes:
             break
-        eraser.erase_deliveries([one.digest for one in notices])
-        eraser.erased.deliveries.update(one.outcome for one in notices)
+        eraser.erase_deliveries(list(outcomes))
+        eraser.erased.deliveries.update(outcomes.values())
         eraser.erase_subscriptions(found)
         eraser.erase_facts(found)
         since = began - _A_MOMENT
@@ -132,8 +134,8 @@ class _Eraser:
             self.erased.subscriptions += 1
 
     def erase_facts(self, found: PersonalData) -> None:
-        """What has changed since it was found is left for the next round."""
-        for payment_ids, payers in _together(found):
+        """Erases payments and payers; those that have changed since they were found are left for the next round."""
+        for payment_ids, payers in _chunks(found):
             self._progress.begin("payments erased")
             done = self._commit(self._erasure(payment_ids=payment_ids, payers=payers))
             assert isinstance(done, ErasureDone)
@@ -166,14 +168,14 @@ class _Eraser:
 
 
 def impersonal_answer(response: Mapping[str, Any]) -> dict[str, Any]:
-    """Of an answer to an action, or to a report of a payment record, what says nothing of a person."""
+    """The parts of a kept answer, to an action or to a report of a payment record, that are not personal."""
     if "customer_details" in response:
         return without_the_person(response)
     return {**response, "reason": None} if "reason" in response else dict(response)
 
 
 def _found(database: Database, merchant: MerchantView, person: Person) -> PersonalData:
-    """Raises RuleBroken where somebody still has to know who is to be charged."""
+    """The facts about the person. Raises RuleBroken while a subscription of theirs may still be charged."""
     found = PersonalData()
     with database.read_blocking() as connection:
         find(connection, merchant.id, person, found)
@@ -192,12 +194,8 @@ def _found(database: Database, merchant: MerchantView, person: Person) -> Person
     return found
 
 
-def _open(found: PersonalData) -> int:
-    return sum(payment.status in OPEN for payment in found.payments.values())
-
-
-def _together(found: PersonalData) -> Iterator[tuple[Sequence[int], Sequence[Payer]]]:
-    """Payments in portions, and the payers whom they name: all that have to do with one payer are in one portion."""
+def _chunks(found: PersonalData) -> Iterator[tuple[Sequence[int], Sequence[Payer]]]:
+    """Chunks of payments with the payers that they name: all that name one payer are in one chunk."""
     groups = _groups(found)
     in_groups = {number for numbers, _ in groups for number in numbers}
     groups += [({number}, set()) for number in found.payments if number not in in_groups]
@@ -214,7 +212,7 @@ def _together(found: PersonalData) -> Iterator[tuple[Sequence[int], Sequence[Pay
 
 
 def _groups(found: PersonalData) -> list[tuple[set[int], set[Payer]]]:
-    """Payers who share a payment, because a correction gave it from one to the other, with all payments of theirs."""
+    """Groups of payers that share a payment, because a correction moved it, with all their payments."""
     groups: list[tuple[set[int], set[Payer]]] = []
     for payer, numbers in found.payers.items():
         joined: tuple[set[int], set[Payer]] = (set(numbers), {payer})

@@ -1,4 +1,1 @@
-"""The read side: which payments have failed, and what has become of them.
-
-Two lists of the same rows: our own (`routes.py`) and Front Payment's (`frontpayment.py`), both on `queries.py`.
-"""
+"""The read side of the lists of failed payments: query, counts, sorting, cursors, schedules."""

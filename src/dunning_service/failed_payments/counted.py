@@ -1,10 +1,11 @@
-"""What the counts tell about failed payments without reading them: how many, what they add up to, where a page begins.
+"""Totals, sums and page starts of failed payments, from the stored counts.
 
-They know days and statuses, so they serve filters of these two. Their sums are as quick for many payments as for few.
+The counts are by day and status, so they serve filters of these two, as quickly for many payments as for few.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, NamedTuple
@@ -13,7 +14,6 @@ import sqlalchemy as sa
 from sqlalchemy import ColumnElement
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dunning_service.failed_payments.groups import Group, grouped
 from dunning_service.ledger.models import BLOCK_BITS, FIRST_SHARD, BlockCountRow, DailyAmountRow, DailyCountRow
 
 _DAILY = DailyCountRow.__table__.c
@@ -21,8 +21,29 @@ _BLOCKS = BlockCountRow.__table__.c
 _AMOUNTS = DailyAmountRow.__table__.c
 
 
+class Group(NamedTuple):
+    """The failed payments of one status in one currency (None: unknown), added up."""
+
+    status: str
+    currency: str | None
+    payments: int
+    amount_minor: int
+    without_amount: int
+
+
+def grouped(sums: Iterable[tuple[Any, ...]]) -> list[Group]:
+    """Groups of (status, currency, payments, upper halves, lower halves, without amount), in the order of status and
+    currency, unknown currency last. Amounts are added up in halves of 32 bits, because SQLite refuses a sum beyond 64.
+    """
+    groups = [
+        Group(status, currency, int(payments), (int(high) << 32) + int(low), int(without_amount))
+        for status, currency, payments, high, low, without_amount in sums
+    ]
+    return sorted(groups, key=lambda group: (group.status, group.currency is None, group.currency or ""))
+
+
 class Place(NamedTuple):
-    """Where a page begins."""
+    """The start of a page of the list."""
 
     order_on: date
     payment_id: int
@@ -33,7 +54,7 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CountedPayments:
-    """The failed payments of one merchant, of some statuses (none: of all) and some days."""
+    """The counts of one merchant's failed payments, of some statuses (none: of all) and some days."""
 
     merchant_id: int
     statuses: frozenset[str]
@@ -41,12 +62,12 @@ class CountedPayments:
     order_to: date | None
 
     async def total(self, connection: AsyncConnection) -> int:
-        """How many there are."""
+        """The number of payments."""
         statement = sa.select(sa.func.coalesce(sa.func.sum(_DAILY.payments), 0)).where(*self._conditions(_DAILY))
         return int((await connection.execute(statement)).scalar_one())
 
     async def place_of(self, connection: AsyncConnection, offset: int) -> Place | None:
-        """Where the payment after the first `offset` is, newest day first and by number within it; None: past all."""
+        """The start of the page after the first `offset`, newest day first and by number within it; None after all."""
         on_day = sa.func.sum(_DAILY.payments)
         days = (
             sa.select(
@@ -86,7 +107,7 @@ class CountedPayments:
         return Place(order_on, block.block << BLOCK_BITS, skip - int(block.up_to - block.in_block))
 
     async def groups(self, connection: AsyncConnection) -> list[Group] | None:
-        """Count and amount by status and currency; None where the counts cannot tell."""
+        """Count and amount by status and currency; None where some counts do not have them."""
         uncounted = sa.exists().where(*self._conditions(_DAILY), _DAILY.shard < FIRST_SHARD)
         if (await connection.execute(sa.select(uncounted))).scalar_one():
             return None

@@ -1,7 +1,7 @@
-"""Cursors: where the next page begins, as a text that callers hand back unread.
+"""Cursors: the position at which the next page begins, as an opaque text.
 
 A cursor is bound to its sort and its filters. It keeps no secret and gives no access: every query is restricted to the
-caller's merchant anyway. Its checksum is there to tell a damaged cursor from a valid one.
+caller's merchant anyway. Its checksum recognises a damaged cursor.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _CHECK_BYTES = 6
 
 
 class CursorError(ValueError):
-    """A cursor that does not continue this list; the message says why, and what to do."""
+    """The error for a cursor that does not continue this list; the message says why, and what to do."""
 
 
 def encode_cursor(sort: Sort, filters_digest: str, position: Position) -> str:
-    """The text for `position` in the list with these filters."""
+    """The cursor for a position in the list with these filters."""
     key = position.key.isoformat() if isinstance(position.key, date) else position.key
     payload = json.dumps([sort, filters_digest, key, position.payment_id], separators=(",", ":")).encode()
     return base64.urlsafe_b64encode(_check(payload) + payload).decode().rstrip("=")

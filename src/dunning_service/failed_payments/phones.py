@@ -1,4 +1,4 @@
-"""Phone numbers as the lists show them and as filters look for them.
+"""Phone numbers as the lists show them and as filters find them.
 
 The ledger keeps E.164, or bare digits when the sender did not name the country (`ledger/fields.py`: `phone_key`).
 Nothing is guessed beyond that: a number sent without its country is shown without one.
@@ -28,7 +28,7 @@ class ShownPhone(NamedTuple):
 
 
 def shown_phone(phone_key: str | None) -> ShownPhone:
-    """Splits a stored key. No calling code begins with another, so at most one fits."""
+    """A stored key in two parts. No calling code begins with another, so at most one fits."""
     if phone_key is None or not phone_key.startswith("+"):
         return ShownPhone(None, phone_key)
     digits = phone_key[1:]
@@ -40,7 +40,7 @@ def shown_phone(phone_key: str | None) -> ShownPhone:
 
 @lru_cache(maxsize=16)  # a page and its total ask for the same, and reading it for every country takes 20 ms
 def phone_candidates(phone_key: str) -> tuple[str, ...]:
-    """The stored keys that a filter means.
+    """The stored keys that a filter for a phone number matches.
 
     With its country (`+4746567468`) it means that number only. Bare digits may be the whole number as it was sent, a
     country code and a number without the +, or the number as it is dialled within any country, with the trunk prefix
@@ -55,7 +55,7 @@ def phone_candidates(phone_key: str) -> tuple[str, ...]:
 
 
 def _dialled_within_each_country(digits: str) -> Iterator[str]:
-    """E.164 of what these digits dial there; nothing where they cannot be a number."""
+    """E.164 of what these digits dial in each country where they can be a number."""
     for region in _MAIN_REGIONS.values():
         try:
             number = phonenumbers.parse(digits, region)

@@ -1,4 +1,4 @@
-"""The number that callers know a payment by: `ODR` and the payment's digits."""
+"""The public number of a payment: `ODR` and the payment's id."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ MAX_PAYMENT_ID = 2**63 - 1
 
 
 def public_number(payment_id: int) -> str:
-    """`ODR1276808511` for the payment of that id."""
+    """The public number of the payment with that id, such as `ODR1276808511`."""
     return f"ODR{payment_id}"
 
 

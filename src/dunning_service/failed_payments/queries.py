@@ -1,4 +1,4 @@
-"""The one query behind both lists: which failed payments of one merchant match, how many, and in which order."""
+"""The query behind both lists of failed payments: filters, totals, pages and sums of one merchant."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dunning_service.database import name_index as names
 from dunning_service.database.unindexed import unindexed, unindexed_anywhere
 from dunning_service.errors import NotFound
-from dunning_service.failed_payments.counted import CountedPayments, Place
-from dunning_service.failed_payments.groups import Group, grouped
+from dunning_service.failed_payments.counted import CountedPayments, Group, Place, grouped
 from dunning_service.failed_payments.phones import phone_candidates
 from dunning_service.failed_payments.public_number import payment_id_of
 from dunning_service.failed_payments.schedules import NextAttempt, is_planned, is_ruled_by
@@ -25,6 +24,7 @@ from dunning_service.failed_payments.sorting import Ordering, Position, Sort, or
 from dunning_service.ledger.counting import summed_halves
 from dunning_service.ledger.fields import folded, folded_name
 from dunning_service.ledger.models import PaymentRow
+from dunning_service.ledger.texts import FoldedTexts
 from dunning_service.ledger.work import NO_SUCH_PAYMENT
 
 _PAYMENTS = PaymentRow.__table__.c
@@ -45,33 +45,9 @@ _BY_DAY = (Sort.NEWEST_ORDER, Sort.OLDEST_ORDER)
 AnyRow = Row[*tuple[Any, ...]]
 """A row whose columns are read by name."""
 
-LISTED = (
-    _PAYMENTS.id,
-    _PAYMENTS.provider,
-    _PAYMENTS.provider_payment_id,
-    _PAYMENTS.status,
-    _PAYMENTS.order_on,
-    _PAYMENTS.first_failed_at,
-    _PAYMENTS.last_failed_at,
-    _PAYMENTS.attempt_count,
-    _PAYMENTS.failed_attempt_count,
-    _PAYMENTS.amount_minor,
-    _PAYMENTS.currency,
-    _PAYMENTS.paid_minor,
-    _PAYMENTS.code,
-    _PAYMENTS.message,
-    _PAYMENTS.category,
-    _PAYMENTS.provider_customer_id,
-    _PAYMENTS.provider_subscription_id,
-    _PAYMENTS.customer_name,
-    _PAYMENTS.customer_email,
-    _PAYMENTS.customer_phone,
-    _PAYMENTS.customer_phone_key,
-    _PAYMENTS.description,
-    _PAYMENTS.provider_receipt_id,
-    _PAYMENTS.created_at,
-    _PAYMENTS.updated_at,
-)
+_NOT_SHOWN = {"merchant_id", "payer_key", "details", *FoldedTexts._fields} - {"customer_phone_key"}
+
+LISTED = tuple(column for column in _PAYMENTS if column.name not in _NOT_SHOWN)
 """The columns that a listed payment is shown with."""
 
 
@@ -125,7 +101,7 @@ class FailedPaymentsQuery:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     async def total(self, connection: AsyncConnection) -> int:
-        """How many payments match."""
+        """The number of payments that match."""
         if (counted := self._counted) is not None:
             return await counted.total(connection)
         conditions = (await self._prepared(connection)).conditions()
@@ -135,7 +111,7 @@ class FailedPaymentsQuery:
     async def numbered_page(self, connection: AsyncConnection, *, offset: int, limit: int) -> Sequence[AnyRow]:
         """`limit` rows after the first `offset`, newest order first.
 
-        Where the counts can tell where the page begins, few of the rows before it are walked over.
+        Where the filters are those of the counts, few of the rows before the page are walked over.
         """
         if not offset or (counted := self._counted) is None:
             prepared = await self._prepared(connection)
@@ -201,7 +177,7 @@ class FailedPaymentsQuery:
         return grouped(tuple(row) for row in await connection.execute(statement))
 
     async def _prepared(self, connection: AsyncConnection) -> FailedPaymentsQuery:
-        """The same query, in the way that finds the name sooner."""
+        """The same query, by the index of names where the name is rare."""
         if self.name is None or self._hidden is not None or not await names.are_few(connection, _name_parts(self.name)):
             return self
         return replace(self, is_name_rare=True)
@@ -214,7 +190,7 @@ class FailedPaymentsQuery:
 
     @property
     def _hidden(self) -> type[unindexed] | None:
-        """What hides other columns from their indexes when an exact filter leaves few rows: its index is to be used."""
+        """The wrapper that hides other columns from their indexes where an exact filter leaves few rows."""
         exact = (self.subscription, self.customer, self.email)
         is_about_few = any(value is not None for value in exact) or self._is_scheduled or bool(self.next_attempt_rules)
         is_about_few = is_about_few or self.is_name_rare
@@ -233,7 +209,7 @@ class FailedPaymentsQuery:
         return self.order_from is not None and self.order_from == self.order_to
 
     def conditions(self) -> list[ColumnElement[bool]]:
-        """What is true of a payment that matches."""
+        """The conditions of the statement."""
         status: ColumnElement[Any] = _PAYMENTS.status
         order_on: ColumnElement[Any] = _PAYMENTS.order_on
         updated_at: ColumnElement[Any] = _PAYMENTS.updated_at
@@ -301,7 +277,7 @@ class FailedPaymentsQuery:
 
     @property
     def _counted(self) -> CountedPayments | None:
-        """What the counts tell of the matching payments; None when a filter is set that they do not know."""
+        """The counts of the matching payments; None when a filter is set that they do not have."""
         counted = CountedPayments(
             merchant_id=self.merchant_id, statuses=self.statuses, order_from=self.order_from, order_to=self.order_to
         )
@@ -339,7 +315,7 @@ def _mentions(text: str) -> ColumnElement[bool]:
 
 
 async def find_payment(connection: AsyncConnection, merchant_id: int, number: str) -> AnyRow:
-    """The merchant's failed payment of that public number.
+    """The merchant's failed payment with that public number.
 
     Raises NotFound for every other number, whether it is another merchant's, never failed, or no number at all.
     """

@@ -1,7 +1,7 @@
-"""When a failed payment is tried next, and why then or why not: for those that this service charges itself.
+"""The schedules of failed payments that this service charges: the next attempt, its rule and its reason.
 
-A decision of a person comes before the schedule: what has been invoiced, cancelled or marked as paid is not tried
-again, whatever is planned still.
+An action comes before the schedule: what has been invoiced, cancelled or marked as paid is not tried again, whatever is
+still planned.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _DECIDED: Final = {
 
 
 class NextAttempt(StrEnum):
-    """Whether a payment is tried again by itself."""
+    """The filter for payments that are tried again automatically."""
 
     PLANNED = "planned"
     NONE = "none"
@@ -45,7 +45,7 @@ class NextAttempt(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """What is to happen with a failed payment, and why."""
+    """The next attempt at a failed payment, and the reason for it or for none."""
 
     at: datetime | None = None
     """When it is tried next; None while it is being tried, and when nothing is planned."""
@@ -59,7 +59,7 @@ UNSCHEDULED: Final = Schedule()
 
 
 async def schedules_of(connection: AsyncConnection, merchant_id: int, rows: Sequence[Any]) -> Mapping[int, Schedule]:
-    """By payment, those of the listed rows that have one. Asks the database only when there are any."""
+    """The schedules of listed payments, by payment id; read only where a payment has one."""
     ours = {row.provider_payment_id: row for row in rows if row.provider == SUBSCRIPTIONS.name}
     if not ours:
         return {}
@@ -79,8 +79,8 @@ async def schedules_of(connection: AsyncConnection, merchant_id: int, rows: Sequ
 
 def _schedule(status: str, planned: Any) -> Schedule:
     if planned.status == PaymentState.PROCESSING:
-        found_out = f"it is being found out what became of the last attempt: {planned.reason}"
-        return Schedule(reason=found_out if planned.lookups else _IN_PROGRESS)
+        lookup = f"it is being found out what became of the last attempt: {planned.reason}"
+        return Schedule(reason=lookup if planned.lookups else _IN_PROGRESS)
     if planned.status != PaymentState.FAILED:
         return Schedule(reason=planned.reason)
     if status != Status.FAILED:
@@ -91,7 +91,7 @@ def _schedule(status: str, planned: Any) -> Schedule:
 
 
 def is_planned(merchant_id: int, since: datetime | None = None, before: datetime | None = None) -> ColumnElement[bool]:
-    """True of a payment that is tried again between these moments."""
+    """True of a payment whose next attempt is planned between these moments."""
     conditions: list[ColumnElement[bool]] = [_SCHEDULED.wake_at.is_not(None)]
     if since is not None:
         conditions.append(_SCHEDULED.wake_at >= since)
@@ -101,7 +101,7 @@ def is_planned(merchant_id: int, since: datetime | None = None, before: datetime
 
 
 def is_ruled_by(merchant_id: int, rules: Collection[str]) -> ColumnElement[bool]:
-    """True of a payment about which one of these rules decided last."""
+    """True of a payment whose last decision was by one of these rules."""
     return _is_scheduled(merchant_id, _SCHEDULED.rule.in_(sorted(rules)))
 
 

@@ -1,4 +1,4 @@
-"""The orders in which failed payments can be listed, each total, so that a cursor can continue it."""
+"""The orders of the list of failed payments, each total, so that a cursor can continue it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SortKey = date | datetime | int | None
 
 
 class Sort(StrEnum):
-    """What a caller may sort by; a minus means descending."""
+    """The sort orders of the list; a minus means descending."""
 
     NEWEST_ORDER = "-order_date"
     OLDEST_ORDER = "order_date"
@@ -32,7 +32,7 @@ class Sort(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A row's place in a sorted list: the last one that a page showed."""
+    """The position of a row in a sorted list: the last row of a page."""
 
     key: SortKey
     payment_id: int
@@ -52,11 +52,12 @@ class Ordering:
 
     @property
     def column(self) -> ColumnElement[Any]:
+        """The column to sort by."""
         column = _PAYMENTS[self.name]
         return column if self.hidden is None else self.hidden(column)
 
     def clauses(self) -> Sequence[ColumnElement[Any]]:
-        """What to ORDER BY."""
+        """The expressions of the ORDER BY."""
         by = self.column.desc() if self.is_descending else self.column.asc()
         by_id = _PAYMENTS.id.desc() if self.is_id_descending else _PAYMENTS.id.asc()
         return (by.nulls_last() if self.may_be_unknown else by, by_id)
@@ -89,10 +90,10 @@ _ORDERINGS = {
 
 
 def ordering(sort: Sort, *, hidden: Callable[[ColumnElement[Any]], ColumnElement[Any]] | None = None) -> Ordering:
-    """How to sort by `sort`, with the help of its index unless that is hidden because another finds the rows."""
+    """The ordering of a sort; its index is not used where `hidden` hides the column because another finds the rows."""
     return replace(_ORDERINGS[sort], hidden=hidden)
 
 
 def position_of(sort: Sort, row: Any) -> Position:
-    """Where a listed row stands."""
+    """The position of a listed row."""
     return Position(key=getattr(row, _ORDERINGS[sort].name), payment_id=row.id)

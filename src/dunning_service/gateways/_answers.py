@@ -1,4 +1,4 @@
-"""What the charging endpoint's answers mean. Only what the contract in docs/gateways.md defines is definite."""
+"""Reader of the charging endpoint's responses; only what the contract in docs/gateways.md defines is definite."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from dunning_service.errors import DunningError
 from dunning_service.events import MAX_IDENTIFIER, MAX_TEXT, Category
 from dunning_service.gateways._base import Charged, ChargeOutcome, NotCharged, OutcomeUnknown
 from dunning_service.values.exact_json import read_json
-from dunning_service.values.moments import read_moment, refuse_future
+from dunning_service.values.moments import require_possible
+from dunning_service.values.reading import moment
 
 _REFUSED: Final = "refused"
 _NOT_FOUND: Final = "not_found"
@@ -27,7 +28,7 @@ _HINTS: Final[Mapping[int, str]] = {
 
 
 def read_charge(status: int, body: bytes, key: str, now: datetime) -> Charged:
-    """What became of a charge by its answer. Raises OutcomeUnknown and NotCharged."""
+    """The outcome of a charge by the response to it. Raises OutcomeUnknown and NotCharged."""
     answer = _contract_answer(status, body, key)
     outcome = answer["outcome"]
     if outcome == _REFUSED and 400 <= status < 500:
@@ -38,7 +39,7 @@ def read_charge(status: int, body: bytes, key: str, now: datetime) -> Charged:
 
 
 def read_lookup(status: int, body: bytes, key: str, now: datetime) -> Charged | None:
-    """What is known of a charge; None for `not_found`, said in so many words. Raises OutcomeUnknown."""
+    """The outcome of a charge by the response to a lookup; None for `not_found` only. Raises OutcomeUnknown."""
     answer = _contract_answer(status, body, key)
     if answer["outcome"] == _NOT_FOUND and (status == 404 or 200 <= status < 300):
         return None
@@ -48,7 +49,7 @@ def read_lookup(status: int, body: bytes, key: str, now: datetime) -> Charged | 
 
 
 def _contract_answer(status: int, body: bytes, key: str) -> Mapping[str, Any]:
-    """The body of an answer that the contract defines, or OutcomeUnknown saying what is wrong with it."""
+    """The body of a response that follows the contract. Raises OutcomeUnknown saying what is wrong with another."""
     if 300 <= status < 400:
         raise OutcomeUnknown(f"the endpoint answered {status}, a redirect, and none is followed: give its final URL")
     if status >= 500:
@@ -77,7 +78,7 @@ def _settled(status: int, answer: Mapping[str, Any], now: datetime) -> Charged:
 
 
 def _charged(answer: Mapping[str, Any], now: datetime) -> Charged:
-    """Leaves out what it cannot read beside the outcome: a slip in a detail must not make an outcome unknown."""
+    """The outcome with its details. A detail that cannot be read is left out: it must not make an outcome unknown."""
     return Charged(
         outcome=ChargeOutcome(answer["outcome"]),
         provider_transaction_id=_identifier(answer, "transaction_id"),
@@ -118,16 +119,13 @@ def _category(answer: Mapping[str, Any]) -> Category | None:
 
 
 def _moment(answer: Mapping[str, Any], now: datetime) -> datetime | None:
-    text = _text(answer, "occurred_at")
-    if text is None:
-        return None
     try:
-        moment = read_moment(text)
-        if moment is not None:
-            refuse_future(moment, now, "occurred_at")
-    except DunningError:
+        found = moment(_text(answer, "occurred_at"))
+        if found is not None:
+            require_possible(found, now)
+    except ValueError:
         return None
-    return moment
+    return found
 
 
 def _reason(answer: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""What every way to charge speaks: two verbs, `charge` and `lookup`, under a key that is never charged twice."""
+"""The protocol of gateways: `charge` and `lookup`, under a key that is never charged twice."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from enum import StrEnum
 from typing import Any, ClassVar, Final, Protocol
 from uuid import UUID
 
-from dunning_service.events import Category
-from dunning_service.recovery.declines import Decline
+from dunning_service.events import Category, Decline
 from dunning_service.values.money import Money
 
 MAX_KEY: Final = 128
@@ -19,7 +18,7 @@ _KEY = re.compile(r"[A-Za-z0-9_:-]{1,128}", re.ASCII)
 
 
 class ChargeOutcome(StrEnum):
-    """What became of a charge. PENDING is neither yet: `lookup` tells later."""
+    """The outcome of a charge. PENDING is not final: a later `lookup` returns the final one."""
 
     SUCCEEDED = "succeeded"
     DECLINED = "declined"
@@ -27,7 +26,7 @@ class ChargeOutcome(StrEnum):
 
 
 class TransactionType(StrEnum):
-    """What is asked of the payment method."""
+    """The kind of transaction that is asked of the payment method."""
 
     AUTHORIZATION = "authorization"
     SALE = "sale"
@@ -36,7 +35,7 @@ class TransactionType(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChargeRequest:
-    """One try at one payment. Under one key it is always the same, so that a repeat can be told from a mistake."""
+    """One attempt at one payment. Under one key it is always the same, which tells a repeat from a mistake."""
 
     payment_id: str
     attempt_number: int
@@ -55,11 +54,11 @@ class ChargeRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Charged:
-    """What a gateway knows about the charge under one key. Codes are as their senders wrote them."""
+    """A gateway's record of the charge under one key. Codes are as their senders wrote them."""
 
     outcome: ChargeOutcome
     provider_transaction_id: str | None = None
-    """The gateway's own name of it."""
+    """The gateway's own id of it."""
     provider: str | None = None
     """Whose `code` it is, such as stripe; None when it is one of our categories."""
     code: str | None = None
@@ -86,7 +85,7 @@ class Charged:
         )
 
     def as_record(self) -> dict[str, Any]:
-        """As a JSON object, for keeping."""
+        """The record as a JSON object, to be stored."""
         record = {name: value for name, value in asdict(self).items() if value is not None}
         if self.occurred_at is not None:
             record["occurred_at"] = self.occurred_at.astimezone(UTC).isoformat()
@@ -94,7 +93,7 @@ class Charged:
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Charged:
-        """What `as_record` was made of."""
+        """The inverse of `as_record`."""
         known = dict(record)
         known["outcome"] = ChargeOutcome(known["outcome"])
         if "category" in known:
@@ -105,7 +104,7 @@ class Charged:
 
 
 class GatewayError(Exception):
-    """A charge without an outcome. `message` is for people and holds no secret."""
+    """The error for a charge without an outcome. `message` is for people and holds no secret."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -113,51 +112,50 @@ class GatewayError(Exception):
 
 
 class OutcomeUnknown(GatewayError):
-    """It may have been charged and it may not: only `lookup` under the same key can tell."""
+    """The error for a charge whose outcome is in doubt: only `lookup` under the same key can settle it."""
 
 
 class NotCharged(GatewayError):
-    """This call has charged nothing, and it is no decline either: the request was not acceptable, or never left.
+    """The error for a call that has charged nothing and is no decline: the request was refused, or never sent.
 
-    Somebody has to put something right first; the same key may be charged afterwards. What an *earlier* call under the
-    key has done, if its outcome is unknown, only `lookup` can tell.
+    The cause has to be removed first; the same key may be charged afterwards. What an *earlier* call under the key has
+    done, if its outcome is unknown, only `lookup` can settle.
     """
 
 
 class NotSent(NotCharged):
-    """Nothing was asked of the gateway: the operator has to put something right, and then it can be."""
+    """The error for a request that was not sent, until the operator corrects the configuration."""
 
 
 class Gateway(Protocol):
-    """One way to charge. Never inside a database transaction: it may take as long as its time limit allows."""
+    """A way to charge. Never called inside a database transaction: it may take as long as its time limit allows."""
 
     name: ClassVar[str]
 
     async def charge(self, key: str, request: ChargeRequest) -> Charged:
-        """Charges, unless `key` has been charged before: then it answers what became of that.
+        """Charges, unless `key` has been charged before: then it returns the outcome of that charge.
 
         Raises OutcomeUnknown when the answer did not come or cannot be trusted, and NotCharged.
         """
         ...
 
     async def lookup(self, key: str) -> Charged | None:
-        """What became of the charge under `key`; None when the gateway says that there is none, and only then.
+        """The outcome of the charge under `key`; None only when the gateway says that there is none.
 
         Raises OutcomeUnknown when that cannot be found out now; never NotCharged.
         """
         ...
 
     def method_problem(self, payment_method_id: UUID) -> str | None:
-        """Why this payment method cannot be charged, as far as can be told without asking anybody; None for no reason
-        that is known here."""
+        """Why this payment method cannot be charged, as far as is known without a request; None for no known reason."""
         ...
 
     async def close(self) -> None:
-        """Lets go of connections. Nothing is asked of it afterwards."""
+        """Closes the connections; no call follows."""
         ...
 
 
 def require_key(key: str) -> None:
-    """Raises ValueError for a key that could not stand in a header, a path and a signature as it is."""
+    """Raises ValueError for a key that cannot be used unescaped in a header, a path and a signature."""
     if _KEY.fullmatch(key) is None:
         raise ValueError(f"a charge key has 1 to {MAX_KEY} letters, digits, '_', ':' or '-', unlike {key[:200]!a}")

@@ -16,7 +16,7 @@ from dunning_service.values.clock import Clock
 
 
 class HttpGateway:
-    """Charges by asking the merchant's endpoint, which knows its payment provider."""
+    """The gateway that charges through the merchant's own endpoint."""
 
     name: ClassVar[str] = "http"
 
@@ -70,7 +70,7 @@ class HttpGateway:
         await self._client.close()
 
     async def _ask(self, method: str, key: str, body: str = "", *, path: str = "") -> Answer:
-        """Raises OutcomeUnknown unless an answer arrived whole, and AddressRefused."""
+        """The response of the endpoint. Raises OutcomeUnknown unless it arrived whole, and AddressRefused."""
         try:
             return await self._client.send(method, key, body, path=path, headers={"Idempotency-Key": key})
         except NoAnswer as problem:
@@ -78,7 +78,7 @@ class HttpGateway:
 
 
 def charge_body(key: str, request: ChargeRequest) -> str:
-    """The JSON of a charge: of the same key and request always the same text."""
+    """The JSON body of a charge, the same for the same key and request."""
     body: dict[str, Any] = {
         "key": key,
         "payment_id": request.payment_id,

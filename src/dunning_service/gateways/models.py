@@ -1,4 +1,4 @@
-"""Tables of the gateways: through which one each merchant is charged for, and what the sandbox has charged."""
+"""Tables of the gateways: those of each merchant, and the charges of the sandbox."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from dunning_service.database.engines import Base, UtcDateTime
 
 
 class GatewayRow(Base):
-    """Through what a merchant's customers are charged, or were: an attempt is looked up where it was begun.
+    """A present or former gateway of a merchant: an attempt is looked up at the gateway where it was begun.
 
-    At most one of a merchant's is current; a merchant without one charges nobody.
+    At most one of a merchant's is current; without one a merchant charges no payments.
     """
 
     __tablename__ = "gateways"
@@ -41,7 +41,7 @@ class GatewayRow(Base):
 
 
 class SandboxChargeRow(Base):
-    """What the sandbox remembers under one key."""
+    """The sandbox's record under one key."""
 
     __tablename__ = "sandbox_charges"
 

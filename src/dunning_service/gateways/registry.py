@@ -1,4 +1,4 @@
-"""Which gateway each merchant's customers are charged through: found in the database, made once, and kept."""
+"""The gateways of merchants: read from the database, made once, and kept open."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from dunning_service.gateways.http import HttpGateway
 from dunning_service.gateways.models import GatewayRow, SandboxChargeRow
 from dunning_service.gateways.sandbox import Sandbox
 from dunning_service.gateways.service import GatewayKind, signing_secrets
-from dunning_service.ledger.work import Command, Effect, Held, Lookup, Recorder
+from dunning_service.ledger.work import Command, Effect, Lookup, Recorder, Snapshot
 from dunning_service.merchants.keyring import Keyring
-from dunning_service.merchants.memory import Found, Memory
+from dunning_service.merchants.lookup_cache import Found, LookupCache
 from dunning_service.merchants.models import Merchant
 from dunning_service.outgoing.network import NetworkRules
 from dunning_service.values.clock import Clock
@@ -29,7 +29,7 @@ from dunning_service.values.clock import Clock
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """Through what a merchant's customers are charged now."""
+    """The current gateway of a merchant."""
 
     id: int
     """Under which `MerchantGateways.gateway` finds it also when it is not the chosen one any more."""
@@ -50,13 +50,13 @@ class MerchantGateways:
         self._recorder = recorder
         self._clock = clock
         self._rules = rules
-        self._chosen: Memory[Chosen] = Memory(clock)
-        self._found: Memory[Gateway] = Memory(clock)
+        self._chosen: LookupCache[Chosen] = LookupCache(clock)
+        self._found: LookupCache[Gateway] = LookupCache(clock)
         self._sandboxes: dict[int, Sandbox] = {}
         self._endpoints: dict[tuple[str, Sequence[str], int], HttpGateway] = {}
 
     async def chosen(self, merchant_id: int) -> Chosen | None:
-        """None for a merchant that has none.
+        """The current gateway of a merchant; None without one.
 
         Raises ConfigurationError for one that cannot be used as things are, and Unavailable when the database cannot
         be asked.
@@ -67,11 +67,11 @@ class MerchantGateways:
             return None
 
     async def gateway(self, merchant_id: int, gateway_id: int) -> Gateway:
-        """One that is chosen, or was once. Raises as `chosen` does, and NotFound for one that never was."""
+        """A present or former gateway. Raises as `chosen` does, and NotFound for one that never was."""
         return await self._found.get((merchant_id, gateway_id), lambda: self._find(merchant_id, gateway_id))
 
     async def close(self) -> None:
-        """Lets go of all connections."""
+        """Closes all connections."""
         for endpoint in self._endpoints.values():
             await endpoint.close()
 
@@ -100,7 +100,7 @@ class MerchantGateways:
         return made
 
     def _endpoint(self, row: Any) -> HttpGateway:
-        # one for each that there ever was: whoever is charging through an earlier one must not be cut off
+        # one for each there ever was: charges under way through an earlier one must not be cut off
         secrets = tuple(signing_secrets(self._keyring, row.name, row.secrets))
         identity = (row.url, secrets, row.merchant_id)
         made = self._endpoints.get(identity)
@@ -111,7 +111,7 @@ class MerchantGateways:
 
 
 class SandboxBook:
-    """What the sandbox has charged for one merchant, where every process finds it. See ChargeBook."""
+    """The sandbox's charges of one merchant, in a table that all processes share. See ChargeBook."""
 
     def __init__(self, database: Database, recorder: Recorder, merchant_id: int, time_zone: str) -> None:
         self._database = database
@@ -120,7 +120,7 @@ class SandboxBook:
         self._time_zone = time_zone
 
     async def get(self, key: str) -> str | None:
-        """What is kept under `key`."""
+        """The record stored under `key`."""
         async with _reading(self._database) as connection:
             kept: str | None = (
                 await connection.execute(_CHARGE, {"merchant_id": self._merchant_id, "key": key})
@@ -128,13 +128,13 @@ class SandboxBook:
         return kept
 
     async def put(self, key: str, value: str) -> str:
-        """Keeps `value` unless something is there already; answers what is kept. It rides in the ledger's commits."""
+        """Stores `value` unless there is a record already; returns the stored one. It rides in the ledger's commits."""
         merchant_id = self._merchant_id
         lookup = Lookup(SandboxChargeRow, ("merchant_id", "key"), (merchant_id, key))
 
-        def execute(held: Held, now: datetime) -> Effect:
-            if held.rows[lookup]:
-                return Effect({"value": held.rows[lookup][0]["value"]})
+        def execute(snapshot: Snapshot, now: datetime) -> Effect:
+            if snapshot.rows[lookup]:
+                return Effect({"value": snapshot.rows[lookup][0]["value"]})
             row = {"merchant_id": merchant_id, "key": key, "value": value, "created_at": now}
             return Effect({"value": value}, inserts=[(SandboxChargeRow, row)])
 
@@ -153,7 +153,7 @@ class SandboxBook:
 
 @asynccontextmanager
 async def _reading(database: Database) -> AsyncIterator[AsyncConnection]:
-    """Raises Unavailable when the database is out of reach."""
+    """A connection for reading. Raises Unavailable when the database is out of reach."""
     try:
         async with database.read() as connection:
             yield connection

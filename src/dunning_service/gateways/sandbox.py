@@ -1,6 +1,6 @@
-"""The sandbox: charges nothing, and what becomes of a charge is told by its payment method's id.
+"""The sandbox gateway: moves no money; the payment method's id decides the outcome of a charge.
 
-Any UUID is an active method that pays. Those of RESERVED stand for every other outcome, and those that look like them
+Any UUID is an active method that pays. Those of RESERVED have every other outcome, and those that look like them
 without being listed are unknown, so that a slip of the finger does not pay. docs/gateways.md shows the table.
 """
 
@@ -16,7 +16,7 @@ from enum import Enum, auto
 from typing import ClassVar, Final, Protocol
 from uuid import UUID
 
-from dunning_service.events import Category
+from dunning_service.events import Category, Decline
 from dunning_service.gateways._base import (
     Charged,
     ChargeOutcome,
@@ -24,7 +24,6 @@ from dunning_service.gateways._base import (
     OutcomeUnknown,
     require_key,
 )
-from dunning_service.recovery.declines import Decline
 from dunning_service.values.clock import Clock
 
 SLOW_SECONDS: Final = 3.0
@@ -34,21 +33,21 @@ _PREFIX = "00000000-0000-4000-8000-0000000000"
 
 
 class ChargeBook(Protocol):
-    """Where the sandbox remembers, so that every process finds what another has charged. Keys are up to 140 characters
+    """The storage of the sandbox's charges, shared by all processes. Keys are up to 140 characters
     long and belong to one merchant; values are short JSON texts."""
 
     async def get(self, key: str) -> str | None:
-        """What is kept under `key`."""
+        """The record stored under `key`."""
         ...
 
     async def put(self, key: str, value: str) -> str:
-        """Keeps `value` unless something is there already; answers what is kept, committed, of two at once the same
-        to both."""
+        """Stores `value` unless there is a record already; returns the stored one, committed, also to a
+        concurrent call."""
         ...
 
 
 class _Course(Enum):
-    """What happens on the way to the outcome."""
+    """The course of a charge before its outcome."""
 
     PLAIN = auto()
     FAILS_TWICE = auto()
@@ -63,7 +62,7 @@ _OTHERWISE_WHEN_REPEATED: Final = frozenset({_Course.SLOW, _Course.TIMES_OUT_DON
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """What a reserved payment method does."""
+    """The behaviour of a reserved payment method."""
 
     words: str
     decline: Decline | None = None
@@ -179,14 +178,14 @@ _ANY: Final = Behaviour("pays")
 
 
 def behaviour_of(payment_method_id: UUID) -> Behaviour:
-    """What that payment method does."""
+    """The behaviour of a payment method."""
     if str(payment_method_id).startswith(_PREFIX):
         return RESERVED.get(payment_method_id, RESERVED[UNKNOWN])
     return _ANY
 
 
 class Sandbox:
-    """A gateway that moves no money and behaves as told, the same in every process that shares its book."""
+    """The sandbox of one merchant, the same in every process that shares its charges."""
 
     name: ClassVar[str] = "sandbox"
 
@@ -198,7 +197,7 @@ class Sandbox:
         self._sleep = sleep
 
     async def charge(self, key: str, request: ChargeRequest) -> Charged:
-        """See Gateway. A time-out is told at once, without the time being spent."""
+        """See Gateway. A time-out is reported at once, without waiting."""
         require_key(key)
         behaviour = behaviour_of(request.payment_method_id)
         if behaviour.course in _OTHERWISE_WHEN_REPEATED and (known := await self._book.get(key)) is not None:
@@ -228,8 +227,8 @@ class Sandbox:
         """See Gateway."""
 
     async def _is_first(self, key: str) -> bool:
-        """Whether nobody has tried to charge under `key` before; two who ask at once are told the same."""
-        mark = f"{key}.lost"  # a dot stands in no key of a charge
+        """True for the first charge under `key`; two concurrent calls get the same answer."""
+        mark = f"{key}.lost"  # no key of a charge has a dot
         if await self._book.get(mark) is not None:
             return False
         await self._book.put(mark, "true")

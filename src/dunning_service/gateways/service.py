@@ -1,4 +1,4 @@
-"""What an operator does with a merchant's gateway, on a connection of the caller's transaction."""
+"""Setting up a merchant's gateway, on a connection of the caller's transaction."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from dunning_service.settings import Settings
 
 
 class GatewayKind(StrEnum):
-    """The ways to charge."""
+    """A kind of gateway."""
 
     SANDBOX = "sandbox"
     HTTP = "http"
@@ -30,7 +30,7 @@ class GatewayKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SigningSecret:
-    """A secret that was just made. This is the only time that it is shown."""
+    """A new signing secret, which is shown only now."""
 
     text: str
     has_old_beside: bool
@@ -39,7 +39,7 @@ class SigningSecret:
 
 @dataclass(frozen=True, slots=True)
 class GatewayView:
-    """Through what a merchant's customers are charged."""
+    """The current gateway of a merchant."""
 
     kind: GatewayKind
     url: str | None = None
@@ -47,7 +47,7 @@ class GatewayView:
 
 
 def network_rules_of(settings: Settings) -> NetworkRules:
-    """What an operator's settings allow; raises ConfigurationError for a host that is none."""
+    """The network rules in the settings; raises ConfigurationError for a host that is none."""
     return NetworkRules(
         hosts=settings.gateway_hosts,
         allow_http=settings.gateway_allow_http,
@@ -67,11 +67,11 @@ def gateways_by_merchant(connection: Connection) -> dict[int, GatewayView]:
 def choose_sandbox(
     connection: Connection, merchant: MerchantView, *, now: datetime, even_under_way: bool = False
 ) -> None:
-    """Nothing is charged from now on: the sandbox plays it.
+    """Makes the sandbox the merchant's gateway: no money moves from now on.
 
     What is under way elsewhere ends there; with `even_under_way` it is the sandbox that is asked what became of it.
     """
-    held = _held(connection, merchant)
+    held = _gateways_of(connection, merchant)
     _choose(connection, merchant, held, GatewayKind.SANDBOX, None, None, now, even_under_way)
 
 
@@ -85,14 +85,14 @@ def choose_endpoint(
     now: datetime,
     even_under_way: bool = False,
 ) -> SigningSecret | None:
-    """Charges go to the merchant's own endpoint. Answers the signing secret that was made for it; None when it had one.
+    """Makes the merchant's own endpoint its gateway. Returns its new signing secret; None when it had one.
 
     What is under way elsewhere ends there; with `even_under_way` it is this endpoint that is asked what became of it.
 
     Raises ConfigurationError for a URL that is not allowed.
     """
     url = allowed_url(url, rules)
-    held = _held(connection, merchant)
+    held = _gateways_of(connection, merchant)
     secret = None
     secrets = next((row.secrets for row in held if row.secrets is not None), None)
     if secrets is None:
@@ -103,19 +103,19 @@ def choose_endpoint(
 
 
 def choose_none(connection: Connection, merchant: MerchantView) -> None:
-    """Nobody is charged from now on. What is under way ends where it was begun."""
-    _held(connection, merchant)
+    """Leaves the merchant without a gateway. Charges under way end at the gateway where they were begun."""
+    _gateways_of(connection, merchant)
     _leave_chosen(connection, merchant)
 
 
 def rotate_signing_secret(
     connection: Connection, keyring: Keyring, merchant: MerchantView, *, now: datetime
 ) -> SigningSecret:
-    """A new signing secret. The one before it signs as well until the next rotation, if it can be read.
+    """Makes a new signing secret. The one before it signs as well until the next rotation, if it can be read.
 
     Raises ConfigurationError for a merchant that has no endpoint.
     """
-    endpoints = [row for row in _held(connection, merchant) if row.secrets is not None]
+    endpoints = [row for row in _gateways_of(connection, merchant) if row.secrets is not None]
     if not endpoints:
         raise ConfigurationError(
             f"merchant {merchant.name!r} has no charging endpoint, and nothing else has a signing secret; give it one "
@@ -150,7 +150,7 @@ def signing_secrets(keyring: Keyring, merchant_name: str, ciphertext: bytes) -> 
 
 
 def unreadable_gateways(connection: Connection, keyring: Keyring) -> list[str]:
-    """The names of merchants whose signing secrets this keyring cannot read: they can charge nobody."""
+    """The names of merchants whose signing secrets this keyring cannot read: they cannot charge."""
     rows = connection.execute(
         sa.select(Merchant.name, GatewayRow.secrets)
         .join(Merchant, Merchant.id == GatewayRow.merchant_id)
@@ -160,8 +160,8 @@ def unreadable_gateways(connection: Connection, keyring: Keyring) -> list[str]:
     return list(dict.fromkeys(row.name for row in rows if not keyring.can_read(row.secrets)))
 
 
-def _held(connection: Connection, merchant: MerchantView) -> Sequence[Any]:
-    """The merchant's gateways, the chosen one first. Of two who change them at once one waits here for the other."""
+def _gateways_of(connection: Connection, merchant: MerchantView) -> Sequence[Any]:
+    """The merchant's gateways, the current one first. Locks the merchant against concurrent changes."""
     connection.execute(sa.select(Merchant.id).where(Merchant.id == merchant.id).with_for_update())
     return connection.execute(
         sa.select(GatewayRow.id, GatewayRow.is_current, GatewayRow.kind, GatewayRow.url, GatewayRow.secrets)
@@ -180,7 +180,7 @@ def _choose(
     now: datetime,
     even_under_way: bool,
 ) -> None:
-    """Has charges from now on made there. The rows before stay, for the attempts that were begun there."""
+    """Makes a gateway current. The earlier rows stay, for the attempts that were begun there."""
     place: dict[str, Any] = {"kind": kind, "url": url, "secrets": secrets, "updated_at": now}
     of_merchant = GatewayRow.merchant_id == merchant.id
     if even_under_way:

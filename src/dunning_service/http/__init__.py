@@ -1,1 +1,1 @@
-"""What every route shares: who is calling, limits, error answers, request ids, logs, metrics and health."""
+"""HTTP for all routes: authentication, bodies, parameters, error responses, request ids and health."""

@@ -1,4 +1,4 @@
-"""Bearer tokens: who is calling, and may they do this."""
+"""Authentication: the bearer token of a request, its principal and its scopes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _CHALLENGES = ('Basic realm="dunning", charset="UTF-8"', 'Bearer realm="dunning"
 
 
 def offer_basic(response: Response) -> Response:
-    """`response`, with both schemes in WWW-Authenticate if it is a 401: for the APIs that take a token in either."""
+    """Adds the schemes Bearer and Basic to WWW-Authenticate of a 401: for APIs that take a token in either."""
     if response.status_code == 401:
         del response.headers["www-authenticate"]
         for challenge in _CHALLENGES:
@@ -62,7 +62,7 @@ def basic_credentials(request: Request) -> tuple[str, str] | None:
 
 
 async def principal_with(request: Request, scope: Scope) -> Principal:
-    """Who is calling, for routes that solve no dependencies. Raises InvalidToken or MissingScope."""
+    """The principal of a request, for routes that solve no dependencies. Raises InvalidToken or MissingScope."""
     token = bearer_token(request)
     if token is None:
         raise InvalidToken("a token is needed: send the header `Authorization: Bearer <token>` once")

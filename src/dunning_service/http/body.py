@@ -1,4 +1,4 @@
-"""The raw body, counted while it arrives."""
+"""Request bodies: their exact bytes, limited in size and time while they arrive."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ async def read_body(request: Request, bodies: Bodies) -> bytes:
 
 
 async def _rest(request: Request, first: bytes, bodies: Bodies) -> bytes:
-    """The whole of a body that began with `first`. Only what has to be waited for is counted: what arrives at once is
+    """The whole body, whose first part is `first`. Only what has to be waited for is counted: what arrives at once is
     not kept here."""
     body, counted = bytearray(first), 0
     try:

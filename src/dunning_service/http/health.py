@@ -1,4 +1,4 @@
-"""Is it alive, can it work, and how much does it do."""
+"""Routes for operators: liveness, readiness and metrics."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dunning_service.database.migrating import require_current_revision, revisio
 from dunning_service.database.outages import why
 from dunning_service.due.leases import Backlog, backlog
 from dunning_service.errors import ConfigurationError, Unavailable
-from dunning_service.http.problems import documented_problem
+from dunning_service.http.problems import problem_responses
 from dunning_service.operation.metrics import MEDIA_TYPE, DatabaseInUse, Due
 from dunning_service.services import Services, services
 
@@ -26,7 +26,7 @@ _RETRY_AFTER_S = 10
 _PATIENCE_S = 3.0
 """How long the database may take to say what is due: less than Prometheus waits for everything."""
 
-router = APIRouter(tags=["operation"])
+router = APIRouter(tags=["operation"], responses=problem_responses({"default": "A problem (RFC 9457)"}))
 
 
 @router.get("/healthz", summary="The process is alive")
@@ -38,14 +38,7 @@ async def healthz() -> dict[str, str]:
 @router.get(
     "/readyz",
     summary="The service can do its work",
-    responses={
-        503: documented_problem(
-            503,
-            "service_unavailable",
-            "the database cannot be reached at the moment; try again",
-            description="The database cannot be reached, or its schema is behind",
-        )
-    },
+    responses=problem_responses({503: "The database cannot be reached, or its schema is behind"}),
 )
 async def readyz(request: Request) -> dict[str, str]:
     """The database answers, and its schema is one that this version of the service can work with."""
@@ -77,7 +70,7 @@ async def metrics(request: Request) -> Response:
 
 
 async def _due(found: Services) -> Due | None:
-    """None when the database cannot tell now: that must not hide what is counted."""
+    """The due work; None when the database does not answer in time, so that the counters are shown anyway."""
     # not cancelled when it takes too long: that would wait for the database to agree
     asked = asyncio.create_task(_asked_what_is_due(found))
     await asyncio.wait({asked}, timeout=_PATIENCE_S)

@@ -1,4 +1,4 @@
-"""Absolute addresses of pages, for callers to follow."""
+"""Absolute URLs of pages, for the links of a list."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dunning_service.services import services
 
 
 def address(request: Request, path: str, query: Sequence[tuple[str, str]]) -> str:
-    """`path` with `query`, as the caller can reach it: under DUNNING_PUBLIC_URL, else where this request came in."""
+    """The URL of `path` with `query`: under DUNNING_PUBLIC_URL, else under the host of this request."""
     base = services(request).settings.public_url or str(request.base_url).rstrip("/")
     return f"{base}{quote(path)}{'?' if query else ''}{urlencode(query, quote_via=quote)}"
 

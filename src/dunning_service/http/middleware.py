@@ -19,7 +19,7 @@ _SCOPE_KEY = "dunning.request_id"
 _SLASH_KEY = "dunning.trailing_slash"
 _LOG_KEY = "dunning.log"
 _HUNG_UP = 499
-"""What the log says when the caller was gone before there was an answer."""
+"""The logged status of a request whose caller disconnected before the answer."""
 
 log = structlog.get_logger("dunning_service.requests")
 
@@ -38,7 +38,7 @@ def note_notice(scope: Scope, outcome: str) -> None:
 
 
 def had_trailing_slash(request: HTTPConnection) -> bool:
-    """Whether a slash was taken off the end of the path."""
+    """True when a trailing slash was removed from the path."""
     return _SLASH_KEY in request.scope
 
 
@@ -49,8 +49,8 @@ def log_with(request: HTTPConnection, **fields: Any) -> None:
         line.update(fields)
 
 
-class AroundRequests:
-    """Outermost of all layers.
+class RequestMiddleware:
+    """The outermost middleware.
 
     * A trailing slash is not part of a path, so a POST with one is answered and not redirected.
     * HEAD is answered as GET is; the server leaves out the body.
@@ -106,7 +106,7 @@ class AroundRequests:
         finally:
             seconds = time.perf_counter() - started
             route = _template(scope)
-            # without the lifespan there are no services, and nobody to ask for the metrics
+            # without the lifespan there are no services, and so no metrics
             found = getattr(scope["app"].state, "services", None) if "app" in scope else None
             if found is not None:
                 found.metrics.request(method, route, status, seconds)

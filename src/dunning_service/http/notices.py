@@ -1,4 +1,4 @@
-"""Routes that take in notices: found first, called directly."""
+"""Routes for notices: matched before the framework's middleware, and called without it."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ class NoticeRoute(APIRoute):
         return self.endpoint
 
 
-class NoticesFirst:
-    """Answers what a notice route matches, and leaves everything else to the application.
+class NoticeMiddleware:
+    """Middleware that answers requests for notice routes, and passes all others to the application.
 
     Each layer between the server and a route is paid for by every notice, and the framework's own do nothing for one.
     The routes belong to the application all the same: it answers other methods at their paths and documents them.
@@ -76,8 +76,8 @@ class NoticesFirst:
 
 
 class CountedNotice:
-    """Counts a notice once its outcome is known: what `recorded` says, or else the status of the error that passes. The
-    outcome goes into the request's scope too, for the log line of the request.
+    """Context manager that counts a notice by its outcome: that of `recorded`, or the status of the error raised. The
+    outcome goes into the log line of the request too.
 
     Set `provider` when it is known, and `recorded` after the commit. A sender that hangs up is not counted, as nothing
     has been answered.

@@ -1,4 +1,4 @@
-"""Query parameters, read strictly: each of these models says what a route takes, for the caller and for OpenAPI.
+"""Query parameters as pydantic models, read strictly; the same models document them in OpenAPI.
 
 They are read here rather than by FastAPI because a list must not answer a question that was not asked: a parameter that
 is misspelt or sent twice would otherwise be dropped in silence, and a date may not be a Unix time.
@@ -7,8 +7,9 @@ is misspelt or sent twice would otherwise be dropped in silence, and a date may 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from collections.abc import Callable, Sequence
+from datetime import date, datetime
+from functools import partial
 from typing import Annotated, Any, ClassVar, TypeVar, get_origin
 
 from fastapi import Request
@@ -19,9 +20,8 @@ from pydantic.fields import FieldInfo
 from dunning_service.errors import FieldError
 from dunning_service.events import MAX_IDENTIFIER, MAX_TEXT
 from dunning_service.ledger.fields import phone_key
+from dunning_service.values.reading import day, digits, exact_text, field_errors, moment_with_offset
 
-_WHOLE_NUMBER = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
-_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _SPACE_FOR_PLUS = re.compile(r" (?=[0-9]{2}:?[0-9]{2}$)", re.ASCII)
 _MAX_ERRORS = 20
 
@@ -35,12 +35,12 @@ class Parameters(BaseModel):
     """True: a parameter that is not listed here is passed over, as the API that is spoken does."""
 
     def disagreements(self) -> Sequence[FieldError]:
-        """What is wrong between parameters that are each right."""
+        """Errors across fields, of parameters that are each right."""
         return ()
 
 
 class NoParameters(Parameters):
-    """For a route that takes none."""
+    """The parameters of a route that takes none."""
 
 
 ParametersT = TypeVar("ParametersT", bound=Parameters)
@@ -80,24 +80,13 @@ def read_parameters(request: Request, model: type[ParametersT]) -> ParametersT:
 
 
 def refused(place: str, errors: Sequence[FieldError]) -> RequestValidationError:
-    """The same error that FastAPI raises for what it reads itself; `place` is `query` or `body`."""
+    """The error that FastAPI raises for what it reads itself; `place` is `query` or `body`."""
     return RequestValidationError(
         [
             {"type": "value_error", "loc": (place, *filter(None, [error.field])), "msg": error.message}
             for error in errors[:_MAX_ERRORS]
         ]
     )
-
-
-def field_errors(error: ValidationError) -> list[FieldError]:
-    """What a model refused, each named as the caller wrote it."""
-    return [
-        FieldError(
-            ".".join(str(part) for part in found["loc"] if not isinstance(part, int)),
-            found["msg"].removeprefix("Value error, "),
-        )
-        for found in error.errors(include_url=False, include_input=False)
-    ]
 
 
 def openapi_parameters(model: type[Parameters]) -> list[dict[str, Any]]:
@@ -119,7 +108,7 @@ def openapi_parameters(model: type[Parameters]) -> list[dict[str, Any]]:
 
 
 def _inlined(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
-    """A schema that stands alone, and without the null that no query string can carry."""
+    """A schema without references, and without null, which no query string can carry."""
     if "$ref" in schema:
         schema = {**definitions[schema["$ref"].rsplit("/", 1)[-1]], **{k: v for k, v in schema.items() if k != "$ref"}}
     if "anyOf" in schema:
@@ -140,73 +129,32 @@ def _unknown(name: str, known: dict[str, FieldInfo]) -> FieldError:
     return FieldError(name[:100], f"this route has no such parameter; {listed}")
 
 
-def _whole_number(value: object) -> object:
-    if isinstance(value, str):
-        if not _WHOLE_NUMBER.fullmatch(value):
-            raise ValueError("must be a whole number, in digits only")
-        return int(value)
-    return value
+def _read(reader: Callable[[str], object]) -> BeforeValidator:
+    """A validator that applies `reader` to texts and passes other values, such as defaults."""
+    return BeforeValidator(lambda value: reader(value) if isinstance(value, str) else value)
 
 
-def _day(value: object) -> object:
-    if isinstance(value, str):
-        try:
-            if _DAY.fullmatch(value):
-                return date.fromisoformat(value)
-        except ValueError:
-            raise ValueError(f"{value} is not a day of the calendar") from None
-        raise ValueError("must be a date such as 2026-11-21 (YYYY-MM-DD)")
-    return value
-
-
-def _moment(value: object) -> object:
-    if isinstance(value, str):
-        expected = "must be a moment with its offset from UTC, such as 2026-11-21T12:00:00Z (ISO 8601)"
-        try:
-            # a + that was not percent-encoded arrives as a space
-            moment = datetime.fromisoformat(_SPACE_FOR_PLUS.sub("+", value) if "T" in value.upper() else value)
-            if moment.utcoffset() is None:
-                raise ValueError
-            return moment.astimezone(UTC)
-        except (ValueError, OverflowError):
-            raise ValueError(expected) from None
-    return value
-
-
-def _identifier(value: object) -> object:
-    return _of_length(value, MAX_IDENTIFIER)
-
-
-def _any_text(value: object) -> object:
-    return _of_length(value, MAX_TEXT)
-
-
-def _of_length(value: object, longest: int) -> object:
-    if isinstance(value, str):
-        if not value:
-            raise ValueError("must not be empty; leave it out for no such filter")
-        if len(value) > longest:
-            raise ValueError(f"must not be longer than {longest} characters")
-    return value
+def _moment(value: str) -> datetime:
+    return moment_with_offset(_SPACE_FOR_PLUS.sub("+", value))  # a + that was not percent-encoded arrives as a space
 
 
 def _text_schema(longest: int) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", "minLength": 1, "maxLength": longest})
 
 
-WholeNumber = Annotated[int, BeforeValidator(_whole_number)]
+WholeNumber = Annotated[int, _read(digits)]
 """Digits only: neither `1.0` nor `1_000`."""
 
-Day = Annotated[date, BeforeValidator(_day), WithJsonSchema({"type": "string", "format": "date"})]
+Day = Annotated[date, _read(day), WithJsonSchema({"type": "string", "format": "date"})]
 """YYYY-MM-DD and nothing else."""
 
-Moment = Annotated[datetime, BeforeValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})]
+Moment = Annotated[datetime, _read(_moment), WithJsonSchema({"type": "string", "format": "date-time"})]
 """ISO 8601 with an offset, in UTC once read."""
 
-Identifier = Annotated[str, BeforeValidator(_identifier), _text_schema(MAX_IDENTIFIER)]
+Identifier = Annotated[str, _read(partial(exact_text, longest=MAX_IDENTIFIER)), _text_schema(MAX_IDENTIFIER)]
 """Exact, so nothing is trimmed."""
 
-Text = Annotated[str, BeforeValidator(_any_text), _text_schema(MAX_TEXT)]
+Text = Annotated[str, _read(partial(exact_text, longest=MAX_TEXT)), _text_schema(MAX_TEXT)]
 """Text to look for."""
 
 

@@ -1,4 +1,4 @@
-"""What went wrong, in the caller's dialect. The only place where errors become HTTP statuses."""
+"""Error responses: the table from errors to HTTP statuses, and the dialect of each API."""
 
 from __future__ import annotations
 
@@ -26,7 +26,6 @@ from dunning_service.errors import (
     BodyTooSlow,
     ConfigurationError,
     DunningError,
-    FailuresChanged,
     FieldError,
     IdempotencyKeyReused,
     InvalidInput,
@@ -62,7 +61,6 @@ STATUS: dict[type[DunningError], int] = {
     NoUsableGateway: 409,
     Unavailable: 503,
     TooManyConnections: 503,
-    FailuresChanged: 503,
     ConfigurationError: 500,
 }
 
@@ -111,7 +109,7 @@ _ABOUT_CREDENTIALS = (401, 403)
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An answer that is an error, before a dialect puts it into its own form."""
+    """An error response before an API's dialect formats it."""
 
     status: int
     code: str
@@ -120,25 +118,24 @@ class Refusal:
     headers: dict[str, str] = field(default_factory=dict)
 
 
+Responses = dict[int | str, dict[str, Any]]
+"""Responses of the OpenAPI document, by status or `default`, as a route states them."""
+
 Dialect = Callable[[Request, Refusal], Response]
 
 
 def problem(request: Request, refusal: Refusal) -> Response:
-    """RFC 9457, and our own stable `code` and `errors` in it."""
-    body = _problem_body(refusal, request_id(request))
-    return Response(orjson.dumps(body), refusal.status, refusal.headers, "application/problem+json")
-
-
-def _problem_body(refusal: Refusal, identifier: str) -> dict[str, Any]:
-    return {
+    """A problem of RFC 9457, with a stable `code` and `errors`."""
+    body = {
         "type": "about:blank",
         "title": _title(refusal.status),
         "status": refusal.status,
         "detail": refusal.message,
         "code": refusal.code,
         "errors": [{"field": wrong.field, "message": wrong.message} for wrong in refusal.fields],
-        "request_id": identifier,
+        "request_id": request_id(request),
     }
+    return Response(orjson.dumps(body), refusal.status, refusal.headers, "application/problem+json")
 
 
 # RFC 9110's own words; which of them Python's table has depends on its version
@@ -152,31 +149,14 @@ def _title(status: int) -> str:
         return "Error"
 
 
-def documented_problem(
-    status: int, code: str, detail: str, *errors: tuple[str, str], description: str = ""
-) -> dict[str, Any]:
-    """A problem as a response of the OpenAPI document; `description` is the status's own phrase unless given."""
-    refusal = Refusal(status, code, detail, tuple(FieldError(name, wrong) for name, wrong in errors))
-    example = _problem_body(refusal, "4b6b0e0f5a1c4c0f9a4b7c21")
-    return {
-        "description": description or _title(status),
-        "content": {"application/problem+json": {"schema": PROBLEM_SCHEMA, "example": example}},
-    }
-
-
-DOCUMENTED: dict[int | str, dict[str, Any]] = {
-    "default": documented_problem(
-        405,
-        "method_not_allowed",
-        "PUT is not possible here; possible: GET, HEAD",
-        description="A problem (RFC 9457)",
-    )
-}
-"""Every error of a route without a dialect of its own, as OpenAPI says it."""
+def problem_responses(descriptions: Mapping[int | str, str]) -> Responses:
+    """Problems as responses of the OpenAPI document, by status; their examples are files."""
+    content = {"application/problem+json": {"schema": PROBLEM_SCHEMA}}
+    return {status: {"description": text, "content": content} for status, text in descriptions.items()}
 
 
 class Problems:
-    """What an application answers to each kind of exception; `dialects` are by path prefix, without regard to case."""
+    """The exception handlers of an application; `dialects` are by path prefix, in any case."""
 
     def __init__(self, dialects: Mapping[str, Dialect]) -> None:
         self._dialects = {prefix.lower(): dialect for prefix, dialect in dialects.items()}
@@ -240,7 +220,7 @@ class Problems:
         return self._on_dunning_error(request, Unavailable("the database cannot be reached at the moment; try again"))
 
     def crashed(self, request: Request, error: Exception) -> Response:
-        """The answer to what nobody expected: it is in the log, and the caller learns only where."""
+        """The response to an unexpected exception: it is logged, and the caller gets the request id."""
         log.error("request.crashed", exc_info=error)
         refusal = Refusal(
             500,
@@ -251,7 +231,7 @@ class Problems:
 
 
 def _on_hung_up(request: Request, error: ClientDisconnect) -> Response:
-    """Nobody is listening; the status is for the log."""
+    """The response to a caller that has disconnected: its status is for the log."""
     return Response(status_code=_HUNG_UP)
 
 

@@ -1,4 +1,4 @@
-"""Stored notices, read once more: after an adapter has learnt to understand them, or to understand them better."""
+"""Replay: stored deliveries read again with the present adapters."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from dunning_service.senders import all_senders
 
 
 def replayed_notice(row: DeliveryRow, merchant: MerchantView, options: Options | None, now: datetime) -> Notice:
-    """What `row` says to the current adapter, ready for the ledger's writer.
+    """The notice that the present adapter reads from a stored delivery, for the ledger's writer.
 
     `options` are those of the delivery's source; None, for a delivery that came with a token or whose source is gone,
-    stands for the provider's defaults and the merchant's currency. The signature was verified when the notice came, and
+    means the provider's defaults and the merchant's currency. The signature was verified when the notice came, and
     its secret may have been changed since, so it is not asked for again. A moment that was too far ahead then may have
     come by `now`. Raises InvalidInput when the raw bytes have been pruned and for a call that was a decision and no
     notice, and ConfigurationError when the provider is not known any more.

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from dunning_service.http.body import read_body
 from dunning_service.http.middleware import log_with
 from dunning_service.http.notices import Acknowledgement, CountedNotice, NoticeRoute
-from dunning_service.http.problems import DOCUMENTED, documented_problem
+from dunning_service.http.problems import problem_responses
 from dunning_service.intake.service import receive
 from dunning_service.providers import all_providers, provider_named
 from dunning_service.services import services
@@ -31,7 +31,7 @@ _SIGNATURES = [
 ]
 """What OpenAPI says about them; this route solves no dependencies, and `receive` verifies."""
 
-router = APIRouter(route_class=NoticeRoute, tags=["webhooks"], dependencies=_SIGNATURES, responses=DOCUMENTED)
+router = APIRouter(route_class=NoticeRoute, tags=["webhooks"], dependencies=_SIGNATURES)
 
 _OPENAPI = {
     "parameters": [
@@ -62,40 +62,18 @@ _OPENAPI = {
     responses={
         200: {
             "description": "The notice is safe on disk. The same notice again is answered in the same way.",
-            "content": {"application/json": {"schema": {"type": "object"}, "example": {"received": True}}},
+            "content": {"application/json": {"schema": {"type": "object"}}},
         },
-        401: documented_problem(
-            401,
-            "bad_signature",
-            "the notice is not signed: the header X-Maple-Signature is missing",
-            description="The signature is missing, wrong, or of another time",
-        ),
-        404: documented_problem(
-            404,
-            "not_found",
-            "there is nothing at this address",
-            description="There is no such source, or it is disabled",
-        ),
-        408: documented_problem(
-            408,
-            "body_too_slow",
-            "the body did not arrive within 30 seconds; send it again",
-            description="The body did not arrive in time",
-        ),
-        413: documented_problem(
-            413, "body_too_large", "the body is larger than 1048576 bytes", description="The body is too large"
-        ),
-        415: documented_problem(
-            415,
-            "unsupported_media_type",
-            "compressed bodies are not read: send it without Content-Encoding",
-            description="The body is compressed",
-        ),
-        503: documented_problem(
-            503,
-            "service_unavailable",
-            "the database cannot be reached at the moment; try again",
-            description="It is not known to be recorded; send it again",
+        **problem_responses(
+            {
+                401: "The signature is missing, wrong, or of another time",
+                404: "There is no such source, or it is disabled",
+                408: "The body did not arrive in time",
+                413: "The body is too large",
+                415: "The body is compressed",
+                503: "It is not known to be recorded; send it again",
+                "default": "A problem (RFC 9457)",
+            }
         ),
     },
 )
@@ -108,7 +86,7 @@ async def take_webhook(request: Request) -> Response:
     found = services(request)
     scope = request.scope
     with CountedNotice(found.metrics, scope=scope) as counted:
-        # first, so that nobody has a body kept in memory for a source that does not exist
+        # first, so that no body is held in memory for a source that does not exist
         source = await found.directory.source(scope["path_params"]["source_id"])
         counted.provider = source.provider.name
         log_with(request, source=source.number)

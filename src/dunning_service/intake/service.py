@@ -1,4 +1,4 @@
-"""What happens to a notice between its arrival and the ledger."""
+"""Intake of a notice: verify its signature, read it with its adapter, hand it to the ledger's writer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NOT_RECORDED = "it is of a kind that the ledger does not record"
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What an adapter made of a delivery."""
+    """The result of reading a delivery: its outcome, and the events or the reason for none."""
 
     outcome: DeliveryOutcome
     events: Sequence[Event] = ()
@@ -29,7 +29,7 @@ class Reading:
 
 
 def read_notice(provider: Provider, delivery: Delivery, options: Options) -> Reading:
-    """What a delivery says. One that cannot be understood is a reading too: `failed`, and why."""
+    """Reads a delivery with its adapter. One that cannot be understood gives the outcome `failed`, and why."""
     try:
         events = provider.parse(delivery, options)
     except UnreadableNotice as error:
@@ -58,7 +58,7 @@ async def receive(
 
 
 async def _verified(services: Services, source: SourceView, delivery: Delivery, now: datetime) -> SourceView:
-    """The source as it has verified the delivery; raises BadSignature."""
+    """The source, read again if its secret has changed, after the signature was verified. Raises BadSignature."""
     try:
         source.provider.verify(delivery, source.secrets, source.options, now)
     except BadSignature:

@@ -1,4 +1,4 @@
-"""Answers to requests that carried an Idempotency-Key: found again before anything is done, kept with what was done."""
+"""Stored answers to requests with an Idempotency-Key: looked up before a request has an effect, committed with it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dunning_service.errors import IdempotencyKeyReused, RuleBroken
 from dunning_service.ledger.models import IdempotencyRow
-from dunning_service.ledger.work import Command, Decision, IdempotencyKey
+from dunning_service.ledger.work import ActionRequest, Command, IdempotencyKey
 
 ANSWER_LIFETIME = timedelta(hours=24)
 """How long the answer to an idempotent request is kept."""
@@ -23,7 +23,7 @@ _ANSWERS = IdempotencyRow.__table__.c
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a request was answered: `response`, or the refusal."""
+    """The answer to a request: `response`, or the refusal."""
 
     response: Row
     refusal: RuleBroken | None
@@ -32,7 +32,7 @@ class Answer:
 
 
 class Answers:
-    """The answers that a batch may have to give again, and those that it gives for the first time.
+    """The answers of one batch: those stored before, and those it gives for the first time.
 
     Two requests under one key are never in two transactions at once: each holds the key's lock (see `reading.py`).
     """
@@ -53,7 +53,7 @@ class Answers:
         else:
             self.expired.append(key)
 
-    def earlier(self, work: Decision | Command) -> Answer | None:
+    def earlier(self, work: ActionRequest | Command) -> Answer | None:
         """What the same request was answered before; None for a new one, and for one without a key.
 
         Raises IdempotencyKeyReused when the key came with another request.
@@ -63,8 +63,8 @@ class Answers:
             return None
         return _answer(row, given)
 
-    def keep(self, work: Decision | Command, response: Row, refusal: RuleBroken | None = None) -> None:
-        """Keeps the answer for whoever sends the request again. Nothing is kept without a key."""
+    def keep(self, work: ActionRequest | Command, response: Row, refusal: RuleBroken | None = None) -> None:
+        """Keeps the answer for a repeat of the request. Nothing is kept without a key."""
         given = work.idempotency_key
         if given is None:
             return
@@ -84,7 +84,7 @@ class Answers:
 async def find_answer(
     connection: AsyncConnection, merchant_id: int, given: IdempotencyKey, now: datetime
 ) -> Answer | None:
-    """What the same request was answered before, for whoever would otherwise have to look at it once more.
+    """The stored answer to the same request, so that a repeat costs no second look-up.
 
     None says nothing for certain, for the same request may be under way. Raises IdempotencyKeyReused when the key came
     with another request.

@@ -1,8 +1,8 @@
-"""One transaction for many: each work is laid on what the ledger holds, and what changed is written."""
+"""A batch: the works of one transaction are applied to the working set, and the changed rows are written."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Sequence, Set
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -10,14 +10,15 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from dunning_service.database.bulk import bulk_for
-from dunning_service.errors import DunningError, InvalidInput, NotFound, RuleBroken, UnreadableNotice
+from dunning_service.database.bulk import LockName, bulk_for
+from dunning_service.errors import DunningError, InvalidInput, RuleBroken, UnreadableNotice
 from dunning_service.events import ReceiptReported
+from dunning_service.ledger.actions import Actions, as_json, as_recorded
 from dunning_service.ledger.answers import ANSWER_LIFETIME, Answers
 from dunning_service.ledger.counting import count_changes
-from dunning_service.ledger.deciding import as_json, as_recorded, require_effect
 from dunning_service.ledger.erasing import erase, repeats_erased
-from dunning_service.ledger.fold import Action, Attempt, current_attempts
+from dunning_service.ledger.facts import Attempt, Row
+from dunning_service.ledger.fold import current_attempts
 from dunning_service.ledger.models import (
     SHARDS,
     ActionRow,
@@ -27,43 +28,40 @@ from dunning_service.ledger.models import (
     PaymentRow,
     ReceiptRow,
 )
-from dunning_service.ledger.moving import moved
 from dunning_service.ledger.numbers import PaymentNumbers
-from dunning_service.ledger.reading import lookups_of, open_book, select_by
-from dunning_service.ledger.row_cache import Shelf
+from dunning_service.ledger.reading import MoreNeeded, lookups_of, payment_lock, read_working_set, select_by
+from dunning_service.ledger.row_cache import RowCache
 from dunning_service.ledger.statements import Statements
-from dunning_service.ledger.status import ReceiptDue, Status, Verb
 from dunning_service.ledger.work import (
-    NO_SUCH_PAYMENT,
-    ActionTaken,
+    ActionRecorded,
+    ActionRequest,
     Command,
     CommandDone,
-    Decision,
-    DecisionRecorded,
+    Effect,
     Erasure,
     ErasureDone,
-    Held,
+    Failure,
     Notice,
     NoticeRecorded,
     Refold,
     RefoldDone,
-    Standing,
+    Snapshot,
     Work,
     erased_headers,
 )
-from dunning_service.ledger.working_set import DeliveryRecord, Payment, Row, payment_columns
+from dunning_service.ledger.working_set import DeliveryRecord, Payment, payment_columns
 
 _FORGOTTEN_AT_ONCE = 200
 """How many expired answers of a merchant a batch deletes: more than it can add."""
 
-Result = NoticeRecorded | DecisionRecorded | CommandDone | ErasureDone | RefoldDone | DunningError
+Result = NoticeRecorded | ActionRecorded | CommandDone | ErasureDone | RefoldDone | DunningError
 
 
 class Batch:
     """The works of one transaction. Used once: `run`, then the caller commits.
 
-    Raises LocksMissing when it has to begin again with more locks than the works name, and ValueError for an erasure
-    that is not alone: it would not see what the others are about to insert.
+    Raises MoreNeeded when it has to begin again with more than the works name, and ValueError for an erasure that is
+    not alone: it would not see what the others are about to insert.
     """
 
     def __init__(
@@ -73,7 +71,7 @@ class Batch:
         numbers: PaymentNumbers,
         *,
         now: datetime,
-        also_lock: frozenset[int] = frozenset(),
+        also_lock: Set[LockName] = frozenset(),
     ) -> None:
         if len(works) > 1 and any(isinstance(work, Erasure) for work in works):
             raise ValueError("an erasure has a transaction of its own")
@@ -81,10 +79,10 @@ class Batch:
         self._works = works
         self._now = now
         self._answers = Answers(now)
-        self._shelf = Shelf(lookups_of(works))
-        self._book = open_book(connection, works, self._answers, self._shelf, also_lock)
-        self._statements = Statements(self._book, numbers)
-        self._actions: list[Row] = []
+        self._row_cache = RowCache(lookups_of(works))
+        self._working_set = read_working_set(connection, works, self._answers, self._row_cache, also_lock)
+        self._statements = Statements(self._working_set, numbers)
+        self._actions = Actions(self._working_set)
 
     def run(self) -> list[Result]:
         """A result for each work, in their order: a refusal is a result too, and leaves no trace."""
@@ -96,11 +94,11 @@ class Batch:
         if isinstance(work, Notice):
             return self._apply_notice(work)
         if isinstance(work, Erasure):
-            return erase(self._connection, self._book, work, self._now)
+            return erase(self._connection, self._working_set, work, self._now)
         if isinstance(work, Refold):
             return self._refold(work)
         try:
-            return self._apply_decision(work) if isinstance(work, Decision) else self._apply_command(work)
+            return self._apply_request(work) if isinstance(work, ActionRequest) else self._apply_command(work)
         except DunningError as refusal:
             return refusal
 
@@ -108,11 +106,9 @@ class Batch:
 
     def _apply_notice(self, notice: Notice) -> NoticeRecorded:
         key = (notice.merchant_id, notice.digest)
-        record = self._book.deliveries.get(key)
+        record = self._working_set.deliveries.get(key)
         if record is None:
-            received_at = notice.delivery.received_at
-            record = DeliveryRecord(notice.outcome, notice.reason, 1, 1, received_at, received_at, first=notice)
-            self._book.deliveries[key] = record
+            record = self._working_set.deliveries[key] = DeliveryRecord.of_new(notice, notice.outcome, notice.reason)
             refusal = self._record(notice, record)
             return NoticeRecorded(record.outcome, True, self._resolved_by(notice), refusal)
         record.is_changed = True
@@ -122,7 +118,7 @@ class Batch:
         was_recorded = record.outcome == "recorded"
         # what could not be read when it first came may be readable now; what was erased is not to come back
         is_news = notice.is_replay or (notice.outcome == "recorded" and not was_recorded)
-        if not is_news and any(repeats_erased(self._book, notice, event) for event in notice.events):
+        if not is_news and any(repeats_erased(self._working_set, notice, event) for event in notice.events):
             record.erase()
         if is_news and not record.is_erased:
             record.reading += 1
@@ -138,7 +134,7 @@ class Batch:
         A receipt that contradicts a known one is refused. A delivery that was recorded or ignored is not, when it is
         replayed: of two that differ only by a setting since changed, one has to be read again first.
         """
-        news = [event for event in notice.events if not repeats_erased(self._book, notice, event)]
+        news = [event for event in notice.events if not repeats_erased(self._working_set, notice, event)]
         if len(news) < len(notice.events):
             record.erase()
             notice = replace(notice, events=news)
@@ -153,9 +149,9 @@ class Batch:
         return None
 
     def _resolved_by(self, notice: Notice) -> int:
-        """What the sender of these receipts was told when they were first heard of."""
+        """How many open failures these receipts paid when they were first recorded: the answer to their sender."""
         return sum(
-            self._book.resolved.get((notice.merchant_id, notice.provider, event.provider_receipt_id), 0)
+            self._working_set.resolved.get((notice.merchant_id, notice.provider, event.provider_receipt_id), 0)
             for event in notice.events
             if isinstance(event, ReceiptReported)
         )
@@ -163,56 +159,21 @@ class Batch:
     def _refold(self, refold: Refold) -> RefoldDone:
         wanted = {(refold.merchant_id, payment_id) for payment_id in refold.payment_ids}
         rows = select_by(self._connection, PaymentRow, ("merchant_id", "id"), wanted)
-        payments = [(self._book.by_id[row["merchant_id"], row["id"]], row) for row in rows]
+        payments = [(self._working_set.by_id[row["merchant_id"], row["id"]], row) for row in rows]
         changed = [payment for payment, row in payments if payment.differing(row)]
         for payment in changed:
             payment.is_changed = True
         return RefoldDone(len(changed))
 
-    # Decisions
+    # Actions
 
-    def _apply_decision(self, decision: Decision) -> DecisionRecorded:
-        earlier = self._answers.earlier(decision)
+    def _apply_request(self, request: ActionRequest) -> ActionRecorded:
+        earlier = self._answers.earlier(request)
         if earlier is not None:
             return as_recorded(earlier.response)
-        payment = self._book.by_id.get((decision.merchant_id, decision.payment_id))
-        if payment is None or payment.folded.order_on is None:
-            raise NotFound(NO_SUCH_PAYMENT)
-        action = Action(_next_action(payment), decision.verb, decision.actor, decision.reason, decision.decided_at)
-        if decision.verb is Verb.MARK_PAID:
-            action = action._replace(receipt=decision.receipt or ReceiptDue.NONE)
-        if decision.verb is Verb.MOVE_RECEIPT:
-            action = moved(self._book, payment, decision, action)
-        elif decision.must_apply:
-            require_effect(payment, action)
-        self._act(payment, action)
-        recorded = DecisionRecorded(
-            payment_id=payment.id,
-            number=action.number,
-            verb=decision.verb,
-            actor=decision.actor,
-            reason=decision.reason,
-            decided_at=decision.decided_at,
-            status=payment.folded.status,
-            is_replay=False,
-            receipt=action.receipt,
-            provider_receipt_id=action.provider_receipt_id,
-            to_payment_id=action.to_payment_id,
-        )
-        self._answers.keep(decision, as_json(recorded))
+        recorded = self._actions.take(request)
+        self._answers.keep(request, as_json(recorded))
         return recorded
-
-    def _act(self, payment: Payment, action: Action) -> None:
-        """Records an action."""
-        payment.add_action(action)
-        self._book.add_move(payment, action)
-        payers = {payment.payer} if payment.payer is not None else set()
-        if action.provider_receipt_id is not None:
-            key = (payment.key[0], payment.key[1], action.provider_receipt_id)
-            payers |= {(key[0], key[1], receipt.payer_key) for receipt in self._book.revisions(key)}
-        for payer in payers:
-            self._book.apply_receipts_of(payer)
-        self._actions.append({"merchant_id": payment.key[0], "payment_id": payment.id} | action._asdict())
 
     # Commands
 
@@ -222,85 +183,86 @@ class Batch:
             if earlier.refusal is None:
                 self._count_repeat(command)
             return CommandDone(earlier.response, earlier.refusal, earlier.request_id)
-        held = Held(
+        snapshot = Snapshot(
             {payment: self._attempts_at(command, payment) for payment in command.provider_payment_ids},
-            {lookup: self._shelf.find(lookup) for lookup in command.lookups},
+            {lookup: self._row_cache.find(lookup) for lookup in command.lookups},
             command.digest,
-            self._standings(command),
+            self._failures(command),
         )
         try:
-            effect = command.execute(held, self._now)
+            effect = command.execute(snapshot, self._now)
         except RuleBroken as refusal:
             self._answers.keep(command, {}, refusal)
             return CommandDone({}, refusal, None)
+        self._require_read(command, effect)
         if effect.keeps_delivery:
             self._take_delivery(command)
         received_at = self._now if command.delivery is None else command.delivery.received_at
         for event in effect.events:
-            if not repeats_erased(self._book, command, event):
+            if not repeats_erased(self._working_set, command, event):
                 self._statements.record_of_command(command, event, received_at)
-            elif record := self._book.deliveries.get((command.merchant_id, command.digest)):
+            elif record := self._working_set.deliveries.get((command.merchant_id, command.digest)):
                 record.erase()
         for action in effect.actions:
-            self._do(command, action)
+            self._actions.take_of_command(command, action, self._now)
         for model, row in effect.inserts:
-            self._shelf.insert(model, row)
+            self._row_cache.insert(model, row)
         for model, changes in effect.updates:
-            self._shelf.update(model, changes)
+            self._row_cache.update(model, changes)
         for payment in self._named(command, effect.touched):
             payment.is_changed = True
         self._answers.keep(command, effect.answer)
         return CommandDone(effect.answer, None, None)
 
+    def _require_read(self, command: Command, effect: Effect) -> None:
+        """Raises MoreNeeded when the effect is on payments that were not looked for."""
+        names = {*effect.touched, *(action.provider_payment_id for action in effect.actions)}
+        names |= {event.provider_payment_id for event in effect.events}
+        keys = {(command.merchant_id, command.provider, name) for name in names}
+        unread = keys - self._working_set.payments.keys() - self._working_set.looked_for
+        if unread:
+            raise MoreNeeded({payment_lock(key) for key in unread})
+
     def _named(self, command: Command, names: Collection[str]) -> list[Payment]:
         """Those of the command's payments that are known."""
         keys = ((command.merchant_id, command.provider, name) for name in names)
-        return [self._book.payments[key] for key in keys if key in self._book.payments]
+        return [self._working_set.payments[key] for key in keys if key in self._working_set.payments]
 
-    def _standings(self, command: Command) -> dict[str, Standing]:
+    def _failures(self, command: Command) -> dict[str, Failure]:
         return {
-            payment.key[2]: Standing(payment.id, payment.folded.status, _next_action(payment))
+            payment.key[2]: Failure(payment.id, payment.folded.status, payment.next_action)
             for payment in self._named(command, command.provider_payment_ids)
             if payment.folded.order_on is not None
         }
 
     def _attempts_at(self, command: Command, provider_payment_id: str) -> list[Attempt]:
-        payment = self._book.payments.get((command.merchant_id, command.provider, provider_payment_id))
+        payment = self._working_set.payments.get((command.merchant_id, command.provider, provider_payment_id))
         attempts = [] if payment is None else current_attempts(payment.attempts.values())
         return sorted(attempts, key=lambda attempt: attempt.sequence)
-
-    def _do(self, command: Command, action: ActionTaken) -> None:
-        """Takes a decision about a payment that stands as failed; about another somebody has decided already."""
-        payment = self._book.payments.get((command.merchant_id, command.provider, action.provider_payment_id))
-        if payment is None or payment.folded.order_on is None:
-            return
-        if payment.folded.status is Status.FAILED:
-            self._act(payment, Action(_next_action(payment), action.verb, action.actor, action.reason, self._now))
 
     def _take_delivery(self, command: Command) -> None:
         """Keeps or counts the command's delivery, if it has one."""
         if command.delivery is None:
             return
         key = (command.merchant_id, command.digest)
-        received_at = command.delivery.received_at
-        record = self._book.deliveries.get(key)
+        record = self._working_set.deliveries.get(key)
         if record is None:
-            self._book.deliveries[key] = DeliveryRecord("recorded", None, 1, 1, received_at, received_at, first=command)
+            self._working_set.deliveries[key] = DeliveryRecord.of_new(command, "recorded")
         else:
-            record.count(received_at)
+            record.count(command.delivery.received_at)
 
     def _count_repeat(self, command: Command) -> None:
         """Counts the delivery of a command that was answered before. The same request in other bytes states nothing
         new, and what it says of a person may have been erased, so those are not kept."""
-        record = self._book.deliveries.get((command.merchant_id, command.digest))
+        record = self._working_set.deliveries.get((command.merchant_id, command.digest))
         if record is not None and command.delivery is not None:
             record.count(command.delivery.received_at)
 
     # Writing
 
     def _write(self) -> None:
-        deliveries = self._book.deliveries.items()
-        changed = list(self._book.changed())
+        deliveries = self._working_set.deliveries.items()
+        changed = list(self._working_set.changed())
         self._insert(
             DeliveryRow,
             [_new_delivery(key, record.first, record, self._now) for key, record in deliveries if record.first],
@@ -317,13 +279,13 @@ class Batch:
         self._insert(PaymentRow, [payment_columns(payment, self._now) for payment in changed if payment.held is None])
         self._update(PaymentRow, [payment_columns(payment, self._now) for payment in changed if payment.held])
         self._insert(AttemptRow, self._statements.new_attempts)
-        self._insert(ActionRow, self._actions)
+        self._insert(ActionRow, self._actions.new)
         self._insert(ReceiptRow, self._statements.new_receipts)
         self._update(AttemptRow, self._statements.changed_attempts)
         self._update(ReceiptRow, self._statements.changed_receipts)
-        for model, rows in self._shelf.new().items():
+        for model, rows in self._row_cache.new().items():
             self._insert(model, rows)
-        for model, rows in self._shelf.changed().items():
+        for model, rows in self._row_cache.changed().items():
             self._update(model, rows)
         self._forget_old_answers()
         self._insert(IdempotencyRow, self._answers.new)
@@ -360,10 +322,6 @@ class Batch:
             self._connection.execute(
                 sa.delete(IdempotencyRow).where(table.merchant_id == merchant_id, table.key.in_(oldest))
             )
-
-
-def _next_action(payment: Payment) -> int:
-    return 1 + max((action.number for action in payment.actions), default=0)
 
 
 def _new_delivery(key: tuple[int, bytes], notice: Notice | Command, record: DeliveryRecord, now: datetime) -> Row:

@@ -32,7 +32,7 @@ from dunning_service.ledger.reading import (
     select_by,
 )
 from dunning_service.ledger.texts import FoldedTexts
-from dunning_service.ledger.working_set import Book, Payment
+from dunning_service.ledger.working_set import Payment, WorkingSet
 from dunning_service.merchants.models import Merchant
 from dunning_service.values.chunks import in_chunks
 from dunning_service.values.progress import Progress, Unreported
@@ -92,8 +92,8 @@ def payments_after(
         .limit(_PAGE)
     ).all()
     rows = select_by(connection, PaymentRow, ("merchant_id", "id"), {(merchant_id, number) for number in ids})
-    book = book_of(connection, rows, {merchant_id: time_zone})
-    return [(row, book.by_id[merchant_id, row["id"]]) for row in sorted(rows, key=lambda row: row["id"])]
+    working_set = book_of(connection, rows, {merchant_id: time_zone})
+    return [(row, working_set.by_id[merchant_id, row["id"]]) for row in sorted(rows, key=lambda row: row["id"])]
 
 
 def _differing(row: Row, payment: Payment) -> Iterator[str]:
@@ -105,16 +105,16 @@ def _differing(row: Row, payment: Payment) -> Iterator[str]:
         yield f"ODR{row['id']} has {name} {row[name]!s}, but its facts say {expected!s}"
 
 
-def book_of(connection: Connection, rows: list[Row], zones: dict[int, str]) -> Book:
+def book_of(connection: Connection, rows: list[Row], zones: dict[int, str]) -> WorkingSet:
     """These payments and, where a payer has receipts, what else those pay or could pay."""
-    book = Book()
-    read_payments(connection, book, rows, zones)
-    payers = payers_named(book)
-    read_receipts(connection, book, payers)
-    read_moves(connection, book, set(book.receipt_keys()), zones)
-    read_open_failures(connection, book, {payer for payer in payers if book.has_receipts(payer)}, zones)
-    book.take_as_read()
-    return book
+    working_set = WorkingSet()
+    read_payments(connection, working_set, rows, zones)
+    payers = payers_named(working_set)
+    read_receipts(connection, working_set, payers)
+    read_moves(connection, working_set, set(working_set.receipt_keys()), zones)
+    read_open_failures(connection, working_set, {payer for payer in payers if working_set.has_receipts(payer)}, zones)
+    working_set.take_as_read()
+    return working_set
 
 
 def _brought_by_nothing(connection: Connection, merchant_id: int, payments: Sequence[Payment]) -> Iterator[str]:

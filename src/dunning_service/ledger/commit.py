@@ -1,42 +1,31 @@
-"""A batch's transaction from begin to commit, and what is done when the database refuses it."""
+"""The transaction of a batch, tried again with more locks or after a conflict, and halved when one work is at fault."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from datetime import datetime
 
-import orjson
-import sqlalchemy as sa
 import structlog
 from sqlalchemy.exc import DBAPIError
 
+from dunning_service.database.bulk import LockName
 from dunning_service.database.engines import Database, is_outage, sqlstate
-from dunning_service.database.outages import why
+from dunning_service.database.outages import is_about_values, is_own_fault, may_succeed_again, why
 from dunning_service.errors import DunningError, Unavailable, Unconfirmed, UnreadableNotice
 from dunning_service.events import AttemptReported
 from dunning_service.ledger.batch import Batch, Result
 from dunning_service.ledger.numbers import PaymentNumbers
-from dunning_service.ledger.reading import LocksMissing
+from dunning_service.ledger.reading import MoreNeeded
 from dunning_service.ledger.work import Command, Notice, Work
 
 log = structlog.get_logger("dunning_service.ledger")
 
 _TRIES = 5
-_TRY_AGAIN = {
-    "40001",  # serialization failure
-    "40P01",  # deadlock
-    "23505",  # another process inserted the same delivery first: the next try finds it
-}
-_REFUSED = ("22", "23", "54")
-"""Data exceptions, broken constraints, limits exceeded: one notice's fault, not the database's."""
-_FAILED = "XX"
-"""A fault of the database's own, such as a file that cannot become larger. It may be one notice that brings it about,
-so the others in the batch are tried without it."""
 _LATER_S = 10
 
 
 class _OutOfReach(Exception):
-    """The database; perhaps only after it had committed."""
+    """The database is out of reach; perhaps only since it has committed."""
 
     def __init__(self, message: str, may_be_committed: bool) -> None:
         super().__init__(message)
@@ -45,8 +34,8 @@ class _OutOfReach(Exception):
 
 
 def unconfirmed(work: Work, message: str) -> Unavailable:
-    """What is said of a work that may have been committed, and may not. `message` asks for it again, which is not said
-    where it might then be done twice."""
+    """The error for work whose commit is in doubt. `message` asks for it again, and is left out where it
+    might then be done twice."""
     is_done_each_time = isinstance(work, Command) and work.idempotency_key is None and not work.is_idempotent
     return Unconfirmed() if is_done_each_time else Unavailable(message)
 
@@ -82,26 +71,26 @@ class Committer:
 
     def _commit(self, works: Sequence[Work], now: datetime) -> list[Result]:
         tries = 0
-        also_lock: frozenset[int] = frozenset()
+        also_lock: Set[LockName] = frozenset()
         while True:
             is_prepared = False
             try:
-                self._numbers.reserve(sum(_payments_at_most(work) for work in works))
+                self._numbers.reserve(len(also_lock) + sum(_payments_at_most(work) for work in works))
                 with self._database.write() as connection:
                     results = Batch(connection, works, self._numbers, now=now, also_lock=also_lock).run()
                     is_prepared = True
                 return results
-            except LocksMissing as missing:
-                also_lock |= missing.keys
+            except MoreNeeded as needed:
+                also_lock |= needed.locks
             except DBAPIError as error:
                 tries += 1
                 # a connection that died while it was idle is found out by the first statement; in COMMIT it is too late
                 was_idle = tries == 1 and error.connection_invalidated and not is_prepared
-                if was_idle or (tries < _TRIES and _may_succeed_again(error)):
+                if was_idle or (tries < _TRIES and may_succeed_again(error)):
                     log.info("batch.retried", works=len(works), sqlstate=sqlstate(error))
-                elif is_outage(error) and not _is_about_values(error):
+                elif is_outage(error) and not is_about_values(error):
                     log.warning("batch.refused", works=len(works), **why(error))
-                    # what the database refuses in COMMIT it has not done; only when it is gone nobody knows
+                    # what the database refuses in COMMIT it has not done; only when it is gone that is not known
                     may_be_committed = is_prepared and error.connection_invalidated
                     message = "the database gives no confirmation of a commit; send it again"
                     raise _OutOfReach(message, may_be_committed) from error
@@ -115,30 +104,13 @@ def _payments_at_most(work: Work) -> int:
     return len(work.provider_payment_ids) if isinstance(work, Command) else 0
 
 
-def _may_succeed_again(error: DBAPIError) -> bool:
-    if error.connection_invalidated:
-        return False
-    state = sqlstate(error)
-    if state is not None:
-        return state in _TRY_AGAIN
-    return isinstance(error, sa.exc.IntegrityError) and "UNIQUE" in str(error.orig)
-
-
 def _refusal(work: Work, error: Exception) -> DunningError:
-    """What the sender of the one work at fault is told."""
+    """The error for the one work of a batch that the database refuses."""
     if isinstance(error, DunningError):
         return error
     log.error("work.refused", kind=type(work).__name__, error=type(error).__name__, exc_info=error)
-    if _is_about_values(error):
+    if is_about_values(error):
         return UnreadableNotice("the notice holds a value that the database cannot keep")
-    if isinstance(error, DBAPIError) and (sqlstate(error) or "").startswith(_FAILED):
+    if is_own_fault(error):
         return Unavailable("the database failed to record it; send it again", _LATER_S)
     return DunningError("the notice could not be recorded; nothing was lost or changed")
-
-
-def _is_about_values(error: Exception) -> bool:
-    """True when it is a value that the database cannot keep, or that cannot even be written down for it."""
-    if isinstance(error, DBAPIError):
-        state = sqlstate(error)
-        return state.startswith(_REFUSED) if state else isinstance(error, (sa.exc.IntegrityError, sa.exc.DataError))
-    return isinstance(error, (OverflowError, UnicodeError, orjson.JSONEncodeError))

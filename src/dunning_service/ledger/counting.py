@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Select
 from sqlalchemy.engine import Connection
 
 from dunning_service.database.bulk import bulk_for
+from dunning_service.ledger.facts import Row
 from dunning_service.ledger.models import (
     BLOCK_BITS,
     FIRST_SHARD,
@@ -21,7 +22,7 @@ from dunning_service.ledger.models import (
     DailyCountRow,
     PaymentRow,
 )
-from dunning_service.ledger.working_set import Payment, Row
+from dunning_service.ledger.working_set import Payment
 
 CountRow = type[DailyCountRow] | type[BlockCountRow] | type[DailyAmountRow]
 
@@ -33,7 +34,7 @@ _AT_ONCE = 20_000
 """As many payments as are counted again in one transaction, unless a single day has more."""
 _DAYS_AT_ONCE = 500
 """Each is a parameter, several times over, and databases set a limit to those."""
-_RECOUNT_LOCK = 0x7265636F756E74  # "recount"
+_RECOUNT_LOCK = ("recount",)
 _PAYMENTS = PaymentRow.__table__.c
 
 

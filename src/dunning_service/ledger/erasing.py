@@ -1,12 +1,12 @@
-"""Takes a person out of the ledger's facts: the one change that facts ever see.
+"""Erasure of a person from the ledger's facts: the one change that facts ever see.
 
-What is erased is what says who somebody is, and every text that somebody wrote freely. What stays is what names the
+What is erased is what identifies a person, and every free text. What stays is what names the
 debt rather than the debtor, and all that the fold goes by: so a payment folds to the same status, amounts, days and
 counts as before, and that is made sure of before anything is written. The digests stay too. So a repeat is recognised,
 in other bytes as well, and brings nothing back: see `repeats_erased`.
 
 A payer's key says whose receipts pay which failures, so it is not dropped but changed for a name that says nothing, the
-same one everywhere. A payment keeps that name: whoever a later statement says has to pay it, see `fold`. Hence all that
+same one everywhere. A payment keeps that name, whatever payer a later statement names: see `fold`. Hence all that
 its attempts said of payers becomes one name, the one of the payer whose it is.
 """
 
@@ -23,7 +23,8 @@ from sqlalchemy.engine import Connection
 
 from dunning_service.database.bulk import Row, bulk_for
 from dunning_service.events import AttemptReported, Event
-from dunning_service.ledger.fold import ERASED_PAYER, Attempt, FoldedPayment
+from dunning_service.ledger.facts import Attempt, statement_digest
+from dunning_service.ledger.fold import ERASED_PAYER, FoldedPayment
 from dunning_service.ledger.models import (
     ActionRow,
     AttemptRow,
@@ -35,7 +36,7 @@ from dunning_service.ledger.models import (
 )
 from dunning_service.ledger.reading import payer_of, select_by
 from dunning_service.ledger.work import ERASED, Command, Erasure, ErasureDone, Notice, erased_headers
-from dunning_service.ledger.working_set import Book, PayerKey, Payment, statement_digest
+from dunning_service.ledger.working_set import PayerKey, Payment, WorkingSet
 from dunning_service.values.chunks import in_chunks
 
 PERSONAL = (
@@ -51,27 +52,29 @@ PERSONAL = (
 _MAY_CHANGE = {*PERSONAL, "payer_key", "details"}
 
 
-def erase(connection: Connection, book: Book, erasure: Erasure, now: datetime) -> ErasureDone:
-    """Erases in the book, so that the payments are written with it, and in the tables of facts.
+def erase(connection: Connection, working_set: WorkingSet, erasure: Erasure, now: datetime) -> ErasureDone:
+    """Erases in the working set, so that the payments are written with it, and in the tables of facts.
 
     Changes nothing when the erasure is stale. Raises RuntimeError when a payment would not add up to the same, and then
     the transaction has to be rolled back.
     """
-    payments = [book.by_id[erasure.merchant_id, payment_id] for payment_id in erasure.payment_ids]
+    payments = [working_set.by_id[erasure.merchant_id, payment_id] for payment_id in erasure.payment_ids]
     payers = {(erasure.merchant_id, *payer) for payer in erasure.payers}
-    if _is_stale(connection, book, payments, payers):
+    if _is_stale(connection, working_set, payments, payers):
         return ErasureDone(is_stale=True)
-    return _Eraser(connection, book, erasure, now).run(payments, payers)
+    return _Eraser(connection, working_set, erasure, now).run(payments, payers)
 
 
-def _is_stale(connection: Connection, book: Book, payments: Sequence[Payment], payers: set[PayerKey]) -> bool:
+def _is_stale(
+    connection: Connection, working_set: WorkingSet, payments: Sequence[Payment], payers: set[PayerKey]
+) -> bool:
     """True when an attempt names a payer, or a payer has a payment, that the erasure does not have. The payers' locks
     are held, so what is not there now does not come."""
     if not _payers_of(payments) <= payers:
         return True
     ids = {payment.id for payment in payments}
     theirs = select_by(connection, PaymentRow, ("merchant_id", "provider", "payer_key"), payers)
-    others = [payment for payment in book.payments.values() if payment.id not in ids]
+    others = [payment for payment in working_set.payments.values() if payment.id not in ids]
     return any(row["id"] not in ids for row in theirs) or not _payers_of(others).isdisjoint(payers)
 
 
@@ -84,14 +87,14 @@ def _payers_of(payments: Iterable[Payment]) -> set[PayerKey]:
     }
 
 
-def repeats_erased(book: Book, work: Notice | Command, event: Event) -> bool:
+def repeats_erased(working_set: WorkingSet, work: Notice | Command, event: Event) -> bool:
     """True for a statement whose personal data were erased: recorded from other bytes, it would bring them back."""
     if isinstance(event, AttemptReported):
-        payment = book.payments.get((work.merchant_id, work.provider, event.provider_payment_id))
+        payment = working_set.payments.get((work.merchant_id, work.provider, event.provider_payment_id))
         attempts = () if payment is None else payment.attempts.values()
         erased = {attempt.digest: attempt.currency for attempt in attempts if attempt.erased_at is not None}
     else:
-        receipts = book.revisions((work.merchant_id, work.provider, event.provider_receipt_id))
+        receipts = working_set.revisions((work.merchant_id, work.provider, event.provider_receipt_id))
         erased = {one.digest: one.currency for one in receipts if one.payer_key.startswith(ERASED_PAYER)}
     return bool(erased) and not erased.keys().isdisjoint(digests_in(event, erased.values()))
 
@@ -106,10 +109,10 @@ def digests_in(event: Event, currencies: Iterable[str | None]) -> set[bytes]:
 
 
 class _Eraser:
-    def __init__(self, connection: Connection, book: Book, erasure: Erasure, now: datetime) -> None:
+    def __init__(self, connection: Connection, working_set: WorkingSet, erasure: Erasure, now: datetime) -> None:
         self._connection = connection
         self._bulk = bulk_for(connection)
-        self._book = book
+        self._working_set = working_set
         self._erasure = erasure
         self._now = now
         self._mark = erased_headers(now)
@@ -129,12 +132,12 @@ class _Eraser:
             *(row["delivery_digest"] for row in receipts),
             *(row["delivery_digest"] for row in refunds),
         }
-        self._book.rename_payers(names)
+        self._working_set.rename_payers(names)
         attempts = self._erase_attempts(payments, names)
         self._erase_receipts(receipts, names)
         self._erase_refunds(refunds)
         for payment in payments:
-            self._book.regroup(payment)
+            self._working_set.regroup(payment)
         for payment in payments:
             _require_the_same(payment, before[payment.id])
         return ErasureDone(
@@ -189,12 +192,12 @@ class _Eraser:
         self._update(RefundRow, rows)
 
     def _erase_actions(self, payments: Sequence[Payment]) -> int:
-        """The reasons: they are what somebody wrote."""
+        """Erases the reasons, which are free text."""
         rows = []
         for payment in payments:
             for number, action in enumerate(payment.actions):
                 if action.reason is not None:
-                    payment.actions[number] = action._replace(reason=None)
+                    payment.actions[number] = replace(action, reason=None)
                     key = {"merchant_id": payment.key[0], "payment_id": payment.id, "number": action.number}
                     rows.append(key | {"reason": None})
         self._update(ActionRow, rows)
@@ -204,7 +207,7 @@ class _Eraser:
         """The bytes and the headers. Those that were never recorded have a reason as well, which may quote them."""
         merchant_id = self._erasure.merchant_id
         named = set(self._erasure.deliveries)
-        held = self._book.deliveries
+        held = self._working_set.deliveries
         rows: list[Row] = []
         reasons: list[Row] = []
         for digest in sorted(named | brought_by):
@@ -229,7 +232,7 @@ class _Eraser:
         return found
 
     def _erase_answers(self, payments: Sequence[Payment]) -> int:
-        """What callers were told of these payments, and would be told again under their keys."""
+        """Erases from the stored answers about these payments."""
         numbers = {str(payment.id) for payment in payments}
         names = {payment.key[2] for payment in payments}
         table = IdempotencyRow.__table__.c

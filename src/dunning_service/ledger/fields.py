@@ -1,4 +1,4 @@
-"""How texts are written for comparing: the columns that filters look into.
+"""Folding of texts for comparison: names, addresses, ids and phone numbers as filters compare them.
 
 Everything is folded here, in Python, so that SQLite and PostgreSQL find the same whatever their version and locale.
 Another fold needs a migration that writes the columns of older rows again, as 0009 does.

@@ -1,16 +1,16 @@
-"""What a payment's facts add up to. Pure: the same facts, in whatever order they arrived, give the same payment."""
+"""The fold: computes a payment from its facts. Pure: the same facts, in any order of arrival, give the same payment."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, date, datetime
 from functools import cache
 from typing import Any, NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
 from dunning_service.events import Category, Outcome
-from dunning_service.ledger.status import Status, Verb, deciding_place, folded_status
+from dunning_service.ledger.facts import Action, Attempt, Receipt
+from dunning_service.ledger.status import ActionKind, Status, deciding_place, folded_status
 from dunning_service.values.money import MAX_MINOR
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
@@ -27,77 +27,8 @@ ERASED_PAYER = "erased:"
 """What the name of a payer begins with whose own name was erased."""
 
 
-class Attempt(NamedTuple):
-    """What one delivery says of one attempt: a row of `attempts` without the payment it belongs to."""
-
-    number: int
-    provider_attempt_id: str
-    digest: bytes
-    delivery_digest: bytes | None
-    is_superseded: bool
-    outcome: str
-    occurred_at: datetime
-    occurred_at_known: bool
-    stated_at: datetime | None
-    received_at: datetime
-    sequence: int
-    amount_minor: int | None
-    currency: str | None
-    code: str | None
-    message: str | None
-    category: str | None
-    provider_customer_id: str | None
-    provider_subscription_id: str | None
-    customer_name: str | None
-    customer_email: str | None
-    customer_phone: str | None
-    description: str | None
-    payer_key: str | None
-    details: dict[str, Any]
-    erased_at: datetime | None = None
-
-
-class Action(NamedTuple):
-    """One decision about a payment: a row of `actions` without the payment it belongs to."""
-
-    number: int
-    verb: str
-    actor: str
-    reason: str | None
-    decided_at: datetime
-    receipt: str | None = None
-    """Of `mark_paid`: a `ReceiptDue`. None stands for NONE."""
-    provider_receipt_id: str | None = None
-    """Of `move_receipt`: the receipt that is moved."""
-    to_payment_id: int | None = None
-    """Of `move_receipt`: the payment that it pays from now on."""
-    move: int | None = None
-    """Of `move_receipt`: 1, 2, 3... among the moves of that receipt, as they were recorded."""
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """What one delivery says of one receipt, money received that names a payer but no payment: a row of `receipts`
-    without its merchant and provider."""
-
-    provider_receipt_id: str
-    digest: bytes
-    payer_key: str
-    amount_minor: int | None
-    currency: str | None
-    number: int = 1
-    delivery_digest: bytes | None = None
-    is_superseded: bool = False
-    received_at: datetime = _NEVER
-    resolved: int = 0
-    details: Mapping[str, Any] = field(default_factory=dict, compare=False)
-
-
-RECEIPT_FIELDS = tuple(column.name for column in fields(Receipt))
-
-
 class Revision(Protocol):
-    """What decides between two statements about the same attempt."""
+    """The fields of a revision that decide which of two about one attempt holds."""
 
     @property
     def provider_attempt_id(self) -> str: ...
@@ -214,17 +145,9 @@ class FoldedPayment(NamedTuple):
     details: dict[str, Any]
 
 
-_SHOWN = (
-    "code",
-    "message",
-    "category",
-    "provider_customer_id",
-    "provider_subscription_id",
-    "customer_name",
-    "customer_email",
-    "customer_phone",
-    "description",
-)
+_COMPUTED = {"amount_minor", "currency", "category", "payer_key", "details"}
+_SHOWN = tuple(name for name in Attempt._fields if name in FoldedPayment._fields and name not in _COMPUTED)
+"""What a payment shows of its attempts: the newest value of each."""
 
 
 def fold_payment(
@@ -245,7 +168,6 @@ def fold_payment(
     last_failed = failed[0] if failed else None
     newest = attempts[0] if attempts else None
     decided = next((attempt for attempt in attempts if attempt.outcome != Outcome.PENDING), None)
-    shown = _newest_values(attempts) if attempts else _NOTHING_SAID
     return FoldedPayment(
         status=folded_status(
             is_covered=coverage.is_covered,
@@ -260,34 +182,23 @@ def fold_payment(
         amount_minor=coverage.amount_minor,
         currency=coverage.currency,
         paid_minor=coverage.paid_minor,
-        code=shown.code,
-        message=shown.message,
-        category=shown.category or Category.UNKNOWN,
-        provider_customer_id=shown.provider_customer_id or None,
-        provider_subscription_id=shown.provider_subscription_id or None,
-        customer_name=shown.customer_name or None,
-        customer_email=shown.customer_email or None,
-        customer_phone=shown.customer_phone or None,
-        description=shown.description or None,
+        category=_first(attempt.category for attempt in attempts) or Category.UNKNOWN,
         payer_key=_payer_key(attempts, revisions),
         provider_receipt_id=None if receipt is None else receipt.provider_receipt_id,
         details={} if newest is None else newest.details,
+        **_newest_values(attempts),
     )
 
 
-_NOTHING_SAID = Attempt(0, "", b"", None, True, Outcome.PENDING, _NEVER, False, None, _NEVER, 0, *(None,) * 12, {})
-"""Stands for the newest attempt of a payment that has none."""
-
-
-def in_time_order(actions: Iterable[Action]) -> list[Verb]:
+def in_time_order(actions: Iterable[Action]) -> list[ActionKind]:
     """The decisions as they were made; of two made at the same moment, as they were recorded."""
-    return [Verb(action.verb) for action in _as_made(actions)]
+    return [ActionKind(action.verb) for action in _as_made(actions)]
 
 
 def deciding_action(actions: Iterable[Action]) -> Action | None:
     """The newest action that applies, which decides the status of a payment that the money does not cover."""
     made = _as_made(actions)
-    place = deciding_place([Verb(action.verb) for action in made])
+    place = deciding_place([ActionKind(action.verb) for action in made])
     return None if place is None else made[place]
 
 
@@ -299,19 +210,15 @@ def _first(values: Iterable[Any]) -> Any:
     return next((value for value in values if value is not None), None)
 
 
-def _newest_values(attempts: Sequence[Attempt]) -> Attempt:
-    """The newest attempt, each of whose shown fields has the newest value that is not null.
-
-    One that is empty was told to be: it is not shown, nor is an older one in its place.
-    """
-    newest = attempts[0]
+def _newest_values(attempts: Sequence[Attempt]) -> dict[str, str | None]:
+    """The newest value of each that is not null; one that is empty hides the older ones and is not shown itself."""
     if len(attempts) == 1:
-        return newest
-    return newest._replace(**{name: _first(getattr(attempt, name) for attempt in attempts) for name in _SHOWN})
+        return {name: getattr(attempts[0], name) or None for name in _SHOWN}
+    return {name: _first(getattr(attempt, name) for attempt in attempts) or None for name in _SHOWN}
 
 
 def _payer_key(attempts: Sequence[Attempt], revisions: Iterable[Attempt]) -> str | None:
-    """The newest that an attempt names; but one that was erased holds, whoever is named or corrected afterwards.
+    """The newest that an attempt names; but one that was erased holds, whatever is named or corrected afterwards.
 
     The receipts that paid were renamed with it, and are not found under the name that a new statement brings.
     """
@@ -361,7 +268,7 @@ def _coverage(attempts: Sequence[Attempt], receipt: Receipt | None) -> _Coverage
         paid_minor = min(paid_minor + (receipt.amount_minor or 0), MAX_MINOR)
     amount = owed if asked else _first(received[::-1])
     is_covered = bool(received) and (None in received or owed is None or paid_minor >= owed)
-    return _Coverage(amount, currency, paid_minor, is_covered)
+    return _Coverage(amount_minor=amount, currency=currency, paid_minor=paid_minor, is_covered=is_covered)
 
 
 def _debt_after(owed: int | None, paid_minor: int, amount_minor: int) -> int:

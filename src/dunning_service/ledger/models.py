@@ -19,7 +19,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from dunning_service.database.engines import Base, UtcDateTime
 from dunning_service.events import Category, Outcome
-from dunning_service.ledger.status import Status, Verb
+from dunning_service.ledger.status import ActionKind, Status
 
 _BIG = sa.BigInteger()
 _DIGEST = sa.LargeBinary(32)
@@ -28,7 +28,7 @@ _IS_PAYMENT_RECORD = sa.text("provider = 'payment_records'")
 _IS_MOVE = sa.text("provider_receipt_id IS NOT NULL")
 
 
-def _one_of(column: str, values: type[Status | Verb | Outcome | Category]) -> sa.CheckConstraint:
+def _one_of(column: str, values: type[Status | ActionKind | Outcome | Category]) -> sa.CheckConstraint:
     listed = ", ".join(f"'{value}'" for value in values)
     return sa.CheckConstraint(f"{column} IN ({listed})", name=f"{column}_known")
 
@@ -200,7 +200,7 @@ class ActionRow(Base):
     __tablename__ = "actions"
     __table_args__ = (
         sa.ForeignKeyConstraint(["merchant_id", "payment_id"], ["payments.merchant_id", "payments.id"]),
-        _one_of("verb", Verb),
+        _one_of("verb", ActionKind),
         sa.CheckConstraint("receipt IS NULL OR receipt IN ('expected', 'none')", name="receipt_known"),
         sa.Index(
             "ix_actions_moved_receipts",

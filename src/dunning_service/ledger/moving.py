@@ -1,53 +1,56 @@
-"""The action `move_receipt`: which receipt, to which payment, and whether that makes sense."""
+"""The action `move_receipt`: which receipt it moves, to which payment, and whether it applies."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from dunning_service.errors import ActionDoesNotApply, NotFound
-from dunning_service.ledger.fold import Action, Receipt, is_same_currency
+from dunning_service.ledger.facts import Action, Receipt
+from dunning_service.ledger.fold import is_same_currency
 from dunning_service.ledger.receipts import newest_moves, open_minor
-from dunning_service.ledger.work import NO_SUCH_PAYMENT, Decision
-from dunning_service.ledger.working_set import Book, Payment
+from dunning_service.ledger.work import NO_SUCH_PAYMENT, ActionRequest
+from dunning_service.ledger.working_set import Payment, WorkingSet
 from dunning_service.values.money import InvalidAmount, Money, decimal_text
 
 _LISTED = 5
 """How many receipts a refusal names."""
 
 
-def moved(book: Book, payment: Payment, decision: Decision, action: Action) -> Action:
+def moved(working_set: WorkingSet, payment: Payment, request: ActionRequest, action: Action) -> Action:
     """The action with the receipt and the payment that it names or leaves open.
 
-    Raises NotFound for a payment that is not there, and, where the decision must apply, ActionDoesNotApply with what
+    Raises NotFound for a payment that is not there, and, where the request must apply, ActionDoesNotApply with what
     would be right.
     """
-    action = action._replace(
-        provider_receipt_id=decision.provider_receipt_id,
-        to_payment_id=payment.id if decision.to_payment_id is None else decision.to_payment_id,
+    action = replace(
+        action,
+        provider_receipt_id=request.provider_receipt_id,
+        to_payment_id=payment.id if request.to_payment_id is None else request.to_payment_id,
     )
-    if decision.must_apply:
-        if decision.provider_receipt_id is None and decision.to_payment_id is None:
+    if request.must_apply:
+        if request.provider_receipt_id is None and request.to_payment_id is None:
             raise _no("it names neither a receipt nor the payment that it is to pay; name `to`, `receipt_id` or both")
-        target = payment if decision.to_payment_id is None else _target(book, payment, decision.to_payment_id)
-        receipt = _receipt(book, payment, decision.provider_receipt_id)
-        _require_sense(book, payment, target, receipt)
-        action = action._replace(provider_receipt_id=receipt.provider_receipt_id)
+        target = payment if request.to_payment_id is None else _target(working_set, payment, request.to_payment_id)
+        receipt = _receipt(working_set, payment, request.provider_receipt_id)
+        _require_sense(working_set, payment, target, receipt)
+        action = replace(action, provider_receipt_id=receipt.provider_receipt_id)
     if action.provider_receipt_id is None:
-        return action._replace(to_payment_id=None)
-    moves = book.moves_of((payment.key[0], payment.key[1], action.provider_receipt_id))
-    return action._replace(move=1 + max((one.move or 0 for one in moves), default=0))
+        return replace(action, to_payment_id=None)
+    moves = working_set.moves_of((payment.key[0], payment.key[1], action.provider_receipt_id))
+    return replace(action, move=1 + max((one.move or 0 for one in moves), default=0))
 
 
-def _target(book: Book, payment: Payment, payment_id: int) -> Payment:
-    target = book.by_id.get((payment.key[0], payment_id))
+def _target(working_set: WorkingSet, payment: Payment, payment_id: int) -> Payment:
+    target = working_set.by_id.get((payment.key[0], payment_id))
     if target is None or target.folded.order_on is None:
         raise NotFound(f"to: {NO_SUCH_PAYMENT}")
     return target
 
 
-def _receipt(book: Book, payment: Payment, provider_receipt_id: str | None) -> Receipt:
+def _receipt(working_set: WorkingSet, payment: Payment, provider_receipt_id: str | None) -> Receipt:
     """The payer's receipt of that id, or the one that pays the payment."""
-    receipts = [] if payment.payer is None else sorted(book.receipts_of(payment.payer), key=_name)
+    receipts = [] if payment.payer is None else sorted(working_set.receipts_of(payment.payer), key=_name)
     if provider_receipt_id is None:
         if payment.receipt is not None:
             return payment.receipt
@@ -58,12 +61,12 @@ def _receipt(book: Book, payment: Payment, provider_receipt_id: str | None) -> R
     raise _no(f"the payer of {_number(payment)} sent no receipt {provider_receipt_id!r}; {_listed(receipts)}")
 
 
-def _require_sense(book: Book, payment: Payment, target: Payment, receipt: Receipt) -> None:
+def _require_sense(working_set: WorkingSet, payment: Payment, target: Payment, receipt: Receipt) -> None:
     """Raises ActionDoesNotApply unless the receipt is of the target's payer and amount and would really be moved."""
     name, number = receipt.provider_receipt_id, _number(target)
     if target.payer is None or target.payer != payment.payer:
         raise _no(f"{number} is not owed by the payer of {_number(payment)}; name a failure of the same payer in `to`")
-    pinned = newest_moves(book.decided_moves(target.payer, book.receipts_of(target.payer)))
+    pinned = newest_moves(working_set.decided_moves(target.payer, working_set.receipts_of(target.payer)))
     there = next((move for move in pinned if move.provider_payment_id == target.key[2]), None)
     if there is not None and target.receipt is not None:
         if target.receipt.provider_receipt_id == name == there.provider_receipt_id:

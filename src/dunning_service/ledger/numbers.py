@@ -1,4 +1,4 @@
-"""The numbers of payments: taken in blocks, so that handing one out costs no round trip and blocks nobody.
+"""The numbers of payments: taken in blocks, so that handing one out costs no round trip and waits for no lock.
 
 The first one, set by the migration, has nine digits.
 """

@@ -1,94 +1,99 @@
-"""Locks and reads all that a batch will touch.
+"""Reads the working set of a batch, under locks.
 
 A lock is an advisory one of PostgreSQL, taken by key and held to the end of the transaction, so that what is not there
-yet can be locked as well. The rules: who changes a payment holds its lock and the lock of the payer it has or gets; who
-applies a payer's receipts holds the payer's. Hence a move of a receipt holds the locks of both payments and of
+yet can be locked as well. The rules: to change a payment takes its lock and the lock of the payer it has or gets; to
+apply a payer's receipts takes the payer's. Hence a move of a receipt holds the locks of both payments and of
 their payer. On SQLite the transaction itself is the lock.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
-from itertools import chain
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from dunning_service.database.bulk import Row, bulk_for
+from dunning_service.database.bulk import LockName, Row, bulk_for
 from dunning_service.database.engines import Base
 from dunning_service.events import AttemptReported, Event
 from dunning_service.ledger.answers import Answers
-from dunning_service.ledger.fold import RECEIPT_FIELDS, Action, Attempt, Receipt
+from dunning_service.ledger.facts import Action, Attempt, Receipt, from_row
 from dunning_service.ledger.models import ActionRow, AttemptRow, DeliveryRow, IdempotencyRow, PaymentRow, ReceiptRow
 from dunning_service.ledger.receipts import OPEN
-from dunning_service.ledger.row_cache import Shelf
+from dunning_service.ledger.row_cache import RowCache
 from dunning_service.ledger.status import ReceiptDue, Status
-from dunning_service.ledger.work import ERASED_AT, Command, Decision, Erasure, Lookup, Notice, Refold, Work
-from dunning_service.ledger.working_set import Book, Counted, DeliveryRecord, PayerKey, Payment, PaymentKey, ReceiptKey
+from dunning_service.ledger.work import ERASED_AT, ActionRequest, Command, Erasure, Lookup, Notice, Refold, Work
+from dunning_service.ledger.working_set import (
+    Counted,
+    DeliveryRecord,
+    PayerKey,
+    Payment,
+    PaymentKey,
+    ReceiptKey,
+    WorkingSet,
+)
 from dunning_service.merchants.models import Merchant
 
 
-class LocksMissing(Exception):
-    """What was read may be believed under more locks only; the transaction has to begin again with them.
+class MoreNeeded(Exception):
+    """Raised when a batch needs more locks, or more payments, than its works name: its transaction begins again.
 
-    They cannot be taken now: two batches that each waited for more while holding some would wait for each other.
+    They cannot be taken later: two batches that each waited for more while holding some would wait for each other.
     """
 
-    def __init__(self, keys: frozenset[int]) -> None:
-        super().__init__(f"{len(keys)} more locks are needed")
-        self.keys = keys
+    def __init__(self, locks: Set[LockName]) -> None:
+        super().__init__(f"{len(locks)} more locks are needed")
+        self.locks = locks
 
 
-def open_book(
+def payment_lock(key: PaymentKey) -> LockName:
+    """The lock of a payment; a batch that holds it has read the payment, if there is one."""
+    return (_PAYMENT, *key)
+
+
+_PAYMENT = "payment"
+
+
+def read_working_set(
     connection: Connection,
     works: Sequence[Work],
     answers: Answers,
-    shelf: Shelf,
-    also_lock: frozenset[int] = frozenset(),
-) -> Book:
-    """The book of these works: whatever it holds stays as it is until the transaction ends, or is changed by us.
+    row_cache: RowCache,
+    also_lock: Set[LockName] = frozenset(),
+) -> WorkingSet:
+    """The working set of these works; its rows stay as they are until the transaction ends, but for what we change.
 
-    `answers` takes in those that were given under the works' idempotency keys before, and `shelf`, made with the works'
+    Adds to `answers` the earlier answers under the works' idempotency keys, and to `row_cache`, made with the works'
     lookups, the rows that these find.
 
-    Raises LocksMissing when what is there calls for more than the works name and `also_lock` holds.
+    Raises MoreNeeded when what is there calls for more than the works name and `also_lock` has.
     """
-    reader = _Reader(connection, works)
+    reader = _Reader(connection, works, also_lock)
     bulk = bulk_for(connection)
-    if bulk.takes_locks:
-        locked = reader.named_locks() | also_lock
-        bulk.lock(connection, locked, reader.merchants)
-        book, payers = reader.read()
-        wanted = reader.more_locks(payers) - locked
-        if wanted:
-            raise LocksMissing(wanted)
-    else:
-        book, _ = reader.read()
+    held = reader.named_locks() | also_lock
+    bulk.lock(connection, held, reader.merchants)
+    working_set, payers = reader.read()
+    lacking = bulk.lacking(reader.more_locks(payers), held)
+    if lacking:
+        raise MoreNeeded(lacking)
     reader.read_answers(answers)
-    reader.read_shelf(shelf)
-    book.take_as_read()
-    return book
-
-
-def _lock_key(*parts: object) -> int:
-    """A 64-bit number for a key. Two keys that share one are locked together, which is slower but not wrong."""
-    text = "\x00".join(map(str, parts)).encode()
-    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big", signed=True)
+    reader.read_rows(row_cache)
+    working_set.take_as_read()
+    return working_set
 
 
 class _Reader:
-    def __init__(self, connection: Connection, works: Sequence[Work]) -> None:
+    def __init__(self, connection: Connection, works: Sequence[Work], also_lock: Set[LockName]) -> None:
         self._connection = connection
         self._bulk = bulk_for(connection)
         self._notices = [work for work in works if isinstance(work, Notice)]
-        self._decisions = [work for work in works if isinstance(work, Decision)]
+        self._requests = [work for work in works if isinstance(work, ActionRequest)]
         self._commands = [work for work in works if isinstance(work, Command)]
         self._erasures = [work for work in works if isinstance(work, Erasure)]
         self._refolds = [work for work in works if isinstance(work, Refold)]
         delivered: list[Notice | Command] = [*self._notices, *(one for one in self._commands if one.delivery)]
-        answered: list[Decision | Command] = [*self._decisions, *self._commands]
+        answered: list[ActionRequest | Command] = [*self._requests, *self._commands]
         self._zones: dict[int, str] = {work.merchant_id: work.time_zone for work in works}
         self._deliveries = {(work.merchant_id, work.digest) for work in delivered}
         self._deliveries |= {(one.merchant_id, digest) for one in self._erasures for digest in one.deliveries}
@@ -100,11 +105,11 @@ class _Reader:
         """The payments that the works turned out to be about."""
         self._said_before: set[ReceiptKey] = set()
         """The receipts that deliveries to be read again said something of."""
-        self._payments: set[PaymentKey] = set()
+        self._payments: set[PaymentKey] = {_payment_of(lock) for lock in also_lock if lock[0] == _PAYMENT}
         self._receipts: set[ReceiptKey] = set()
         self._payers: set[PayerKey] = set()
         self._owing: set[PayerKey] = set()
-        """Payers who have paid something in this batch."""
+        """Payers of receipts in this batch."""
         for command in self._commands:
             for provider_payment_id in command.provider_payment_ids:
                 self._payments.add((command.merchant_id, command.provider, provider_payment_id))
@@ -121,47 +126,48 @@ class _Reader:
     def _events(self) -> Iterable[tuple[int, str, Event]]:
         return ((notice.merchant_id, notice.provider, event) for notice in self._notices for event in notice.events)
 
-    def named_locks(self) -> frozenset[int]:
+    def named_locks(self) -> set[LockName]:
         """The locks that the works themselves name."""
-        keys = {_lock_key("receipt", *key) for key in self._receipts}
-        keys |= {_lock_key("delivery", merchant_id, digest.hex()) for merchant_id, digest in self._deliveries}
-        keys |= {_lock_key("answer", *key) for key in self._answer_keys}
-        keys |= {_lock_key(model.__tablename__, *by, *key) for model, by, key in self._lookups}
-        return _locks(self._payments, self._payers) | keys
+        locks: set[LockName] = {("receipt", *key) for key in self._receipts}
+        locks |= {("delivery", merchant_id, digest.hex()) for merchant_id, digest in self._deliveries}
+        locks |= {("answer", *key) for key in self._answer_keys}
+        locks |= {(model.__tablename__, *by, *key) for model, by, key in self._lookups}
+        return _locks(self._payments, self._payers) | locks
 
-    def more_locks(self, payers: Set[PayerKey]) -> frozenset[int]:
+    def more_locks(self, payers: Set[PayerKey]) -> set[LockName]:
         """Those that what was read calls for beyond the named ones."""
-        keys = {_lock_key("receipt", *key) for key in self._said_before - self._receipts}
-        return _locks(self._touched - self._payments, payers - self._payers) | keys
+        receipts: set[LockName] = {("receipt", *key) for key in self._said_before - self._receipts}
+        return _locks(self._touched - self._payments, payers - self._payers) | receipts
 
-    def read(self) -> tuple[Book, set[PayerKey]]:
+    def read(self) -> tuple[WorkingSet, set[PayerKey]]:
         """What the ledger holds, and the payers whose receipts were looked at."""
-        book = Book()
-        book.zones = self._zones = self._read_zones()
-        self._read_deliveries(book)
+        working_set = WorkingSet()
+        working_set.looked_for = self._payments
+        working_set.zones = self._zones = self._read_zones()
+        self._read_deliveries(working_set)
         rows = self._select(PaymentRow, ("merchant_id", "provider", "provider_payment_id"), self._payments)
-        numbered = {(decision.merchant_id, decision.payment_id) for decision in self._decisions}
-        numbered |= {(one.merchant_id, one.to_payment_id) for one in self._decisions if one.to_payment_id is not None}
+        numbered = {(request.merchant_id, request.payment_id) for request in self._requests}
+        numbered |= {(one.merchant_id, one.to_payment_id) for one in self._requests if one.to_payment_id is not None}
         numbered |= {(one.merchant_id, payment_id) for one in self._erasures for payment_id in one.payment_ids}
         numbered |= {(one.merchant_id, payment_id) for one in self._refolds for payment_id in one.payment_ids}
-        numbered |= self._payments_said_before(book)
+        numbered |= self._payments_said_before(working_set)
         rows += self._select(PaymentRow, ("merchant_id", "id"), numbered)
-        read_payments(self._connection, book, rows, self._zones)
-        self._touched = self._payments | book.payments.keys()
+        read_payments(self._connection, working_set, rows, self._zones)
+        self._touched = self._payments | working_set.payments.keys()
         # a correction may give a payment back to any payer that one of its attempts names
-        payers = self._payers | payers_named(book)
-        named = self._receipts | self._said_before | self._receipts_named(book)
+        payers = self._payers | payers_named(working_set)
+        named = self._receipts | self._said_before | self._receipts_named(working_set)
         receipts = self._select(ReceiptRow, ("merchant_id", "provider", "provider_receipt_id"), named)
         payers |= {payer_of(row) for row in receipts}
-        read_receipts(self._connection, book, payers)
-        read_moves(self._connection, book, {*self._receipts, *book.receipt_keys()}, self._zones)
+        read_receipts(self._connection, working_set, payers)
+        read_moves(self._connection, working_set, {*self._receipts, *working_set.receipt_keys()}, self._zones)
         read_open_failures(
             self._connection,
-            book,
-            {payer for payer in payers if payer in self._owing or book.has_receipts(payer)},
+            working_set,
+            {payer for payer in payers if payer in self._owing or working_set.has_receipts(payer)},
             self._zones,
         )
-        return book, payers
+        return working_set, payers
 
     @property
     def merchants(self) -> Collection[int]:
@@ -173,20 +179,20 @@ class _Reader:
         held = self._select(Merchant, ("id",), {(merchant_id,) for merchant_id in self._zones})
         return self._zones | {row["id"]: row["time_zone"] for row in held}
 
-    def _receipts_named(self, book: Book) -> set[ReceiptKey]:
+    def _receipts_named(self, working_set: WorkingSet) -> set[ReceiptKey]:
         """The receipts that decisions name: they are of the payment's provider."""
-        named = ((one, book.by_id.get((one.merchant_id, one.payment_id))) for one in self._decisions)
+        named = ((one, working_set.by_id.get((one.merchant_id, one.payment_id))) for one in self._requests)
         return {
-            (payment.key[0], payment.key[1], decision.provider_receipt_id)
-            for decision, payment in named
-            if payment is not None and decision.provider_receipt_id is not None
+            (payment.key[0], payment.key[1], request.provider_receipt_id)
+            for request, payment in named
+            if payment is not None and request.provider_receipt_id is not None
         }
 
-    def _payments_said_before(self, book: Book) -> set[tuple[int, int]]:
+    def _payments_said_before(self, working_set: WorkingSet) -> set[tuple[int, int]]:
         """The numbers of the payments of which deliveries to be read again said something; notes the receipts too."""
         numbered = set()
         for notice in self._notices:
-            record = book.deliveries.get((notice.merchant_id, notice.digest)) if notice.is_replay else None
+            record = working_set.deliveries.get((notice.merchant_id, notice.digest)) if notice.is_replay else None
             if record is not None and record.subjects is not None:
                 numbered |= {(notice.merchant_id, number) for number in record.subjects["payments"]}
                 self._said_before |= {
@@ -197,27 +203,20 @@ class _Reader:
     def _select(self, model: Any, by: Sequence[str], keys: Collection[tuple[Any, ...]]) -> list[Row]:
         return select_by(self._connection, model, by, keys)
 
-    def _read_deliveries(self, book: Book) -> None:
+    def _read_deliveries(self, working_set: WorkingSet) -> None:
         for row in self._select(DeliveryRow, ("merchant_id", "digest"), self._deliveries):
-            book.deliveries[row["merchant_id"], row["digest"]] = DeliveryRecord(
-                row["outcome"],
-                row["reason"],
-                row["reading"],
-                row["times_received"],
-                row["received_at"],
-                row["last_received_at"],
-                row["subjects"],
-                is_erased=ERASED_AT in row["headers"],
+            working_set.deliveries[row["merchant_id"], row["digest"]] = DeliveryRecord(
+                **{name: row[name] for name in DeliveryRecord.COLUMNS}, is_erased=ERASED_AT in row["headers"]
             )
 
-    def read_shelf(self, shelf: Shelf) -> None:
+    def read_rows(self, row_cache: RowCache) -> None:
         keys: dict[tuple[type[Base], tuple[str, ...]], set[tuple[Any, ...]]] = {}
         for lookup in self._lookups:
             keys.setdefault((lookup.model, lookup.by), set()).add(lookup.key)
         for (model, by), wanted in keys.items():
             # a worker claims what is due without the locks that the lookups name
             for row in select_by(self._connection, model, by, wanted, holds=True):
-                shelf.hold(Lookup(model, by, tuple(row[name] for name in by)), row)
+                row_cache.hold(Lookup(model, by, tuple(row[name] for name in by)), row)
 
     def read_answers(self, answers: Answers) -> None:
         for row in self._select(IdempotencyRow, ("merchant_id", "key"), self._answer_keys):
@@ -243,50 +242,54 @@ def select_by(
     return list(bulk_for(connection).select(connection, table, by, keys, holds=holds))
 
 
-def read_receipts(connection: Connection, book: Book, payers: Collection[PayerKey]) -> None:
-    """Puts all receipts of these payers into the book, with those revisions of them that name another payer."""
+def read_receipts(connection: Connection, working_set: WorkingSet, payers: Collection[PayerKey]) -> None:
+    """Puts all receipts of these payers into the working set, with those revisions of them that name another payer."""
     theirs = select_by(connection, ReceiptRow, ("merchant_id", "provider", "payer_key"), payers)
     keys = {(row["merchant_id"], row["provider"], row["provider_receipt_id"]) for row in theirs}
     revisions = select_by(connection, ReceiptRow, ("merchant_id", "provider", "provider_receipt_id"), keys)
     for row in sorted(revisions, key=lambda row: (row["is_superseded"], row["number"])):
         payer = payer_of(row)
-        add = book.add_receipt if payer in payers else book.add_revision
-        add(payer, Receipt(**{name: row[name] for name in RECEIPT_FIELDS}))
-        book.resolved.setdefault((payer[0], payer[1], row["provider_receipt_id"]), row["resolved"])
+        add = working_set.add_receipt if payer in payers else working_set.add_revision
+        add(payer, from_row(Receipt, row))
+        working_set.resolved.setdefault((payer[0], payer[1], row["provider_receipt_id"]), row["resolved"])
 
 
-def read_payments(connection: Connection, book: Book, rows: Iterable[Row], zones: Mapping[int, str]) -> None:
-    """Puts those payments of these rows that are not in the book yet into it, with all their attempts and actions."""
+def read_payments(
+    connection: Connection, working_set: WorkingSet, rows: Iterable[Row], zones: Mapping[int, str]
+) -> None:
+    """Adds the payments of these rows that are not in the working set, with all their attempts and actions."""
     added = set()
     for row in rows:
         identity = (row["merchant_id"], row["id"])
-        if identity not in book.by_id:
+        if identity not in working_set.by_id:
             key = (row["merchant_id"], row["provider"], row["provider_payment_id"])
-            held = Counted(row["status"], row["order_on"], row["currency"], row["amount_minor"])
-            book.add(Payment(key, row["id"], zones[row["merchant_id"]], held=held))
+            held = Counted._make(row[name] for name in Counted._fields)
+            working_set.add(Payment(key, row["id"], zones[row["merchant_id"]], held=held))
             added.add(identity)
-    for attempt in select_by(connection, AttemptRow, ("merchant_id", "payment_id"), added):
-        book.by_id[attempt["merchant_id"], attempt["payment_id"]].hold(Attempt(*(attempt[f] for f in Attempt._fields)))
+    for row in select_by(connection, AttemptRow, ("merchant_id", "payment_id"), added):
+        working_set.by_id[row["merchant_id"], row["payment_id"]].hold(from_row(Attempt, row))
     for row in select_by(connection, ActionRow, ("merchant_id", "payment_id"), added):
-        payment = book.by_id[row["merchant_id"], row["payment_id"]]
-        action = Action(*(row[f] for f in Action._fields))
+        payment = working_set.by_id[row["merchant_id"], row["payment_id"]]
+        action = from_row(Action, row)
         payment.hold(action)
-        book.add_move(payment, action)
+        working_set.add_move(payment, action)
 
 
-def read_moves(connection: Connection, book: Book, receipts: Collection[ReceiptKey], zones: Mapping[int, str]) -> None:
-    """Puts the payments into the book that these receipts were moved to, and those whose actions say so."""
+def read_moves(
+    connection: Connection, working_set: WorkingSet, receipts: Collection[ReceiptKey], zones: Mapping[int, str]
+) -> None:
+    """Puts the payments into the working set that these receipts were moved to, and those whose actions say so."""
     named = {(merchant_id, receipt) for merchant_id, _, receipt in receipts}
     moves = select_by(connection, ActionRow, ("merchant_id", "provider_receipt_id"), named)
     ids = {(row["merchant_id"], row[name]) for row in moves for name in ("payment_id", "to_payment_id")}
-    ids = {identity for identity in ids if identity[1] is not None and identity not in book.by_id}
-    read_payments(connection, book, select_by(connection, PaymentRow, ("merchant_id", "id"), ids), zones)
+    ids = {identity for identity in ids if identity[1] is not None and identity not in working_set.by_id}
+    read_payments(connection, working_set, select_by(connection, PaymentRow, ("merchant_id", "id"), ids), zones)
 
 
 def read_open_failures(
-    connection: Connection, book: Book, payers: Collection[PayerKey], zones: Mapping[int, str]
+    connection: Connection, working_set: WorkingSet, payers: Collection[PayerKey], zones: Mapping[int, str]
 ) -> None:
-    """Puts into the book what the receipts of these payers pay or could pay.
+    """Puts into the working set what the receipts of these payers pay or could pay.
 
     The rest, however much a payer has had in years, is settled otherwise and no receipt can change it; but for what one
     is moved to, see `read_moves`.
@@ -301,14 +304,14 @@ def read_open_failures(
     actions = select_by(connection, ActionRow, ("merchant_id", "payment_id"), settled)
     expecting = {(one["merchant_id"], one["payment_id"]) for one in actions if one["receipt"] == ReceiptDue.EXPECTED}
     open_or_paid += [row for row in rows if (row["merchant_id"], row["id"]) in expecting]
-    read_payments(connection, book, open_or_paid, zones)
+    read_payments(connection, working_set, open_or_paid, zones)
 
 
-def payers_named(book: Book) -> set[PayerKey]:
-    """Every payer that an attempt in the book names."""
+def payers_named(working_set: WorkingSet) -> set[PayerKey]:
+    """Every payer that an attempt in the working set names."""
     return {
         (key[0], key[1], attempt.payer_key)
-        for key, payment in book.payments.items()
+        for key, payment in working_set.payments.items()
         for attempt in payment.attempts.values()
         if attempt.payer_key is not None
     }
@@ -319,7 +322,11 @@ def payer_of(row: Row) -> PayerKey:
     return (row["merchant_id"], row["provider"], row["payer_key"])
 
 
-def _locks(payments: Iterable[PaymentKey], payers: Iterable[PayerKey]) -> frozenset[int]:
-    return frozenset(
-        chain((_lock_key("payment", *key) for key in payments), (_lock_key("payer", *key) for key in payers))
-    )
+def _locks(payments: Iterable[PaymentKey], payers: Iterable[PayerKey]) -> set[LockName]:
+    return {payment_lock(key) for key in payments} | {("payer", *key) for key in payers}
+
+
+def _payment_of(lock: LockName) -> PaymentKey:
+    _, merchant_id, provider, provider_payment_id = lock
+    assert isinstance(merchant_id, int)
+    return merchant_id, str(provider), str(provider_payment_id)

@@ -1,19 +1,20 @@
-"""How the receipts of one payer moved from one payment to another as facts arrived. Pure: derived from the facts."""
+"""The history of a payer's receipts: which moved from one payment to another as facts arrived. Pure."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
 
-from dunning_service.ledger.fold import Action, Receipt
-from dunning_service.ledger.receipts import OPEN, Move, OpenFailure, apply_receipts, open_minor
-from dunning_service.ledger.status import Verb
+from dunning_service.ledger.facts import Action, Receipt
+from dunning_service.ledger.receipts import OPEN, Move, OpenFailure, apply_receipts, move_of, open_minor
+from dunning_service.ledger.status import ActionKind
 from dunning_service.ledger.working_set import Payment
 
 
-class ReceiptMoved(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiptMoved:
     """A receipt that paid one payment and, since a fact about some payment arrived, pays another or none."""
 
     at: datetime
@@ -53,7 +54,14 @@ def movements(payer_key: str, receipts: Collection[Receipt], payments: Collectio
             place = places.get(receipt.provider_receipt_id)
             if place != name:
                 cause, action = _cause(facts, receipt, place)
-                yield ReceiptMoved(at, receipt, by_name[name], None if place is None else by_name[place], cause, action)
+                yield ReceiptMoved(
+                    at=at,
+                    receipt=receipt,
+                    origin=by_name[name],
+                    target=None if place is None else by_name[place],
+                    cause=cause,
+                    action=action,
+                )
 
 
 Facts = list[tuple[Payment, Action | None]]
@@ -96,9 +104,9 @@ def _counts(failure: OpenFailure | None) -> tuple[object, ...] | None:
 
 def _move(action: Action, named: dict[int, Payment]) -> Move | None:
     target = named.get(action.to_payment_id or 0)
-    if action.verb != Verb.MOVE_RECEIPT or action.provider_receipt_id is None or target is None:
+    if action.verb != ActionKind.MOVE_RECEIPT or action.provider_receipt_id is None or target is None:
         return None
-    return Move(action.decided_at, action.move or 0, action.provider_receipt_id, target.key[2])
+    return move_of(action, target.key[2])
 
 
 def _cause(facts: Facts, receipt: Receipt, place: str | None) -> tuple[Payment, Action | None]:

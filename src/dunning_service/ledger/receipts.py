@@ -1,7 +1,8 @@
-"""Money received without saying for what: which payment a receipt pays (GoodParty's `InvoicePaymentSucceeded`).
+"""The assignment of receipts to payments: which failure a receipt pays that names only a payer.
 
-Such a notice carries a payer and an amount, but neither an invoice nor a time. So that the order of arrival does not
-matter, all receipts of a payer are laid against all of that payer's failures at once:
+Such a notice (GoodParty's `InvoicePaymentSucceeded`) carries a payer and an amount, but neither an invoice
+nor a time. So that the order of arrival does not matter, all receipts of a payer are laid against
+all of that payer's failures at once:
 
 1. A receipt that a person moved pays the failure it was moved to, whatever its amount has become since.
 2. A failure that was marked as paid with a receipt expected gets the payer's next receipt of its amount: the first one
@@ -14,10 +15,12 @@ The amount of a failure is what is open of it: the debt without what other money
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from dunning_service.ledger.fold import FoldedPayment, Receipt, is_same_currency
+from dunning_service.ledger.facts import Action, Receipt
+from dunning_service.ledger.fold import FoldedPayment, is_same_currency
 from dunning_service.ledger.status import Status
 
 OPEN = (Status.FAILED, Status.INVOICED, Status.DEBT_COLLECTION)
@@ -27,7 +30,7 @@ _LATEST = datetime.max.replace(tzinfo=UTC)
 
 
 class OpenFailure(NamedTuple):
-    """A payment as it stands without any receipt."""
+    """A payment as it folds without any receipt."""
 
     provider_payment_id: str
     folded: FoldedPayment
@@ -35,14 +38,26 @@ class OpenFailure(NamedTuple):
     """When it was marked as paid with a receipt expected, if that is what decides its status."""
 
 
-class Move(NamedTuple):
-    """A person's decision which payment a receipt pays; of several about one receipt the newest holds."""
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Move:
+    """The assignment of a receipt to a payment by a person; of several for one receipt the newest holds."""
 
     decided_at: datetime
     number: int
     """1, 2, 3... among the moves of the receipt: of two made at the same moment the one recorded later is newer."""
     provider_receipt_id: str
     provider_payment_id: str
+
+
+def move_of(action: Action, provider_payment_id: str) -> Move:
+    """The move that a `move_receipt` to this payment makes."""
+    assert action.provider_receipt_id is not None
+    return Move(
+        decided_at=action.decided_at,
+        number=action.move or 0,
+        provider_receipt_id=action.provider_receipt_id,
+        provider_payment_id=provider_payment_id,
+    )
 
 
 def apply_receipts(
@@ -101,7 +116,7 @@ def _is_open(payment: FoldedPayment) -> bool:
 
 
 def open_minor(payment: FoldedPayment) -> int | None:
-    """What is open of a payment as it stands without any receipt; None when its amount is unknown."""
+    """What is open of a payment that was folded without any receipt; None when its amount is unknown."""
     return None if payment.amount_minor is None else payment.amount_minor - payment.paid_minor
 
 

@@ -13,8 +13,8 @@ Row = dict[str, Any]
 _Identity = tuple[type[Base], tuple[Any, ...]]
 
 
-class Shelf:
-    """What one batch holds of other tables: read once, written once, in whatever order it was changed."""
+class RowCache:
+    """The rows of other tables that one batch looks up: read once, written once."""
 
     def __init__(self, lookups: Iterable[Lookup]) -> None:
         self._found: dict[Lookup, list[Row]] = {lookup: [] for lookup in lookups}
@@ -28,7 +28,7 @@ class Shelf:
         self._found[lookup].append(held)
 
     def find(self, lookup: Lookup) -> list[Row]:
-        """The rows as they stand; the lookup is one that the shelf was made with."""
+        """The rows with the changes of this batch; the lookup is one that the row cache was made with."""
         return self._found[lookup]
 
     def insert(self, model: type[Base], row: Row) -> None:

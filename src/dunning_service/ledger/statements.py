@@ -1,5 +1,4 @@
-"""Attempts and receipts as deliveries and commands state them: what is recorded, what a later reading supersedes, and
-which receipts are refused.
+"""Recording of attempts and receipts: new revisions, those that a later reading supersedes, and receipts refused.
 
 Each delivery has rows of its own, also for a statement that another delivery made before: what counts is what each of
 them says now, and a replay takes back only what its own delivery said.
@@ -13,47 +12,48 @@ from datetime import datetime
 
 from dunning_service.errors import Difference, ReceiptContradicted
 from dunning_service.events import AttemptReported, ReceiptReported
-from dunning_service.ledger.fold import RECEIPT_FIELDS, Attempt, Receipt
+from dunning_service.ledger.facts import (
+    Attempt,
+    Receipt,
+    Row,
+    as_row,
+    attempt_of,
+    categorised,
+    receipt_of,
+    statement_digest,
+)
 from dunning_service.ledger.numbers import PaymentNumbers
 from dunning_service.ledger.receipts import current_receipts
 from dunning_service.ledger.work import Command, Notice
-from dunning_service.ledger.working_set import (
-    Book,
-    Payment,
-    ReceiptKey,
-    Row,
-    Subjects,
-    attempt_of,
-    statement_digest,
-)
+from dunning_service.ledger.working_set import Payment, ReceiptKey, Subjects, WorkingSet
 
 _CONTENT = ("payer_key", "amount_minor", "currency")
 """What a receipt of a known number has to say again."""
 
 
 class Statements:
-    """The attempts and receipts that one batch records in its book, and the rows that are to be written for them."""
+    """The attempts and receipts that one batch records in its working set, and the rows to be written for them."""
 
-    def __init__(self, book: Book, numbers: PaymentNumbers) -> None:
-        self._book = book
+    def __init__(self, working_set: WorkingSet, numbers: PaymentNumbers) -> None:
+        self._working_set = working_set
         self._numbers = numbers
         self.new_attempts: list[Row] = []
         self.new_receipts: list[Row] = []
-        self._superseded_attempts: dict[tuple[int, int, int], bool] = {}
+        self._changed_attempts: dict[tuple[int, int, int], Attempt] = {}
         self._superseded_receipts: dict[tuple[int, str, str, int], bool] = {}
 
     @property
     def changed_attempts(self) -> list[Row]:
-        """Whether they are superseded now; to be updated after the inserts, for new ones may be among them."""
-        names = ("merchant_id", "payment_id", "number")
+        """What a later reading changes of them; to be updated after the inserts, for new ones may be among them."""
         return [
-            dict(zip(names, key, strict=True)) | {"is_superseded": is_superseded}
-            for key, is_superseded in sorted(self._superseded_attempts.items())
+            {"merchant_id": merchant_id, "payment_id": payment_id, "number": number}
+            | {name: getattr(attempt, name) for name in ("is_superseded", "category", "details")}
+            for (merchant_id, payment_id, number), attempt in sorted(self._changed_attempts.items())
         ]
 
     @property
     def changed_receipts(self) -> list[Row]:
-        """The same of receipts."""
+        """Whether they are superseded now; to be updated after the inserts."""
         names = ("merchant_id", "provider", "provider_receipt_id", "number")
         return [
             dict(zip(names, key, strict=True)) | {"is_superseded": is_superseded}
@@ -87,7 +87,7 @@ class Statements:
                 if isinstance(event, AttemptReported)
             }
             for number in before["payments"]:
-                payment = self._book.by_id.get((notice.merchant_id, number))
+                payment = self._working_set.by_id.get((notice.merchant_id, number))
                 if payment is not None:
                     self._supersede_attempts(payment, notice.digest, said)
             received = {
@@ -112,8 +112,10 @@ class Statements:
 
     def _payment_of(self, work: Notice | Command, event: AttemptReported) -> Payment:
         key = (work.merchant_id, work.provider, event.provider_payment_id)
-        payment = self._book.payments.get(key)
-        return payment or self._book.add(Payment(key, self._numbers.take(), self._book.zones[work.merchant_id]))
+        payment = self._working_set.payments.get(key)
+        return payment or self._working_set.add(
+            Payment(key, self._numbers.take(), self._working_set.zones[work.merchant_id])
+        )
 
     def _record_attempt(self, payment: Payment, event: AttemptReported, digest: bytes, received_at: datetime) -> None:
         stated = statement_digest(event)
@@ -121,12 +123,14 @@ class Statements:
             same = [held for held in payment.attempts.values() if _is(held, event.provider_attempt_id, stated)]
             own = next((held for held in same if held.delivery_digest == digest), None)
             if own is not None:
-                if own.is_superseded:
-                    self._set_superseded(payment, own, False)
-                    self._book.regroup(payment)
+                again = categorised(own, event.decline)._replace(is_superseded=False)
+                if again != own:
+                    self._change_attempt(payment, again)
+                    self._working_set.regroup(payment)
                 return
             if same:  # as it is held: what was erased of it does not come back
-                self._put_attempt(payment, _said_by(same[0], payment.next_attempt, digest, received_at))
+                said = _said_by(same[0], payment.next_attempt, digest, received_at)
+                self._put_attempt(payment, categorised(said, event.decline))
                 return
         self._add_attempt(payment, event, stated, digest, received_at)
 
@@ -149,8 +153,8 @@ class Statements:
 
     def _put_attempt(self, payment: Payment, attempt: Attempt) -> None:
         payment.put_attempt(attempt)
-        self.new_attempts.append({"merchant_id": payment.key[0], "payment_id": payment.id} | attempt._asdict())
-        self._book.regroup(payment)
+        self.new_attempts.append({"merchant_id": payment.key[0], "payment_id": payment.id} | as_row(attempt))
+        self._working_set.regroup(payment)
 
     def _supersede_attempts(self, payment: Payment, digest: bytes, said: set[tuple[str, str, bytes]]) -> None:
         replaced = [
@@ -161,27 +165,28 @@ class Statements:
             and (payment.key[2], held.provider_attempt_id, held.digest) not in said
         ]
         for held in replaced:
-            self._set_superseded(payment, held, True)
+            self._change_attempt(payment, held._replace(is_superseded=True))
         if replaced:
-            self._book.regroup(payment)
+            self._working_set.regroup(payment)
 
-    def _set_superseded(self, payment: Payment, attempt: Attempt, is_superseded: bool) -> None:
-        payment.put_attempt(attempt._replace(is_superseded=is_superseded))
-        self._superseded_attempts[payment.key[0], payment.id, attempt.number] = is_superseded
+    def _change_attempt(self, payment: Payment, attempt: Attempt) -> None:
+        """Writes again what a later reading of its delivery may change: whether it is superseded, and its category."""
+        payment.put_attempt(attempt)
+        self._changed_attempts[payment.key[0], payment.id, attempt.number] = attempt
 
     # Receipts
 
     def contradiction(self, notice: Notice) -> ReceiptContradicted | None:
         """What keeps the notice from being recorded: a receipt of a known number that says something else."""
-        told: dict[ReceiptKey, Receipt] = {}
+        stated: dict[ReceiptKey, Receipt] = {}
         for event in notice.events:
             if isinstance(event, ReceiptReported):
                 key = (notice.merchant_id, notice.provider, event.provider_receipt_id)
-                known = self._book.revisions(key)
+                known = self._working_set.revisions(key)
                 if not known and len(notice.events) == 1:
                     return None
-                given = _receipt_of(event, 0, notice.digest, notice.delivery.received_at)
-                held = told.setdefault(key, next(iter(current_receipts(known)), given))
+                given = receipt_of(event, notice.digest, received_at=notice.delivery.received_at, number=0)
+                held = stated.setdefault(key, next(iter(current_receipts(known)), given))
                 if held.digest != given.digest:
                     differences = [
                         Difference(name, getattr(held, name), getattr(given, name))
@@ -194,9 +199,9 @@ class Statements:
 
     def _record_receipt(self, notice: Notice, event: ReceiptReported, received_at: datetime) -> None:
         key = (notice.merchant_id, notice.provider, event.provider_receipt_id)
-        earlier = list(self._book.revisions(key))
+        earlier = list(self._working_set.revisions(key))
         if not earlier:
-            self._add_receipt(key, _receipt_of(event, 1, notice.digest, received_at), earlier)
+            self._add_receipt(key, receipt_of(event, notice.digest, received_at=received_at, number=1), earlier)
             return
         digest = statement_digest(event)
         same = [receipt for receipt in earlier if receipt.digest == digest]
@@ -210,34 +215,34 @@ class Statements:
             # as it is held: what was erased of it does not come back
             replace(same[0], number=number, delivery_digest=notice.digest, received_at=received_at, is_superseded=False)
             if same
-            else _receipt_of(event, number, notice.digest, received_at)
+            else receipt_of(event, notice.digest, received_at=received_at, number=number)
         )
         self._add_receipt(key, receipt, earlier)
 
     def _add_receipt(self, key: ReceiptKey, receipt: Receipt, earlier: Sequence[Receipt]) -> None:
         is_first = not current_receipts(earlier)
         payers = _payers(key, [*earlier, receipt])
-        paid_before = self._book.paid_by_receipts(payers)
-        self._book.add_receipt((key[0], key[1], receipt.payer_key), receipt)
+        paid_before = self._working_set.paid_by_receipts(payers)
+        self._working_set.add_receipt((key[0], key[1], receipt.payer_key), receipt)
         self._apply(payers)
         if is_first:
-            self._book.resolved[key] = self._book.paid_by_receipts(payers) - paid_before
-        row = {name: getattr(receipt, name) for name in RECEIPT_FIELDS} | {"resolved": self._book.resolved[key]}
+            self._working_set.resolved[key] = self._working_set.paid_by_receipts(payers) - paid_before
+        row = as_row(receipt) | {"resolved": self._working_set.resolved[key]}
         self.new_receipts.append({"merchant_id": key[0], "provider": key[1]} | row)
 
     def _supersede_receipts(self, key: ReceiptKey, digest: bytes, said: set[tuple[str, bytes]]) -> None:
-        for held in list(self._book.revisions(key)):
+        for held in list(self._working_set.revisions(key)):
             if held.delivery_digest == digest and not held.is_superseded and (key[2], held.digest) not in said:
                 self._set_receipt_superseded(key, held, True)
 
     def _set_receipt_superseded(self, key: ReceiptKey, receipt: Receipt, is_superseded: bool) -> None:
-        self._book.supersede_receipt(key, receipt, is_superseded=is_superseded)
-        self._apply(_payers(key, self._book.revisions(key)))
+        self._working_set.supersede_receipt(key, receipt, is_superseded=is_superseded)
+        self._apply(_payers(key, self._working_set.revisions(key)))
         self._superseded_receipts[*key, receipt.number] = is_superseded
 
     def _apply(self, payers: set[tuple[int, str, str]]) -> None:
         for payer in payers:
-            self._book.apply_receipts_of(payer)
+            self._working_set.apply_receipts_of(payer)
 
 
 def _is(held: Attempt, provider_attempt_id: str, digest: bytes) -> bool:
@@ -252,20 +257,6 @@ def _said_by(held: Attempt, number: int, digest: bytes, received_at: datetime) -
         is_superseded=False,
         received_at=received_at,
         occurred_at=held.occurred_at if held.occurred_at_known else received_at,
-    )
-
-
-def _receipt_of(event: ReceiptReported, number: int, digest: bytes, received_at: datetime) -> Receipt:
-    return Receipt(
-        event.provider_receipt_id,
-        statement_digest(event),
-        event.payer_key,
-        event.amount_minor,
-        event.currency,
-        number=number,
-        delivery_digest=digest,
-        received_at=received_at,
-        details=dict(event.details),
     )
 
 

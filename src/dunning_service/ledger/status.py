@@ -16,8 +16,8 @@ class Status(StrEnum):
     CANCELLED = "cancelled"
 
 
-class Verb(StrEnum):
-    """What can be decided about a payment."""
+class ActionKind(StrEnum):
+    """The kinds of actions on a payment."""
 
     INVOICE = "invoice"
     SEND_TO_COLLECTION = "send_to_collection"
@@ -25,7 +25,7 @@ class Verb(StrEnum):
     CANCEL = "cancel"
     REOPEN = "reopen"
     RETRY = "retry"
-    """Asks for another try, and decides nothing: the status stays."""
+    """Asks for another try: the status stays."""
     MOVE_RECEIPT = "move_receipt"
     """Says which payment a receipt pays. The status follows from the money then, not from the action."""
 
@@ -38,32 +38,32 @@ class ReceiptDue(StrEnum):
 
 
 _RESULT = {
-    Verb.INVOICE: Status.INVOICED,
-    Verb.SEND_TO_COLLECTION: Status.DEBT_COLLECTION,
-    Verb.MARK_PAID: Status.PAID,
-    Verb.CANCEL: Status.CANCELLED,
-    Verb.REOPEN: Status.FAILED,
+    ActionKind.INVOICE: Status.INVOICED,
+    ActionKind.SEND_TO_COLLECTION: Status.DEBT_COLLECTION,
+    ActionKind.MARK_PAID: Status.PAID,
+    ActionKind.CANCEL: Status.CANCELLED,
+    ActionKind.REOPEN: Status.FAILED,
 }
 
-APPLIES_TO: dict[Verb, frozenset[Status]] = {
-    Verb.INVOICE: frozenset({Status.FAILED}),
-    Verb.SEND_TO_COLLECTION: frozenset({Status.FAILED, Status.INVOICED}),
-    Verb.MARK_PAID: frozenset({Status.FAILED, Status.INVOICED, Status.DEBT_COLLECTION}),
-    Verb.CANCEL: frozenset({Status.FAILED, Status.INVOICED, Status.DEBT_COLLECTION}),
-    Verb.REOPEN: frozenset({Status.INVOICED, Status.DEBT_COLLECTION, Status.PAID, Status.CANCELLED}),
+APPLIES_TO: dict[ActionKind, frozenset[Status]] = {
+    ActionKind.INVOICE: frozenset({Status.FAILED}),
+    ActionKind.SEND_TO_COLLECTION: frozenset({Status.FAILED, Status.INVOICED}),
+    ActionKind.MARK_PAID: frozenset({Status.FAILED, Status.INVOICED, Status.DEBT_COLLECTION}),
+    ActionKind.CANCEL: frozenset({Status.FAILED, Status.INVOICED, Status.DEBT_COLLECTION}),
+    ActionKind.REOPEN: frozenset({Status.INVOICED, Status.DEBT_COLLECTION, Status.PAID, Status.CANCELLED}),
 }
 """The statuses from which each action that decides one makes sense. Those that do not decide one are not in it."""
 
 
-def decided_status(verbs: Iterable[Verb]) -> Status | None:
-    """What decisions, oldest first, come to; None when none of them applies. One that does not apply is skipped."""
+def decided_status(verbs: Iterable[ActionKind]) -> Status | None:
+    """The status that actions, oldest first, lead to; None when none applies."""
     verbs = list(verbs)
     deciding = deciding_place(verbs)
     return None if deciding is None else _RESULT[verbs[deciding]]
 
 
-def deciding_place(verbs: Sequence[Verb]) -> int | None:
-    """The index of the newest decision that applies, among decisions from the oldest on; None when none applies."""
+def deciding_place(verbs: Sequence[ActionKind]) -> int | None:
+    """The index of the newest action that applies, among actions from the oldest on; None when none applies."""
     status, place = Status.FAILED, None
     for number, verb in enumerate(verbs):
         if status in APPLIES_TO.get(verb, ()):
@@ -71,11 +71,11 @@ def deciding_place(verbs: Sequence[Verb]) -> int | None:
     return place
 
 
-def folded_status(*, is_covered: bool, verbs: Iterable[Verb], newest_is_canceled: bool) -> Status:
+def folded_status(*, is_covered: bool, verbs: Iterable[ActionKind], newest_is_canceled: bool) -> Status:
     """The status of a payment.
 
-    `is_covered`: its successes cover its amount, or an amount is unknown; that beats every decision. Otherwise the
-    newest decision that applies holds, and without one the newest attempt that is not pending.
+    `is_covered`: its successes cover its amount, or an amount is unknown; that beats every request. Otherwise the
+    newest action that applies holds, and without one the newest attempt that is not pending.
     """
     if is_covered:
         return Status.PAID

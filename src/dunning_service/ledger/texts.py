@@ -1,4 +1,4 @@
-"""What a payment is searched by: its texts and all its ids, folded."""
+"""The search texts of a payment: its names, contacts and ids, folded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be handed to the ledger's writer, and what it answers."""
+"""The works that the ledger's writer takes (notices, actions, commands, erasures), and their results."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from uuid import uuid4
 from dunning_service.database.engines import Base
 from dunning_service.errors import InvalidInput, RuleBroken
 from dunning_service.events import AttemptReported, Delivery, Event
-from dunning_service.ledger.fold import Attempt
-from dunning_service.ledger.status import ReceiptDue, Status, Verb
+from dunning_service.ledger.facts import Attempt
+from dunning_service.ledger.status import ActionKind, ReceiptDue, Status
 
 NO_SUCH_PAYMENT = "there is no failed payment of that number"
 
@@ -74,17 +74,17 @@ class IdempotencyKey:
     request_digest: bytes
     """SHA-256 of all that makes two requests the same."""
     request_id: str
-    """Names this request to whoever repeats it."""
+    """The id of this request, given to repeats of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    """An action to be taken on a failed payment."""
+class ActionRequest:
+    """A request for an action on a failed payment."""
 
     merchant_id: int
     time_zone: str
     payment_id: int
-    verb: Verb
+    verb: ActionKind
     actor: str
     reason: str | None
     decided_at: datetime
@@ -96,18 +96,18 @@ class Decision:
     """Of `move_receipt`: the payment that it pays from then on; None is the payment itself."""
     idempotency_key: IdempotencyKey | None = None
     must_apply: bool = True
-    """False records a decision made elsewhere, in whatever order it is heard of: where it does not apply it is kept
+    """False records an action taken elsewhere, in whatever order it is reported: where it does not apply it is kept
     and changes nothing. True refuses it there, with ActionDoesNotApply."""
 
 
 @dataclass(frozen=True, slots=True)
-class DecisionRecorded:
+class ActionRecorded:
     """The action is committed."""
 
     payment_id: int
     number: int
     """1, 2, 3... among the payment's actions."""
-    verb: Verb
+    verb: ActionKind
     actor: str
     reason: str | None
     decided_at: datetime
@@ -118,7 +118,7 @@ class DecisionRecorded:
     receipt: str | None = None
     provider_receipt_id: str | None = None
     to_payment_id: int | None = None
-    """The last three as in `Decision`, with what it left open."""
+    """The last three as in `ActionRequest`, with what it left open."""
 
 
 class Lookup(NamedTuple):
@@ -130,8 +130,8 @@ class Lookup(NamedTuple):
     key: tuple[Any, ...]
 
 
-class Standing(NamedTuple):
-    """How a payment that has failed stands for a command."""
+class Failure(NamedTuple):
+    """A failed payment as a command sees it."""
 
     payment_id: int
     status: Status
@@ -140,8 +140,8 @@ class Standing(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """How things stand for a command; they stay so until its effect is committed."""
+class Snapshot:
+    """The state of the ledger that a command decides on; it holds until the effect is committed."""
 
     attempts: Mapping[str, Sequence[Attempt]]
     """Those of each of its payments, each as it holds, in their sequence; none when the payment is not known."""
@@ -149,51 +149,51 @@ class Held:
     """What its lookups found."""
     delivery_digest: bytes
     """Under which the request itself is kept."""
-    standings: Mapping[str, Standing] = field(default_factory=dict)
+    failures: Mapping[str, Failure] = field(default_factory=dict)
     """Those of its payments that have failed; the others are in no list."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionTaken:
-    """A decision that a command takes about one of its payments. Where it does not apply it is kept, and changes
+    """An action that a command takes on a payment. Where it does not apply it is kept, and changes
     nothing."""
 
     provider_payment_id: str
-    verb: Verb
+    verb: ActionKind
     actor: str
     reason: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What a command comes to."""
+    """The effect of a command: its answer, and what is recorded."""
 
     answer: dict[str, Any]
-    """What the caller is told; kept under the idempotency key as it is."""
+    """The answer to the caller; stored under the idempotency key as it is."""
     events: Sequence[AttemptReported] = ()
-    """Statements about attempts at the command's payments."""
+    """Statements about attempts."""
     inserts: Sequence[tuple[type[Base], dict[str, Any]]] = ()
     """Rows of other tables, each with a value for every column."""
     updates: Sequence[tuple[type[Base], dict[str, Any]]] = ()
     """Changes to rows that its lookups found: the primary key, and the columns that change."""
     actions: Sequence[ActionTaken] = ()
     keeps_delivery: bool = True
-    """False when the command's delivery told nothing new."""
+    """False when the command's delivery states nothing new."""
     touched: Collection[str] = ()
-    """Those of the command's payments of which something is shown otherwise now that is not in the ledger's own tables:
-    whoever polls for changes is to see them."""
+    """Payments of which something is shown otherwise now that is not in the ledger's own tables:
+    a list of recent changes has to show them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """Something to be done that depends on how things stand: read, decided and recorded in one transaction."""
+    """A request whose effect depends on the ledger's state: read, decided and recorded in one transaction."""
 
     merchant_id: int
     time_zone: str
     """The merchant's: the order date is a day in it."""
     provider: str
     provider_payment_ids: Sequence[str] = ()
-    """The payments it is about, whether they are known yet or not."""
+    """The payments whose attempts and status it has to know, whether they are known yet or not."""
     origin: str = ""
     """Which call it was, and of what."""
     delivery: Delivery | None = None
@@ -202,9 +202,10 @@ class Command:
     idempotency_key: IdempotencyKey | None = None
     is_idempotent: bool = False
     """Executed again it changes nothing more, without a key too."""
-    execute: Callable[[Held, datetime], Effect]
-    """Pure: how things stand and what time it is make the effect. Raises NotFound or RuleBroken, and then leaves no
-    trace but the answer kept under the key."""
+    execute: Callable[[Snapshot, datetime], Effect]
+    """Pure: the effect follows from the snapshot and the time. Raises NotFound or RuleBroken, and then leaves no
+    trace but the answer kept under the key. Called again, with what is there then, when the effect is on payments that
+    the batch has not read."""
     digest: bytes = field(init=False)
     """Of the delivery. Without a key, the same bytes again are meant again, and are another delivery."""
 
@@ -220,19 +221,19 @@ class CommandDone:
 
     answer: Mapping[str, Any]
     refusal: RuleBroken | None
-    """In place of an answer; raised by whoever asked."""
+    """In place of an answer; the caller raises it."""
     answered_before: str | None
     """The id of the request that had this answer first; None when that is this one."""
 
 
 class Recorder(Protocol):
-    """The ledger's writer, for those who have commands only."""
+    """The part of the ledger's writer that executes commands."""
 
     async def execute(self, command: Command) -> CommandDone: ...
 
 
 ERASED_AT = "x-dunning-erased-at"
-"""Stands among a delivery's headers, alone, once it was erased: it is never read again, whoever sends it."""
+"""The only header of a delivery that was erased: it is never read again, whatever its sender."""
 
 
 def erased_headers(now: datetime) -> dict[str, str]:
@@ -270,7 +271,7 @@ class ErasureDone:
     """The erasure is committed, unless it came to nothing because it did not name all that it would touch."""
 
     is_stale: bool = False
-    """True when a payer has got other payments, or a payment another payer, since somebody looked; look again."""
+    """True when a payer has got other payments, or a payment another payer, since they were looked up; look again."""
     payments: int = 0
     attempts: int = 0
     receipts: int = 0
@@ -297,4 +298,4 @@ class RefoldDone:
     """How many payments were written; the others had the right values by then."""
 
 
-Work = Notice | Decision | Command | Erasure | Refold
+Work = Notice | ActionRequest | Command | Erasure | Refold

@@ -1,20 +1,18 @@
-"""The part of the ledger that one batch touches, in memory: read once, changed notice by notice, written once."""
+"""The working set: the payments and receipts that one batch touches, in memory; read once, written once."""
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields, replace
-from datetime import UTC, date, datetime
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from operator import attrgetter
+from typing import Any, ClassVar, NamedTuple
 
-import orjson
-
-from dunning_service.events import MAX_TEXT, AttemptReported, ReceiptReported
-from dunning_service.ledger.fold import Action, Attempt, FoldedPayment, Receipt, deciding_action, fold_payment
-from dunning_service.ledger.receipts import Move, OpenFailure, apply_receipts, current_receipts
-from dunning_service.ledger.status import ReceiptDue, Status, Verb
+from dunning_service.ledger.facts import Action, Attempt, Receipt, Row
+from dunning_service.ledger.fold import FoldedPayment, deciding_action, fold_payment
+from dunning_service.ledger.receipts import Move, OpenFailure, apply_receipts, current_receipts, move_of
+from dunning_service.ledger.status import ActionKind, ReceiptDue, Status
 from dunning_service.ledger.texts import FoldedTexts, fold_texts
 from dunning_service.ledger.work import Command, DeliveryOutcome, Notice
 
@@ -27,37 +25,20 @@ PayerKey = tuple[int, str, str]
 ReceiptKey = tuple[int, str, str]
 """(merchant_id, provider, provider_receipt_id)"""
 
-Row = dict[str, Any]
-
 Subjects = dict[str, list[Any]]
 """What a reading of a delivery is about: {"payments": [numbers], "receipts": [ids]}."""
 
 
-def statement_digest(event: AttemptReported | ReceiptReported) -> bytes:
-    """SHA-256 of all that an event states: the same statement again has the same digest.
-
-    What an event leaves at its default is not in it, so that a field added to events later changes no digest.
-    """
-    stated = {name: value for name, default in _DEFAULTS[type(event)] if (value := getattr(event, name)) is not default}
-    return hashlib.sha256(orjson.dumps(stated, default=str, option=orjson.OPT_SORT_KEYS)).digest()
-
-
-def _defaults(kind: type[AttemptReported] | type[ReceiptReported]) -> tuple[tuple[str, Any], ...]:
-    return tuple((field.name, None if field.default is MISSING else field.default) for field in fields(kind))
-
-
-_DEFAULTS: dict[type, tuple[tuple[str, Any], ...]] = {
-    kind: _defaults(kind) for kind in (AttemptReported, ReceiptReported)
-}
-
-
 class Counted(NamedTuple):
-    """What the counts go by."""
+    """The columns of a payment that the counts go by."""
 
     status: str
     order_on: date | None
     currency: str | None
     amount_minor: int | None
+
+
+_counted_of = attrgetter(*Counted._fields)
 
 
 @dataclass(slots=True)
@@ -74,7 +55,7 @@ class Payment:
     actions: list[Action] = field(default_factory=list)
     receipt: Receipt | None = None
     payer: PayerKey | None = None
-    """Whose it is, as the book has it: see `Book.regroup`."""
+    """Whose it is, as the working set has it: see `WorkingSet.regroup`."""
     is_changed: bool = False
     _folded: FoldedPayment | None = None
     _without_receipts: OpenFailure | None = None
@@ -90,6 +71,11 @@ class Payment:
     def next_attempt(self) -> int:
         """The number of the next row of `attempts`."""
         return 1 + max(self.attempts, default=0)
+
+    @property
+    def next_action(self) -> int:
+        """The number of the next row of `actions`."""
+        return 1 + max((action.number for action in self.actions), default=0)
 
     def put_attempt(self, attempt: Attempt) -> None:
         """A new attempt, or another content of the one of that number."""
@@ -113,7 +99,7 @@ class Payment:
 
     @property
     def folded(self) -> FoldedPayment:
-        """As it stands now."""
+        """What the facts fold to now."""
         if self._folded is None:
             self._folded = self.folded_with(self.receipt)
         return self._folded
@@ -136,11 +122,10 @@ class Payment:
     @property
     def counted(self) -> Counted:
         """As the counts are to have it."""
-        folded = self.folded
-        return Counted(folded.status, folded.order_on, folded.currency, folded.amount_minor)
+        return Counted._make(_counted_of(self.folded))
 
     def folded_with(self, receipt: Receipt | None, *, action: Action | None = None) -> FoldedPayment:
-        """As it would stand with another receipt, or with one more action."""
+        """What the facts would fold to with another receipt, or with one more action."""
         actions = self.actions if action is None else [*self.actions, action]
         return fold_payment(self.attempts.values(), actions, receipt, self.time_zone)
 
@@ -158,22 +143,33 @@ class Payment:
 
 
 def deciding_mark(payment: Payment) -> Action | None:
-    """The `mark_paid` that decides the payment's status, as it stands without any receipt; None when none does."""
+    """The `mark_paid` that decides the payment's status, without any receipt; None when none does."""
     mark = deciding_action(payment.actions)
-    if mark is None or mark.verb != Verb.MARK_PAID:
+    if mark is None or mark.verb != ActionKind.MARK_PAID:
         return None
     by_money = fold_payment(payment.attempts.values(), (), None, payment.time_zone)
     return None if by_money.status is Status.PAID else mark
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class DeliveryRecord:
     """The bookkeeping of one delivery."""
 
+    COLUMNS: ClassVar = (
+        "outcome",
+        "reason",
+        "reading",
+        "times_received",
+        "received_at",
+        "last_received_at",
+        "subjects",
+    )
+    """Those that the database has, by their names there."""
+
     outcome: DeliveryOutcome
     reason: str | None
-    reading: int
-    times_received: int
+    reading: int = 1
+    times_received: int = 1
     received_at: datetime
     last_received_at: datetime
     subjects: Subjects | None = None
@@ -189,6 +185,13 @@ class DeliveryRecord:
     is_reread: bool = False
     """True: `subjects` have to be written again."""
 
+    @classmethod
+    def of_new(cls, work: Notice | Command, outcome: DeliveryOutcome, reason: str | None = None) -> DeliveryRecord:
+        """That of a delivery which the database does not have."""
+        assert work.delivery is not None
+        at = work.delivery.received_at
+        return cls(outcome=outcome, reason=reason, received_at=at, last_received_at=at, first=work)
+
     def count(self, received_at: datetime) -> None:
         """It has come once more."""
         self.times_received += 1
@@ -201,17 +204,19 @@ class DeliveryRecord:
             self.is_erased = self.loses_bytes = True
 
 
-class Book:
-    """What a batch has read: deliveries, payments with their facts, receipts by payer."""
+class WorkingSet:
+    """The deliveries, the payments with their facts, and the receipts by payer that one batch touches."""
 
     def __init__(self) -> None:
         self.deliveries: dict[tuple[int, bytes], DeliveryRecord] = {}
         self.payments: dict[PaymentKey, Payment] = {}
         self.by_id: dict[tuple[int, int], Payment] = {}
+        self.looked_for: Set[PaymentKey] = frozenset()
+        """Payments that would be in the working set if the database had them."""
         self.zones: Mapping[int, str] = {}
         """The time zone of each merchant, as it holds until the transaction ends."""
         self.resolved: dict[ReceiptKey, int] = {}
-        """How many open failures each receipt paid when it was first heard of: what its sender was told."""
+        """How many open failures each receipt paid when it was first recorded: the answer to its sender."""
         self._receipt_ids: dict[PayerKey, set[str]] = {}
         """The ids of the receipts that name a payer, in any row."""
         self._revisions: dict[ReceiptKey, list[Receipt]] = {}
@@ -256,12 +261,12 @@ class Book:
         revisions[revisions.index(receipt)] = replace(receipt, is_superseded=is_superseded)
 
     def add_revision(self, payer: PayerKey, receipt: Receipt) -> None:
-        """A revision that names another payer, whose failures need not be in the book."""
+        """A revision that names another payer, whose failures need not be in the working set."""
         self._revisions.setdefault((payer[0], payer[1], receipt.provider_receipt_id), []).append(receipt)
 
     def add_move(self, payment: Payment, action: Action) -> None:
         """Takes in a `move_receipt`, which is one of the payment's actions; any other action changes nothing."""
-        if action.verb == Verb.MOVE_RECEIPT and action.provider_receipt_id is not None:
+        if action.verb == ActionKind.MOVE_RECEIPT and action.provider_receipt_id is not None:
             self._moves[payment.key[0], payment.key[1], action.provider_receipt_id].append(action)
 
     def moves_of(self, key: ReceiptKey) -> Sequence[Action]:
@@ -269,7 +274,7 @@ class Book:
         return self._moves.get(key, ())
 
     def receipt_keys(self) -> Iterable[ReceiptKey]:
-        """The receipts in the book."""
+        """The receipts in the working set."""
         return self._revisions.keys()
 
     def receipts_of(self, payer: PayerKey) -> Sequence[Receipt]:
@@ -313,12 +318,12 @@ class Book:
         return sum(payment.receipt is not None for payer in payers for payment in self._members[payer].values())
 
     def decided_moves(self, payer: PayerKey, receipts: Iterable[Receipt]) -> Iterator[Move]:
-        """What persons decided about receipts of the payer, where the payment that they name is in the book."""
+        """What persons decided about receipts of the payer, where the payment that they name is in the working set."""
         for receipt in receipts:
             for action in self.moves_of((payer[0], payer[1], receipt.provider_receipt_id)):
                 target = self.by_id.get((payer[0], action.to_payment_id or 0))
                 if target is not None:
-                    yield Move(action.decided_at, action.move or 0, receipt.provider_receipt_id, target.key[2])
+                    yield move_of(action, target.key[2])
 
     def take_as_read(self) -> None:
         """What has been read is what the database has: applies the receipts, and nothing counts as changed."""
@@ -335,53 +340,6 @@ class Book:
 
 def _paid_by(receipt: Receipt, payer: PayerKey) -> Receipt:
     return replace(receipt, payer_key=payer[2])
-
-
-def attempt_of(
-    event: AttemptReported,
-    *,
-    delivery_digest: bytes | None,
-    received_at: datetime,
-    number: int = 1,
-    digest: bytes | None = None,
-) -> Attempt:
-    """An event as the ledger keeps it; `digest` is the statement's, where it is known already."""
-    occurred_at = _in_utc(event.occurred_at)
-    message = event.message
-    return Attempt(
-        number,
-        event.provider_attempt_id,
-        digest or statement_digest(event),
-        delivery_digest,
-        False,
-        event.outcome,
-        occurred_at or received_at,
-        occurred_at is not None,
-        _in_utc(event.stated_at) or occurred_at,
-        received_at,
-        event.sequence,
-        event.amount_minor,
-        event.currency,
-        event.code,
-        message[:MAX_TEXT] if message is not None else None,
-        event.category,
-        event.provider_customer_id,
-        event.provider_subscription_id,
-        event.customer_name,
-        event.customer_email,
-        event.customer_phone,
-        event.description,
-        event.payer_key,
-        dict(event.details),
-    )
-
-
-def _in_utc(moment: datetime | None) -> datetime | None:
-    if moment is None or moment.tzinfo is UTC:
-        return moment
-    if moment.tzinfo is None:
-        raise ValueError(f"{moment!r} has no time zone")
-    return moment.astimezone(UTC)
 
 
 def payment_columns(payment: Payment, now: datetime) -> Row:

@@ -1,4 +1,4 @@
-"""The group commit: everyone who is waiting shares one transaction, and hears of it only once it is committed.
+"""The group commit: all waiting works share one transaction, and each is answered after the commit.
 
 While one batch is being committed the next one gathers. There is no timer: in an idle service a lone notice is
 committed at once.
@@ -21,10 +21,10 @@ from dunning_service.errors import DunningError, Unavailable
 from dunning_service.ledger.batch import Result
 from dunning_service.ledger.commit import Committer, unconfirmed
 from dunning_service.ledger.work import (
+    ActionRecorded,
+    ActionRequest,
     Command,
     CommandDone,
-    Decision,
-    DecisionRecorded,
     Notice,
     NoticeRecorded,
     Work,
@@ -34,7 +34,7 @@ from dunning_service.values.clock import Clock
 log = structlog.get_logger("dunning_service.ledger")
 
 _PATIENCE_S = 10.0
-"""How long anybody waits for a batch: who posts a notice has given up by then, or soon will, and sends it again."""
+"""How long a caller waits for a batch: the sender of a notice gives up about then, and sends it again."""
 
 
 class WriterMetrics(Protocol):
@@ -112,13 +112,13 @@ class LedgerWriter:
         assert isinstance(result, NoticeRecorded)
         return result
 
-    async def decide(self, decision: Decision) -> DecisionRecorded:
+    async def record_action(self, request: ActionRequest) -> ActionRecorded:
         """Returns when the action is committed.
 
         Raises NotFound, ActionDoesNotApply, IdempotencyKeyReused, or Unavailable when it could not be confirmed.
         """
-        result = await self._submit(decision, 0)
-        assert isinstance(result, DecisionRecorded)
+        result = await self._submit(request, 0)
+        assert isinstance(result, ActionRecorded)
         return result
 
     async def execute(self, command: Command) -> CommandDone:
@@ -164,7 +164,7 @@ class LedgerWriter:
                 self._pending_bytes -= sum(waiting.bytes for waiting in batch)
 
     async def _commit_in_time(self, batch: Sequence[_Waiting]) -> None:
-        """Commits what is not too old; when that takes too long, nobody waits for the end of it."""
+        """Commits what is not too old; when that takes too long, the callers are answered before the end of it."""
         loop = asyncio.get_running_loop()
         now = loop.time()
         for waiting in batch:

@@ -1,4 +1,4 @@
-"""Who is calling: tokens and sources, looked up in the database and remembered for a moment."""
+"""Look-ups of tokens and sources in the database, cached for two seconds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import structlog
 from dunning_service.database.engines import Database
 from dunning_service.errors import ConfigurationError, InvalidToken, NotFound, Unavailable
 from dunning_service.merchants.keyring import Keyring
-from dunning_service.merchants.memory import Found, Memory
+from dunning_service.merchants.lookup_cache import Found, LookupCache
 from dunning_service.merchants.models import Merchant, Source, SourceSecret, Token
 from dunning_service.merchants.options import effective_options
 from dunning_service.merchants.tokens import Scope, scopes_of, token_digest
@@ -30,7 +30,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class MerchantView:
-    """A merchant, as everybody else needs to know it."""
+    """A merchant as other packages need it."""
 
     id: int
     name: str
@@ -44,7 +44,7 @@ class MerchantView:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who holds a token, and what it may do."""
+    """The merchant that a token belongs to, and the token's scopes."""
 
     merchant: MerchantView
     token_id: str
@@ -70,7 +70,7 @@ class SourceView:
 class Directory:
     """Finds the merchant behind a token or a source.
 
-    What was found is remembered for two seconds and what was not found never is, so a new token works at once and a
+    What was found is cached for two seconds and what was not found never is, so a new token works at once and a
     revoked one stops within seconds in every process. An expiry holds to the moment.
     """
 
@@ -78,11 +78,11 @@ class Directory:
         self._database = database
         self._keyring = keyring
         self._clock = clock
-        self._principals: Memory[Principal] = Memory(clock)
-        self._sources: Memory[SourceView] = Memory(clock)
+        self._principals: LookupCache[Principal] = LookupCache(clock)
+        self._sources: LookupCache[SourceView] = LookupCache(clock)
 
     async def principal(self, token: str) -> Principal:
-        """The holder of `token`; raises InvalidToken when it is unknown, revoked or expired: one cannot tell which.
+        """The principal of `token`; raises InvalidToken, with one message, when it is unknown, revoked or expired.
 
         A known and an unknown token take the same path: both are hashed, and only digests are ever compared.
         """

@@ -23,7 +23,7 @@ def new_key() -> str:
 
 
 class Keyring:
-    """Encrypts with its first key and decrypts with any of them."""
+    """Encryption keys: the first encrypts, any of them decrypts."""
 
     def __init__(self, keys: Sequence[str]) -> None:
         """Raises ConfigurationError for a key of another form, without repeating it."""
@@ -67,7 +67,7 @@ class Keyring:
 
 
 def key_file(database: Path) -> Path:
-    """Where the key of an SQLite database is kept while DUNNING_SECRET_KEY is not set."""
+    """The path of the key file of an SQLite database, used while DUNNING_SECRET_KEY is not set."""
     return database.with_name(database.name + ".key")
 
 
@@ -113,7 +113,7 @@ def _read(path: Path) -> str:
 
 
 def _make(path: Path) -> str:
-    """Never half a file under the final name, and never a second key when two processes start at once."""
+    """Makes the key file atomically: never half a file, and never a second key when two processes start at once."""
     draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
     try:
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -135,7 +135,7 @@ def _make(path: Path) -> str:
 
 
 def _keep_name(folder: Path) -> None:
-    """A new name is safe on disk only once its folder is."""
+    """Syncs the folder of a new file: only then is its name safe on disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -9,21 +9,19 @@ import pydantic
 
 from dunning_service.errors import ConfigurationError
 from dunning_service.providers import Options, Provider
-from dunning_service.values.money import InvalidAmount, currency_exponent
+from dunning_service.values.reading import currency
 
 
 def checked_currency(text: str) -> str:
     """An ISO 4217 code in upper case; raises ConfigurationError for anything else."""
-    currency = text.strip().upper()
     try:
-        currency_exponent(currency)
-    except InvalidAmount as error:
+        return currency(text.strip())
+    except ValueError as error:
         raise ConfigurationError(f"{error}; write one such as NOK, EUR or USD") from None
-    return currency
 
 
 def checked_options(provider: Provider, given: Mapping[str, Any]) -> dict[str, Any]:
-    """What is to be stored of the options that were given.
+    """The options of a source as they are stored.
 
     Raises ConfigurationError saying which option is wrong, and which there are.
     """

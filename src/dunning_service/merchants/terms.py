@@ -1,4 +1,4 @@
-"""What an operator may change about a merchant, on a connection of the caller's transaction."""
+"""Changes of a merchant by an operator, on a connection of the caller's transaction."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dunning_service.values.rates import InvalidRate, rate_from_units, rate_unit
 
 
 def change_merchant(connection: Connection, merchant: MerchantView, changes: Mapping[str, Any]) -> MerchantView:
-    """Gives columns of a merchant other values, and answers the merchant as it is now.
+    """Updates columns of a merchant, and returns the merchant.
 
     Raises ConfigurationError when another merchant has the name.
     """

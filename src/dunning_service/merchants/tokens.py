@@ -1,4 +1,4 @@
-"""Bearer tokens: how one is made, what is kept of it, and what it may do."""
+"""Bearer tokens: their text, their digest and their scopes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PREFIX = "dun_"
 
 
 class Scope(StrEnum):
-    """What a token may do."""
+    """A permission of a token."""
 
     INGEST = "ingest"
     READ = "read"
@@ -20,7 +20,7 @@ class Scope(StrEnum):
 
 
 def new_token() -> str:
-    """A token nobody can guess: `dun_` and 32 random bytes as urlsafe base64."""
+    """A random token: `dun_` and 32 random bytes as urlsafe base64."""
     return PREFIX + secrets.token_urlsafe(32)
 
 

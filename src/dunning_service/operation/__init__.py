@@ -1,1 +1,1 @@
-"""What an operator watches: metrics, health checks, logs."""
+"""Metrics and logs."""

@@ -22,7 +22,7 @@ _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARN
 
 
 def configure_logs(level: str = "info") -> None:
-    """Sends this process's logs to standard output as JSON lines, whoever writes them.
+    """Sends this process's logs to standard output as JSON lines, those of libraries too.
 
     To be called by the entry points before anything is logged. The server's access log is off: its lines hold the raw
     path and query, and the service writes its own line for each request.
@@ -44,19 +44,19 @@ def configure_logs(level: str = "info") -> None:
     logging.getLogger("uvicorn.access").disabled = True
     for chatty in ("httpx", "httpcore", "asyncio", "aiosqlite", "alembic"):
         logging.getLogger(chatty).setLevel(max(_LEVELS[level], logging.WARNING))
-    # the statements and their values would stand there
+    # their message has the statement and its values
     logging.getLogger("sqlalchemy.engine").setLevel(logging.WARNING)
 
 
 class _StandardOutput:
-    """Where lines go. The stream is looked up each time, so that whoever replaces it (a test, a daemon) gets them."""
+    """The stream of log lines. Standard output is looked up each time, as a test or a daemon may replace it."""
 
     def __init__(self, *_names: Any) -> None:
         pass
 
     def msg(self, line: bytes) -> None:
         stream = sys.stdout.buffer
-        # on a full disk, or with nobody reading any more, there is nobody to tell; callers are answered all the same
+        # on a full disk or a closed pipe lines are lost; callers are answered all the same
         with suppress(OSError):
             stream.write(line)
             stream.flush()
@@ -110,12 +110,12 @@ _SECRET = re.compile(
 
 
 def without_secrets(text: str) -> str:
-    """`text` with whatever looks like a secret or a person's address or number blotted out."""
+    """`text` with everything blotted out that looks like a secret or a person's address or number."""
     return _SECRET.sub("[...]", text)
 
 
 class _ToStructlog(logging.Handler):
-    """Takes what libraries log in their own way."""
+    """Logging handler that passes the records of libraries to structlog."""
 
     def emit(self, record: logging.LogRecord) -> None:
         try:

@@ -1,5 +1,4 @@
-"""What Prometheus can ask: requests, notices, commits and the queue in front of them, charges and what is due. No id of
-anybody is a label."""
+"""Metrics for Prometheus: requests, notices, commits and the queue before them, charges, due work. No id is a label."""
 
 from __future__ import annotations
 
@@ -30,10 +29,10 @@ from dunning_service.senders import all_senders
 MEDIA_TYPE = CONTENT_TYPE_LATEST
 
 OUTCOMES = ("recorded", "repeated", "ignored", "failed", "refused", "unavailable", "crashed")
-"""What can become of a notice. `refused`: not acknowledged, and it would not be if it came again as it is."""
+"""The outcomes of a notice. `refused`: not acknowledged, and it would not be if it came again as it is."""
 
 CHARGE_OUTCOMES = ("succeeded", "declined", "error", "pending", "unknown")
-"""What can become of an attempt to charge. The last two are not its end: it is looked up again."""
+"""The outcomes of an attempt to charge. The last two are not its end: it is looked up again."""
 
 _UNKNOWN = "unknown"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -44,7 +43,7 @@ _SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """What waits for a worker."""
+    """The due attempts."""
 
     attempts: int
     oldest_seconds: float
@@ -55,7 +54,7 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class DatabaseInUse:
-    """What the process works on."""
+    """The database of the process."""
 
     kind: str
     version: str
@@ -137,13 +136,13 @@ class Metrics:
         self._set_depth = depth.set
 
     def notice(self, provider: str | None, outcome: str, seconds: float) -> None:
-        """A notice has been answered. `provider` is None when it is not known whose it was meant to be."""
+        """Counts an answered notice. `provider` is None when it is not known whose it was meant to be."""
         name = provider or _UNKNOWN
         self._notices[name, outcome]()
         self._latency[name](seconds)
 
     def request(self, method: str, route: str | None, status: int, seconds: float) -> None:
-        """A request has been answered. `route` is a template, so that there are only so many; None: there is none."""
+        """Counts an answered request. `route` is a template, so that there are only so many; None: there is none."""
         if method not in _METHODS:
             method = _OTHER
         key = (method, route, status)
@@ -154,23 +153,23 @@ class Metrics:
         observe(seconds)
 
     def batch_committed(self, size: int, seconds: float) -> None:
-        """A batch of `size` has been committed. May be called from any thread."""
+        """Counts a committed batch of `size`. May be called from any thread."""
         self._observe_batch(size)
         self._observe_commit(seconds)
 
     def queue_depth(self, depth: int) -> None:
-        """`depth` notices and decisions are waiting. May be called from any thread."""
+        """Sets the number of notices and commands that wait. May be called from any thread."""
         self._set_depth(depth)
 
     def charge(self, outcome: str, category: str | None) -> None:
-        """An attempt has come to one of CHARGE_OUTCOMES; `category` is why, when it was declined."""
+        """Counts an attempt by one of CHARGE_OUTCOMES; `category` is why it was declined."""
         self._charges[outcome]()
         if category is not None:
             self._declines[category]()
 
     def render(self, due: Due | None = None, database: DatabaseInUse | None = None) -> bytes:
-        """Everything in the Prometheus text format; of what is due, that it is not known, without `due`."""
-        return self._counted() + generate_latest(_Asked(due, database))
+        """All metrics in the Prometheus text format; without `due`, the due work is unknown."""
+        return self._counted() + generate_latest(_AtScrape(due, database))
 
     def _counted(self) -> bytes:
         if not self._shared:
@@ -181,13 +180,13 @@ class Metrics:
         return generate_latest(everybody)
 
     def close(self) -> None:
-        """This process stops: what it counted stays, what it had waiting does not."""
+        """Ends the metrics of this process: its counters stay, its gauges go."""
         if self._shared:
             mark_process_dead(os.getpid(), path=self._shared)  # type: ignore[no-untyped-call]
 
 
-class _Asked(Collector):
-    """What is not counted in a process but asked of it, or of the database, at the moment."""
+class _AtScrape(Collector):
+    """Collector of gauges that are read at the time of a scrape: the version, and the due attempts."""
 
     def __init__(self, due: Due | None, database: DatabaseInUse | None) -> None:
         self._due = due
@@ -222,7 +221,7 @@ class _Asked(Collector):
 
 
 def _forget_dead_processes(folder: Path) -> None:
-    """A process that was killed could not say that nothing waits in it any more."""
+    """Deletes the gauges of processes that were killed and could not reset them."""
     for path in folder.glob("gauge_live*_*.db"):
         found = re.search(r"_(\d+)\.db$", path.name)
         if found and not _is_alive(int(found[1])):

@@ -117,7 +117,7 @@ class OutgoingClient:
 
 @cache
 def _tls() -> ssl.SSLContext:
-    """The authorities that ship with httpx, and those that the system or SSL_CERT_FILE names."""
+    """The TLS context: the authorities that ship with httpx, and those of the system or SSL_CERT_FILE."""
     context = httpx.create_ssl_context(trust_env=False)
     context.load_default_certs()
     return context

@@ -1,4 +1,4 @@
-"""Where a request of ours may go: only to hosts the operator names, and to addresses that are what they seem."""
+"""Network rules for outgoing requests: the allowed hosts, and the addresses that are refused."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ _METADATA = tuple(ipaddress.ip_address(address) for address in ("fd00:ec2::254",
 
 
 class AddressRefused(Exception):
-    """The host's address is one that must not be connected to; nothing has been sent."""
+    """The error for an address that must not be connected to; nothing has been sent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkRules:
-    """What the operator allows of charging endpoints.
+    """The hosts, schemes and addresses that the operator allows.
 
     An entry of `hosts` is a host, for the scheme's own port, or `host:port`.
     """
@@ -56,7 +56,7 @@ class NetworkRules:
 
 
 def allowed_url(url: str, rules: NetworkRules) -> str:
-    """The URL without a slash at its end.
+    """A URL that the rules allow, without a slash at its end.
 
     Raises ConfigurationError saying what is wrong with it, or that the operator has not allowed it.
     """
@@ -116,7 +116,7 @@ def address_problem(address: str, allow_private: bool = False) -> str | None:
 
 
 async def system_addresses(host: str, port: int) -> Sequence[str]:
-    """What the system's resolver says."""
+    """The addresses of a host by the system's resolver."""
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except UnicodeError:  # a label that is empty or too long for the DNS
@@ -125,7 +125,7 @@ async def system_addresses(host: str, port: int) -> Sequence[str]:
 
 
 class PinnedTransport(httpx.AsyncBaseTransport):
-    """Connects to an address that has been looked at, with the certificate checked for the name that was asked for.
+    """HTTP transport that connects to an address it has checked, with the certificate checked for the host's name.
 
     The name is resolved once for a request and the connection goes to what came out, so that a second answer of the
     DNS cannot lead it elsewhere. When one of several addresses is refused, all are: an honest host has none of those.
@@ -213,5 +213,5 @@ def _bracketed(host: str) -> str:
 
 
 def _shown(text: str) -> str:
-    """Without what may be a password in it."""
+    """The URL for a message, without a password."""
     return repr(text.strip().rpartition("@")[2][:200])

@@ -22,7 +22,7 @@ def new_signing_secret() -> str:
 
 
 class Signer:
-    """Signs requests with each of several secrets, so that the receiver can change over to a new one."""
+    """Signer with one or more secrets, so that the receiver can change over to a new one."""
 
     def __init__(self, signing_secrets: Sequence[str]) -> None:
         """Raises ConfigurationError without a secret, and for one that is not Standard Webhooks'."""

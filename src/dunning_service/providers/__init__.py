@@ -1,4 +1,4 @@
-"""One file per sender of notices, found by its name: a new file is a new provider, and nothing else is edited."""
+"""Adapters of providers, one file each, found by file name: a new file is a new provider."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from dunning_service.events import Delivery, Event
 
 
 class Options(BaseModel):
-    """What a source can be told about its provider. An adapter that needs more subclasses it."""
+    """The options of a source. An adapter that needs more subclasses it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -25,7 +25,7 @@ class Options(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What the provider wants to hear when its notice is safe."""
+    """The response to a notice that is committed, as its provider expects it."""
 
     status: int = 200
     body: bytes = b'{"received":true}'
@@ -33,7 +33,7 @@ class Reply:
 
 
 class Provider(Protocol):
-    """One sender of notices. Pure: no clock, no network, no database."""
+    """The adapter of one provider. Pure: no clock, no network, no database."""
 
     name: ClassVar[str]
     title: ClassVar[str]

@@ -103,7 +103,7 @@ def _without_forbidden(text: str) -> tuple[str, str]:
 
 
 class _Properties:
-    """Takes what the parser reports and keeps no tree, so that depth costs nothing."""
+    """The target of the XML parser: collects properties and builds no tree, so that depth costs nothing."""
 
     def __init__(self, root: str, namespace: str, is_known: Callable[[str], object]) -> None:
         self.properties: list[tuple[str, str | None]] = []

@@ -1,4 +1,4 @@
-"""What signatures of several providers have in common. Everything is compared as bytes, in constant time."""
+"""HMAC signatures of webhooks, as several providers use them; compared as bytes, in constant time."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class SignatureHeader:
 
 
 def read_signature_header(value: bytes) -> SignatureHeader:
-    """Its parts, with white space around commas and the names of versions taken off.
+    """The parts of a signature header, with white space around commas and the names of versions taken off.
 
     Raises BadSignature for a header without a signature, with two timestamps, or of a length or a number of parts that
     no sender has a use for.

@@ -17,6 +17,8 @@ _MAX_FORM_FIELDS = 1_000
 
 
 class BodyFormat(Enum):
+    """The format of a request body."""
+
     JSON = "JSON"
     XML = "XML"
     FORM = "form"
@@ -32,7 +34,7 @@ _FORMATS = {
 
 
 class Contract:
-    """What a request object is called in XML, and its properties as their owner spells them.
+    """The data contract of a request: its name and namespace in XML, and the spelling of its properties.
 
     Those that are `exact` name something: a character of them that cannot be kept is not replaced but refused.
     """

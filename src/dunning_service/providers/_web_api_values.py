@@ -1,19 +1,18 @@
-"""Values as .NET reads them: whole numbers and decimals also as text, dates in two forms, null only for text."""
+"""Types of fields that are read as .NET does: numbers also as text, dates in two forms, null only for text."""
 
 from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from functools import partial
 from typing import Annotated
 
 from pydantic import BaseModel, Field, PlainValidator
-from pydantic_core import PydanticCustomError
 
-from dunning_service.errors import UnreadableNotice
 from dunning_service.events import MAX_IDENTIFIER
-from dunning_service.values.moments import read_moment
+from dunning_service.values.money import MAX_MINOR
+from dunning_service.values.reading import INT32, minor_units, moment, number, whole_number
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _WHOLE = re.compile(r"\s*[+-]?\d{1,20}\s*", re.ASCII)
@@ -23,41 +22,34 @@ _UNSET_MILLISECONDS = frozenset({-62_135_596_800_000, 253_402_300_799_999, 253_4
 _MICROSOFT_DATE = re.compile(r"/Date\((-?\d{1,18})(?:[+-]\d{4})?\)/", re.ASCII)
 
 
-def _whole(low: int, high: int, example: str, value: object) -> int:
-    if type(value) is not int:
-        if type(value) is not str or _WHOLE.fullmatch(value) is None:
-            raise PydanticCustomError("whole_number", "it must be a whole number, {example}", {"example": example})
+def _whole(allowed: range, value: object) -> int:
+    if type(value) is str and _WHOLE.fullmatch(value):
         value = int(value)
-    if not low <= value <= high:
-        raise PydanticCustomError("range", "it must be from {low} to {high}", {"low": low, "high": high})
-    return value
+    if type(value) is not int:
+        raise ValueError("must be a whole number")
+    return whole_number(value, allowed)
+
+
+def _minor_units(value: object) -> int:
+    return minor_units(int(value) if type(value) is str and _WHOLE.fullmatch(value) else value)
 
 
 def _decimal(low: int, value: object) -> Decimal:
-    try:
-        if type(value) is str and _DECIMAL.fullmatch(value):
-            number = Decimal(value.strip())
-        elif type(value) is int or type(value) is Decimal:
-            number = Decimal(value)
-        else:
-            raise PydanticCustomError("decimal", "it must be a number such as 19.99")
-    except InvalidOperation:
-        raise PydanticCustomError("decimal", "it must be a number such as 19.99") from None
-    if len(number.as_tuple().digits) > _MAX_DIGITS:
-        raise PydanticCustomError("decimal", "it must have {digits} digits at most", {"digits": _MAX_DIGITS})
-    if number < low:
-        raise PydanticCustomError("range", "it must be {low} or more", {"low": low})
-    return number
+    if type(value) is str and _DECIMAL.fullmatch(value):
+        value = Decimal(value.strip())
+    elif isinstance(value, str):
+        raise ValueError("must be a number such as 19.99")
+    decimal = number(value)
+    if len(decimal.as_tuple().digits) > _MAX_DIGITS:
+        raise ValueError(f"must have {_MAX_DIGITS} digits at most")
+    if decimal < low:
+        raise ValueError(f"must be {low} or more")
+    return decimal
 
 
 def _moment(value: object) -> datetime | None:
-    if type(value) is not str:
-        raise PydanticCustomError("moment", "it must be a date and time such as 2026-01-11T19:31:58Z, as text")
-    text = value.strip()
-    try:
-        return _microsoft_date(text) if text.startswith("/") else read_moment(text)
-    except UnreadableNotice as error:
-        raise PydanticCustomError("moment", "{message}", {"message": error.message}) from None
+    written = value.strip() if isinstance(value, str) else ""
+    return _microsoft_date(written) if written.startswith("/") else moment(written or value)
 
 
 def _microsoft_date(text: str) -> datetime | None:
@@ -65,14 +57,14 @@ def _microsoft_date(text: str) -> datetime | None:
     .NET's first and last moment, which it writes for a date that was never set."""
     match = _MICROSOFT_DATE.fullmatch(text)
     if match is None:
-        raise UnreadableNotice(f"{text[:40]!a} is not a date such as /Date(1768159918062)/")
+        raise ValueError(f"{text[:40]!a} is not a date such as /Date(1768159918062)/")
     milliseconds = int(match[1])
     if milliseconds in _UNSET_MILLISECONDS:
         return None
     try:
         return _EPOCH + timedelta(milliseconds=milliseconds)
     except OverflowError:
-        raise UnreadableNotice(f"{text[:40]!a} is outside the years 1 to 9999") from None
+        raise ValueError(f"{text[:40]!a} is outside the years 1 to 9999") from None
 
 
 # The types beside the functions say in JSON Schema what they accept; null is refused, as for every plain value of .NET,
@@ -80,15 +72,15 @@ def _microsoft_date(text: str) -> datetime | None:
 Int32 = Annotated[
     int,
     PlainValidator(
-        partial(_whole, -(2**31), 2**31 - 1, "such as 5"),
+        partial(_whole, INT32),
         json_schema_input_type=Annotated[int, Field(ge=-(2**31), le=2**31 - 1)],
     ),
 ]
 MinorUnits = Annotated[
     int | None,
     PlainValidator(
-        partial(_whole, 0, 2**63 - 1, "the amount in minor units: 1999 for 19.99"),
-        json_schema_input_type=Annotated[int, Field(ge=0, le=2**63 - 1)],
+        _minor_units,
+        json_schema_input_type=Annotated[int, Field(ge=0, le=MAX_MINOR)],
     ),
 ]
 Number = Annotated[Decimal | None, PlainValidator(partial(_decimal, -(10**28)), json_schema_input_type=float)]

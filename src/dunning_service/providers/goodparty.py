@@ -27,13 +27,14 @@ from dunning_service.providers._web_api_values import (
     Text,
     identifiers_of,
 )
-from dunning_service.values.moments import refuse_future
+from dunning_service.values.moments import require_possible
 from dunning_service.values.money import InvalidAmount, Money, currency_exponent
+from dunning_service.values.reading import field_errors
 
 LOG_FAILURE: Final = "LogInvoicePaymentFailed"
 RECORD_SUCCESS: Final = "InvoicePaymentSucceeded"
 ACTION_HEADER: Final = "x-dunning-action"
-"""Kept with a delivery: which of the two actions it was posted to, as the body alone does not tell."""
+"""The header kept with a delivery that says to which of the two actions it was posted: the body does not."""
 
 REQUEST_NAMESPACE: Final = "http://schemas.datacontract.org/2004/07/PartyMusic.BusinessObject.Messages.Payment"
 
@@ -62,7 +63,7 @@ class Request(BaseModel):
 
 
 class PaymentIntentFailed(Request):
-    """What LogInvoicePaymentFailed takes."""
+    """The request of LogInvoicePaymentFailed."""
 
     Id: Int32 = 0
     InvoiceId: Identifier = None
@@ -84,7 +85,7 @@ class PaymentIntentFailed(Request):
 
 
 class DepositMoneyRequest(Request):
-    """What InvoicePaymentSucceeded takes."""
+    """The request of InvoicePaymentSucceeded."""
 
     UserId: Int32 = 0
     DepositAmount: PositiveNumber = None
@@ -104,7 +105,7 @@ class DepositMoneyRequest(Request):
 
 
 class PaymentIntentStatusRequest(Request):
-    """What GetInvoicePaymentFailed takes; 0 is no filter."""
+    """The request of GetInvoicePaymentFailed; 0 is no filter."""
 
     UserId: Int32 = 0
     StatusId: Int32 = 0
@@ -126,8 +127,8 @@ def read_request(
 ) -> _Model:
     """The request in `body`, in any of the formats that Web API reads.
 
-    `problems_of` says what is wrong with a request whose values are each right; it is told the fields that were left
-    out because they are wrong. Raises UnreadableNotice naming every wrong field at once, and UnsupportedMediaType.
+    `problems_of` checks rules across fields; its second argument has the fields that were left out as wrong. Raises
+    UnreadableNotice naming every wrong field at once, and UnsupportedMediaType.
     """
     properties = read_properties(body, content_type, _CONTRACTS[model])
     problems: list[FieldError] = []
@@ -135,17 +136,19 @@ def read_request(
     try:
         request = model.model_validate(properties)
     except ValidationError as error:
-        problems += [FieldError(str(found["loc"][0]), found["msg"]) for found in error.errors(include_url=False)]
+        problems += field_errors(error)
         wrong = {problem.field for problem in problems}
         request = model.model_validate({name: value for name, value in properties.items() if name not in wrong})
     if problems_of is not None:
         problems += problems_of(request, wrong)
     if problems:
-        raise UnreadableNotice("; ".join(f"{problem.field}: {problem.message}" for problem in problems), problems)
+        raise UnreadableNotice.of(problems)
     return request
 
 
 class GoodParty:
+    """The adapter of GoodParty's ActionService."""
+
     name: ClassVar[str] = "goodparty"
     title: ClassVar[str] = "GoodParty"
     takes_webhooks: ClassVar[bool] = False
@@ -225,9 +228,9 @@ def _problems_of_failure(request: PaymentIntentFailed, wrong: Set[str], now: dat
     failed_at = request.FailedTimeStamp
     if failed_at is not None:
         try:
-            refuse_future(failed_at, now, "FailedTimeStamp")
-        except UnreadableNotice as error:
-            problems += error.fields
+            require_possible(failed_at, now)
+        except ValueError as error:
+            problems.append(FieldError("FailedTimeStamp", str(error)))
     if not (filled(request.InvoiceId) or filled(request.PaymentIntentId)):
         has_pair = request.UserId and failed_at is not None
         if not has_pair and wrong.isdisjoint(_IDENTITY):
@@ -268,7 +271,7 @@ _PAYER = ("UserId", "StripeCustomerId")
 
 
 def _deposit(request: DepositMoneyRequest, options: Options) -> Money | None:
-    """What was paid; None when the notice tells no amount, or no currency and the merchant has none either. Raises
+    """The amount paid; None when the notice has no amount, or no currency and the merchant has no default. Raises
     InvalidAmount for a currency that does not exist, and for an amount that cannot be one of its currency."""
     currency = _deposit_currency(request, options)
     if currency is None or request.DepositAmount is None:

@@ -9,18 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    PlainValidator,
-    StringConstraints,
-    ValidationError,
-    WithJsonSchema,
-)
+from pydantic import ConfigDict, Field
 
 from dunning_service.errors import BadSignature, FieldError, UnreadableNotice, UnsupportedMediaType
 from dunning_service.events import (
@@ -34,6 +25,16 @@ from dunning_service.events import (
     shortened,
 )
 from dunning_service.providers._base import Options, Reply
+from dunning_service.providers._fields import (
+    Currency,
+    Identifier,
+    MinorUnits,
+    Moment,
+    OptionalIdentifier,
+    Part,
+    read_part,
+    require_possible_times,
+)
 from dunning_service.providers._signatures import (
     Encoding,
     HashName,
@@ -43,8 +44,6 @@ from dunning_service.providers._signatures import (
     require_recent,
 )
 from dunning_service.values.exact_json import read_json
-from dunning_service.values.moments import read_moment, refuse_future
-from dunning_service.values.money import MAX_MINOR, InvalidAmount, currency_exponent
 
 _OUTCOMES = {"payment.failed": Outcome.FAILED, "payment.success": Outcome.SUCCEEDED}
 _BEGINS_WITH_A_TIME = re.compile(rb"\d+,")
@@ -72,8 +71,10 @@ _DETAILS = (
 
 
 class MapleOptions(Options):
-    """Hash and encoding are settings of a Convoy project; Maple publishes neither, and its sample looks like the
-    defaults."""
+    """The options of a Maple source.
+
+    Hash and encoding are settings of a Convoy project; Maple publishes neither, and its sample looks like the defaults.
+    """
 
     signature_hash: HashName = Field("sha256", description="hash of the signature: sha1, sha256, sha384 or sha512")
     signature_encoding: Encoding = Field("hex", description="how the signature is written: hex or base64")
@@ -84,49 +85,22 @@ class MapleOptions(Options):
     )
 
 
-def _moment(text: Any) -> datetime | None:
-    if not isinstance(text, str):
-        raise ValueError("it must be a text such as 2026-01-11T19:31:58Z")
-    try:
-        return read_moment(text)
-    except UnreadableNotice as error:
-        raise ValueError(error.message) from None
+class _Part(Part):
+    """Part of a notice from Maple."""
 
-
-def _known_currency(text: str) -> str:
-    currency = text.upper()
-    try:
-        currency_exponent(currency)
-    except InvalidAmount as error:
-        raise ValueError(str(error)) from None
-    return currency
-
-
-_Identifier = Annotated[str, StringConstraints(max_length=MAX_IDENTIFIER, pattern=r"\S")]
-_OptionalIdentifier = Annotated[str, StringConstraints(max_length=MAX_IDENTIFIER)] | None
-_MOMENT_SCHEMA = {"type": "string", "format": "date-time"}
-_Moment = Annotated[datetime | None, PlainValidator(_moment), WithJsonSchema(_MOMENT_SCHEMA)] | None
-_Minor = Annotated[int, Field(ge=0, le=MAX_MINOR)]
-
-
-class _Part(BaseModel):
-    """What is read of an object; whatever else it holds is ignored. Nothing is converted: "12" is not a number."""
-
-    model_config = ConfigDict(
-        extra="ignore", strict=True, model_title_generator=lambda part: f"Maple{part.__name__[1:]}"
-    )
+    model_config = ConfigDict(model_title_generator=lambda part: f"Maple{part.__name__[1:]}")
 
 
 class _Amount(_Part):
-    currency: Annotated[str, AfterValidator(_known_currency)] | None = None
-    value_in_cents: _Minor | None = None
+    currency: Currency | None = None
+    value_in_cents: MinorUnits | None = None
 
 
 class _Customer(_Part):
-    id: _OptionalIdentifier = None
+    id: OptionalIdentifier = None
     name: str | None = None
     org_name: str | None = None
-    email: _OptionalIdentifier = None  # it stands in an index as the identifiers do
+    email: OptionalIdentifier = None  # indexed, as the identifiers are
 
 
 class _PaymentMethod(_Part):
@@ -136,15 +110,15 @@ class _PaymentMethod(_Part):
 
 
 class _Payment(_Part):
-    id: _Identifier
-    company_id: _Identifier
-    invoice_uuid: _OptionalIdentifier = None
+    id: Identifier
+    company_id: Identifier
+    invoice_uuid: OptionalIdentifier = None
     invoice_number: str | None = None
     total_amount: _Amount | None = None
     customer: _Customer | None = None
-    customer_id: _OptionalIdentifier = None
-    created_at: _Moment = None
-    updated_at: _Moment = None
+    customer_id: OptionalIdentifier = None
+    created_at: Moment = None
+    updated_at: Moment = None
     status: str | None = None
     status_message: str | None = None
     transaction_type: str | None = None
@@ -154,9 +128,9 @@ class _Payment(_Part):
 
 
 class _Event(_Part):
-    """The envelope, as far as it is needed."""
+    """The envelope of a notice: only its time is read."""
 
-    created_at: _Moment = None
+    created_at: Moment = None
 
 
 class _PaymentEvent(_Event):
@@ -167,6 +141,8 @@ class _PaymentEvent(_Event):
 
 
 class Maple:
+    """The adapter of Maple Billing."""
+
     name: ClassVar[str] = "maple"
     title: ClassVar[str] = "Maple"
     takes_webhooks: ClassVar[bool] = True
@@ -184,7 +160,7 @@ class Maple:
     )
 
     def verify(self, delivery: Delivery, secrets: Sequence[bytes], options: MapleOptions, now: datetime) -> None:
-        """With a time, `<time>,<body>` is signed: a comma, where others have a dot. Without one, the body alone.
+        """Checks the signature: of `<time>,<body>`, with a comma, where it has a time, else of the body alone.
 
         Any signature in the header may match any of the secrets, as either side may be changing its own.
         """
@@ -223,7 +199,7 @@ class Maple:
             return (_attempt(document, Outcome.FAILED, None, delivery, options),)
         event_type = document["event_type"]
         if not isinstance(event_type, str):
-            raise _refused([FieldError("event_type", "it must be a text such as payment.failed")])
+            raise UnreadableNotice.of([FieldError("event_type", "must be a text such as payment.failed")])
         outcome = _OUTCOMES.get(event_type)
         if outcome is None:
             return ()
@@ -247,17 +223,14 @@ def _attempt(
     document: Any, outcome: Outcome, envelope: dict[str, Any] | None, delivery: Delivery, options: MapleOptions
 ) -> AttemptReported:
     where = "" if envelope is None else "data."
-    payment = _read(_Payment, document, where)
+    payment = read_part(_Payment, document, where)
     occurred_at, stated_at = payment.created_at, payment.updated_at
-    for moment, field in ((occurred_at, "created_at"), (stated_at, "updated_at")):
-        if moment is not None:
-            refuse_future(moment, delivery.received_at, where + field)
+    times = {f"{where}created_at": occurred_at, f"{where}updated_at": stated_at}
     if stated_at is None and envelope is not None:
-        stated_at = _read(_Event, envelope, "").created_at
-        if stated_at is not None:
-            refuse_future(stated_at, delivery.received_at, "created_at")
-    customer = payment.customer or _NOBODY
-    amount = payment.total_amount or _UNTOLD
+        stated_at = times["created_at"] = read_part(_Event, envelope).created_at
+    require_possible_times(times, delivery.received_at)
+    customer = payment.customer or _NO_CUSTOMER
+    amount = payment.total_amount or _NO_AMOUNT
     number = shortened(payment.invoice_number)
     return AttemptReported(
         provider_payment_id=_payment_id(payment, where),
@@ -276,12 +249,12 @@ def _attempt(
     )
 
 
-_NOBODY = _Customer()
-_UNTOLD = _Amount()
+_NO_CUSTOMER = _Customer()
+_NO_AMOUNT = _Amount()
 
 
 def _payment_id(payment: _Payment, where: str) -> str:
-    """Unambiguous whatever the parts hold: a slash in the company's id cannot pass for the one between them."""
+    """The payment's id: company and invoice, with a slash between them and none within the company's id."""
     company = payment.company_id
     if "/" in company or "%" in company:
         company = company.replace("%", "%25").replace("/", "%2F")
@@ -289,12 +262,12 @@ def _payment_id(payment: _Payment, where: str) -> str:
     payment_id = f"{company}/{invoice or payment.id}"
     if len(payment_id) > MAX_IDENTIFIER:
         field = f"{where}invoice_uuid" if invoice else f"{where}id"
-        raise _refused([FieldError(field, f"with company_id it is longer than {MAX_IDENTIFIER} characters")])
+        raise UnreadableNotice.of([FieldError(field, f"with company_id it is longer than {MAX_IDENTIFIER} characters")])
     return payment_id
 
 
 def _details(payment: _Payment) -> dict[str, Any]:
-    """What whoever looks into a failure wants to see, in Maple's words."""
+    """The details kept with an attempt, under Maple's names."""
     details: dict[str, Any] = {}
     for name in _DETAILS:
         text = shortened(getattr(payment, name))
@@ -302,27 +275,6 @@ def _details(payment: _Payment) -> dict[str, Any]:
             details[name] = text
     method = payment.payment_method
     if method is not None:
-        told = {"brand": shortened(method.brand), "last_4": shortened(method.last_4), "type": shortened(method.type)}
-        details["payment_method"] = {name: text for name, text in told.items() if text is not None}
+        stated = {"brand": shortened(method.brand), "last_4": shortened(method.last_4), "type": shortened(method.type)}
+        details["payment_method"] = {name: text for name, text in stated.items() if text is not None}
     return details
-
-
-_Model = TypeVar("_Model", bound=_Part)
-
-
-def _read(model: type[_Model], document: Any, where: str) -> _Model:
-    try:
-        return model.model_validate(document)
-    except ValidationError as error:
-        problems = []
-        for found in error.errors(include_url=False, include_input=False, include_context=False):
-            field = where + ".".join(str(part) for part in found["loc"])
-            problems.append(FieldError(field.rstrip("."), found["msg"].removeprefix("Value error, ")))
-        raise _refused(problems) from None
-
-
-def _refused(problems: Sequence[FieldError]) -> UnreadableNotice:
-    text = "; ".join(
-        f"{problem.field}: {problem.message}" if problem.field else problem.message for problem in problems
-    )
-    return UnreadableNotice(text, problems)

@@ -1,7 +1,7 @@
-"""What the decline codes of payment providers and card networks mean, in the ledger's own words.
+"""The table of decline codes: the category and the retry rule of each code of each provider and card network.
 
-The table `decline_codes.csv` beside this file is the source; MAPPING_VERSION is recorded with each attempt, so that it
-can be told later by which edition a code was read. Its columns `meaning` and `hard_or_soft` are for people only.
+The table `decline_codes.csv` beside this file is the source; MAPPING_VERSION, its edition, is recorded with each
+attempt; a replay reads the codes by the present one. Its columns `meaning` and `hard_or_soft` are for people only.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class RetryRule(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DeclineMeaning:
-    """One code, understood."""
+    """The meaning of one decline code."""
 
     category: Category
     retry: RetryRule
@@ -78,19 +78,19 @@ _CATEGORIES: Final[Mapping[Category, tuple[RetryRule, str]]] = {
 
 
 def category_words(category: Category) -> str:
-    """The category as a person would say it."""
+    """A category in words for people."""
     return _CATEGORIES[category][1]
 
 
 def meaning_of(category: Category) -> DeclineMeaning:
-    """What is to be done about a category that was stated without a code, or in our own words."""
+    """The meaning of a category that was stated in place of a code."""
     if category is Category.UNKNOWN:
         return UNKNOWN
     return DeclineMeaning(category, _CATEGORIES[category][0], is_known=True)
 
 
 def normalise(provider: str | None, code: str | None) -> DeclineMeaning:
-    """What `provider` means by `code`; UNKNOWN for what the table does not have.
+    """The meaning of a provider's code; UNKNOWN for a code that the table does not have.
 
     Neither case nor surrounding white space counts, nor whether words are joined by blanks, hyphens or underscores.
     Zeros that a code has lost by becoming a number are put back (Visa's 5 is 05); a zero too many is another code.
@@ -106,12 +106,12 @@ def normalise(provider: str | None, code: str | None) -> DeclineMeaning:
 
 
 def provider_key(name: str) -> str:
-    """`Checkout.com` as `checkout_com`, which is how the table spells names."""
+    """A provider's name as the table spells it: `Checkout.com` is `checkout_com`."""
     return _NOT_IN_NAMES.sub("_", name.strip().casefold()).strip("_")
 
 
 def all_codes() -> Mapping[tuple[str, str], DeclineMeaning]:
-    """Every row of the table by (provider, code) as it is written there."""
+    """The rows of the table, by provider and code as they are written there."""
     return dict(_ROWS)
 
 
@@ -141,7 +141,7 @@ class _Table:
             return
         key = _key(code)
         if key in self._exact:
-            raise ValueError(f"the code {code} stands twice in the table of decline codes")
+            raise ValueError(f"the code {code} is twice in the table of decline codes")
         self._exact[key] = meaning
         if _DIGITS.fullmatch(key):
             self._without_zeros.setdefault(str(int(key)), meaning)

@@ -1,4 +1,4 @@
-"""Everything that came with one decline, weighed against each other."""
+"""The reading of a decline: the codes that came with it, weighed against each other."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
-from dunning_service.events import Category
+from dunning_service.events import Category, Decline
+from dunning_service.recovery import decline_codes
 from dunning_service.recovery.decline_codes import (
     UNKNOWN,
     DeclineMeaning,
@@ -52,29 +53,13 @@ _MAX_QUOTED = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Decline:
-    """Every code that came with one declined attempt, as its senders wrote them; None for what did not come."""
-
-    provider: str | None = None
-    """Whose `code` and `provider_advice` it is, such as stripe; None when `code` is one of our categories."""
-    code: str | None = None
-    provider_advice: str | None = None
-    """The provider's own word on trying again, such as Stripe's advice_code."""
-    network: str | None = None
-    """The card network, such as visa or mastercard."""
-    network_code: str | None = None
-    network_advice: str | None = None
-    """Mastercard's merchant advice code, or Visa's R0, R1 or R3."""
-    category: Category | None = None
-    """What the sender itself takes it for: used when no code is known."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """What a decline comes to when all its codes are read together."""
+    """The category and the retry rule of a decline, from all its codes together."""
 
     category: Category
     retry: RetryRule
+    edition: str
+    """Of the table of decline codes that it was read by."""
     is_known: bool
     """False when no code that came is known."""
     because: str
@@ -87,13 +72,13 @@ class Reading:
     network: str | None = None
     """The network by the name that its rules go by."""
     unmapped: tuple[str, ...] = ()
-    """Codes that the table does not have, as "sender code", or alone where nobody said whose: to be counted, and added
-    to the table some day."""
+    """Codes that the table does not have, as "sender code", or alone where the sender is unknown: they are logged, to
+    be added to the table."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
-    """One code, by whom it was sent (empty where nobody said), and what it means."""
+class _Code:
+    """One code, its sender (empty where that is unknown), and its meaning."""
 
     sender: str
     code: str
@@ -116,16 +101,16 @@ class _Told:
 
 
 def read_decline(decline: Decline) -> Reading:
-    """What the codes of a decline come to together.
+    """Reads the codes of a decline together.
 
-    The strictest stop wins, whoever says it. Otherwise the first of these that is known decides about trying again:
+    The strictest stop wins, from any sender. Otherwise the first of these that is known decides about trying again:
     the network's advice, the provider's advice, the network's code, the provider's code, the category that the sender
     states. A wait that the network advises holds beside any of them.
     """
     network = network_name(decline.network)
-    told = list(_told(decline, network))
-    known = [one for one in told if one.meaning.is_known]
-    unmapped = tuple(one.quoted for one in told if not one.meaning.is_known)
+    codes = list(_codes(decline, network))
+    known = [one for one in codes if one.meaning.is_known]
+    unmapped = tuple(one.quoted for one in codes if not one.meaning.is_known)
     waiting = next((one for one in known if one.wait is not None), None)
     if not known:
         meaning = UNKNOWN
@@ -133,6 +118,7 @@ def read_decline(decline: Decline) -> Reading:
         return Reading(
             category=meaning.category,
             retry=meaning.retry,
+            edition=decline_codes.MAPPING_VERSION,
             is_known=False,
             because=because,
             network=network,
@@ -144,6 +130,7 @@ def read_decline(decline: Decline) -> Reading:
     return Reading(
         category=reason.meaning.category,
         retry=decisive.meaning.retry,
+        edition=decline_codes.MAPPING_VERSION,
         is_known=True,
         because=(reason if tells_enough else decisive).because,
         is_network_advice=decisive.is_network_advice,
@@ -155,20 +142,20 @@ def read_decline(decline: Decline) -> Reading:
 
 
 def network_name(text: str | None) -> str | None:
-    """`Visa` or `MC` as this module's constants; another network's name folded; None for none."""
+    """A card network's name as the rules spell it: `Visa` and `MC` as VISA and MASTERCARD; None for none."""
     if text is None:
         return None
     name = provider_key(text)
     return _NETWORK_NAMES.get(name, name) or None
 
 
-def _told(decline: Decline, network: str | None) -> Iterator[_Told]:
-    """The codes that came, the weightiest first."""
+def _codes(decline: Decline, network: str | None) -> Iterator[_Code]:
+    """The codes that came, in the order in which they decide."""
     provider = None if decline.provider is None else provider_key(decline.provider)
-    network_code = _network_code(decline.network_code, network)
+    network_code = _code_of_network(decline.network_code, network)
     is_decisive = network_code is not None and network_code.meaning.retry is RetryRule.NEVER
     if (advice := _said(decline.network_advice)) is not None:
-        yield _network_advice(advice, provider, network)
+        yield _advice_of_network(advice, provider, network)
     if network_code is not None and is_decisive:
         yield network_code
     if provider is not None and (advice := _said(decline.provider_advice)) is not None:
@@ -178,38 +165,38 @@ def _told(decline: Decline, network: str | None) -> Iterator[_Told]:
     if (code := _said(decline.code)) is not None:
         yield _looked_up(provider or "", provider, code)
     if decline.category is not None and decline.category is not Category.UNKNOWN:
-        yield _Told("category", decline.category.value, meaning_of(decline.category))
+        yield _Code("category", decline.category.value, meaning_of(decline.category))
 
 
-def _network_code(text: str | None, network: str | None) -> _Told | None:
+def _code_of_network(text: str | None, network: str | None) -> _Code | None:
     code = _said(text)
     if code is None:
         return None
     title = _TITLES.get(network or "", network or "network")
-    told = _looked_up(title, network or "", code)
-    if not told.meaning.is_known and network != VISA and code.zfill(2) in _ISO_8583:
-        told = replace(told, meaning=meaning_of(normalise(VISA, code).category))
-    return replace(told, is_network_advice=network == VISA and code.upper() in _VISA_ADVICE)
+    found = _looked_up(title, network or "", code)
+    if not found.meaning.is_known and network != VISA and code.zfill(2) in _ISO_8583:
+        found = replace(found, meaning=meaning_of(normalise(VISA, code).category))
+    return replace(found, is_network_advice=network == VISA and code.upper() in _VISA_ADVICE)
 
 
-def _network_advice(advice: str, provider: str | None, network: str | None) -> _Told:
+def _advice_of_network(advice: str, provider: str | None, network: str | None) -> _Code:
     """Merchant advice codes are Mastercard's, so one without a network is read as hers: that only stops or waits more.
 
     PayPal gives Visa's advice in numbers of its own.
     """
     if advice.upper() in _VISA_ADVICE:
-        told = _looked_up("Visa advice", VISA, advice)
+        found = _looked_up("Visa advice", VISA, advice)
     elif network == VISA:
-        told = _looked_up("Visa advice", "paypal_advice_visa" if provider == "paypal" else "visa_advice", advice)
+        found = _looked_up("Visa advice", "paypal_advice_visa" if provider == "paypal" else "visa_advice", advice)
     elif network in (MASTERCARD, None):
-        told = _looked_up("Mastercard advice", "mastercard_mac", advice)
+        found = _looked_up("Mastercard advice", "mastercard_mac", advice)
     else:
-        told = _looked_up(f"{network} advice", f"{network}_advice", advice)
-    return replace(told, is_network_advice=True)
+        found = _looked_up(f"{network} advice", f"{network}_advice", advice)
+    return replace(found, is_network_advice=True)
 
 
-def _looked_up(sender: str, table: str | None, code: str) -> _Told:
-    return _Told(sender, code, normalise(table, code))
+def _looked_up(sender: str, table: str | None, code: str) -> _Code:
+    return _Code(sender, code, normalise(table, code))
 
 
 def _said(text: str | None) -> str | None:
@@ -217,7 +204,7 @@ def _said(text: str | None) -> str | None:
 
 
 def _printable(code: str) -> str:
-    """What may stand in a sentence: codes come from outside."""
+    """A code as a sentence may quote it: codes come from outside."""
     return _UNPRINTABLE.sub("?", code)[:_MAX_QUOTED]
 
 

@@ -1,4 +1,4 @@
-"""What to do next about one failed payment, and why. Pure: no clock, no database."""
+"""The retry policy: what to do next about one failed payment, and why. Pure: no clock, no database."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from dunning_service.recovery.ladder import Ladder, duration_text
 
 
 class Rule(StrEnum):
-    """Which rule decided: stable, for filters and metrics. The words beside it are for people and may change.
+    """The rule that decided: stable, for filters and metrics. The reason beside it is for people and may change.
 
-    All but `requested`, which is a person's, are `decide`'s.
+    `decide` returns all but `postponed` and `requested`.
     """
 
     LADDER = "ladder"
@@ -31,13 +31,14 @@ class Rule(StrEnum):
     AUTHENTICATION = "authentication"
     MERCHANT_FIX = "merchant_fix"
     POSTPONED = "postponed"
-    """Nothing was asked of the gateway: `subscriptions.outcomes.postponed`."""
+    """The attempt could not be sent to the gateway."""
     REQUESTED = "requested"
+    """A person asked for the attempt."""
 
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Try again at `at` (UTC, never in the past)."""
+    """The next attempt is at `at` (UTC, never in the past)."""
 
     at: datetime
     rule: Rule
@@ -46,7 +47,7 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Nothing is scheduled: somebody has to do something first."""
+    """Nothing is scheduled: the customer or the merchant has to do something first."""
 
     rule: Rule
     why: str
@@ -58,7 +59,7 @@ WAITING: Final = frozenset({Rule.CUSTOMER_ACTION, Rule.AUTHENTICATION, Rule.MERC
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """No automatic try any more with this payment method."""
+    """There is no automatic retry any more with this payment method."""
 
     rule: Rule
     why: str
@@ -69,8 +70,8 @@ NextStep = Retry | Wait | Stop
 FEW_TRIES: Final[Mapping[Category, int]] = {Category.UNKNOWN: 2, Category.DO_NOT_HONOR: 3}
 """Most tries in all, the first included, where the merchant's ladder may be longer than is wise.
 
-A reason that nobody knows could be one of those that must not be tried again. "Do not honor" is soft for most
-providers, yet the bank that says it three times in a row has made its mind up, and notices who goes on asking.
+An unknown reason could be one of those that must not be tried again. "Do not honor" is soft for most providers, yet a
+bank that answers it three times in a row will not change its mind, and notes the merchant that goes on asking.
 """
 
 
@@ -107,7 +108,7 @@ def decide(
     blocked_by: Reading | None = None,
     card_tries: Sequence[datetime] = (),
 ) -> NextStep:
-    """What to do next about a payment whose newest attempt failed.
+    """Decides about a payment whose newest attempt failed: retry, wait or stop.
 
     `retries` is how many automatic retries it has had, counted from the attempts that are stored: the first try and
     those that a person started do not count. `failed_at` is the newest attempt's time. `blocked_by` is an earlier
@@ -118,9 +119,9 @@ def decide(
     was missed (the service was down) is not made up for at once with the next: the ladder's distance between two tries
     is kept.
     """
-    standing = _standing(reading, blocked_by)
-    if standing is not None:
-        return standing
+    without_ladder = _without_ladder(reading, blocked_by)
+    if without_ladder is not None:
+        return without_ladder
     few = FEW_TRIES.get(reading.category)
     total = len(ladder) if few is None else min(len(ladder), few - 1)
     if retries >= total:
@@ -145,8 +146,8 @@ def decide(
     return Retry(at, rule, why)
 
 
-def _standing(reading: Reading, blocked_by: Reading | None) -> Wait | Stop | None:
-    """What holds whatever the ladder says."""
+def _without_ladder(reading: Reading, blocked_by: Reading | None) -> Wait | Stop | None:
+    """The decision that needs no ladder; None where the ladder decides."""
     because = reading.because
     if reading.retry is RetryRule.NEVER:
         rule = Rule.NETWORK_ADVICE if reading.is_network_advice else Rule.NEVER_RETRY
@@ -181,7 +182,7 @@ def _used_up(reading: Reading, total: int, *, is_few: bool) -> Stop:
 def within_limits(
     network: str | None, card_tries: Sequence[datetime], at: datetime
 ) -> tuple[datetime, NetworkLimit | None]:
-    """The first moment from `at` on that keeps the network's limits, and the limit that moved it."""
+    """The first moment from `at` on that keeps the network's limits, and the limit that moved it, if one did."""
     tries = sorted(card_tries)
     moved_by = None
     for limit in NETWORK_LIMITS.get(network or "", ()):

@@ -1,4 +1,4 @@
-"""Where a process listens, and how its HTTP server behaves."""
+"""The listening socket of a process, and the options of its HTTP server."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from dunning_service.settings import Settings
 
 _DRAIN_S = 30
 _KEEP_ALIVE_S = 65
-"""Longer than the minute after which load balancers let go of an idle connection: the one who reuses it must be the
-one who closes it, or a notice is lost on the way now and then."""
+"""Longer than the minute after which load balancers let go of an idle connection: the side that
+reuses it must be the side that closes it, or a notice is lost on the way now and then."""
 
 _OTHER_FILES = 128
-"""Left for the database, the log and whatever else a process has open beside its callers' connections."""
+"""Open files left for the database, the log and all else but callers' connections."""
 
 _BACKLOG = 2048
-"""Most callers who wait to be let in."""
+"""Most connections that wait to be accepted."""
 
 
 def bound(host: str, port: int, options: str) -> socket.socket:
-    """A socket that has the address but takes no calls yet, so that a port in use is known before anything is made.
+    """A socket that is bound but does not listen yet, so that a port in use is known before anything is made.
 
     Raises ConfigurationError naming the `options` that choose another address.
     """
@@ -42,10 +42,10 @@ def bound(host: str, port: int, options: str) -> socket.socket:
     return listening
 
 
-def take_calls(listening: socket.socket, options: str) -> None:
-    """From now on callers wait until a server lets them in, instead of being refused.
+def start_listening(listening: socket.socket, options: str) -> None:
+    """Starts to listen: connections now wait for a server to accept them, instead of being refused.
 
-    Raises ConfigurationError when another process has come first.
+    Raises ConfigurationError when another process listens there already.
     """
     try:
         listening.listen(_BACKLOG)

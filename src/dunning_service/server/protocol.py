@@ -176,7 +176,7 @@ class ServerProtocol(HttpToolsProtocol):
 
     @override
     def _unsupported_upgrade_warning(self) -> None:
-        """Called where the parser has stopped at an offer to upgrade: a new parser goes on from there."""
+        """Goes on with a new parser where the old one stopped at an offer to upgrade."""
         stopped: Any = sys.exc_info()[1]
         rest = self._received[stopped.args[0] :]
         framing = b"".join(b"%b: %b\r\n" % header for header in self.headers if header[0] in _FRAMING_HEADERS)
@@ -274,7 +274,7 @@ class ServerProtocol(HttpToolsProtocol):
         return math.ceil(self.timeout_keep_alive / self._check_s) if self.cycle is None else None
 
     def _hang_up(self, status: HTTPStatus, message: str) -> None:
-        """Closes the connection, with a reply where one is due next. Complete requests before it are answered first."""
+        """Closes the connection, with a reply if the next one is due. Complete requests are answered first."""
         if self.transport.is_closing():
             return
         if self._is_in_head and not self._is_idle():

@@ -1,4 +1,4 @@
-"""What is too long to be done at once."""
+"""Sequences cut into chunks."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ T = TypeVar("T")
 
 
 def in_chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    """`items`, `size` at a time."""
+    """Chunks of at most `size` items, in order."""
     for start in range(0, len(items), size):
         yield items[start : start + size]

@@ -1,4 +1,4 @@
-"""The time, as something that is handed in."""
+"""The clock: a function that returns the current time, passed to what needs it."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -8,5 +8,5 @@ Clock = Callable[[], datetime]
 
 
 def utc_now() -> datetime:
-    """The wall clock. Only the entry points and the tests choose a clock."""
+    """The current time in UTC by the wall clock. Only the entry points and the tests choose a clock."""
     return datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""JSON as money wants it read: strictly, and with exact numbers."""
+"""The JSON reader: strict, and with exact numbers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dunning_service.errors import FieldError, UnreadableNotice
 from dunning_service.values.charsets import UTF_16, charset_of, decoded
 
 UNKEEPABLE = "it holds U+0000, half of a surrogate pair or another character that cannot be stored; leave it out"
-"""What is wrong with a text that has to be exact and is not."""
+"""The problem of a text with characters that cannot be stored."""
 
 _UNKEEPABLE = re.compile("[\x00\ud800-\udfff]")
 _SUSPECT = re.compile(r"\\u(?:0000|[dD][89a-fA-F])|[\ud800-\udfff]")
@@ -60,9 +60,7 @@ def mended(text: str) -> str:
 def refuse_unkeepable(problems: Sequence[FieldError]) -> None:
     """Raises UnreadableNotice when there are `problems`."""
     if problems:
-        raise UnreadableNotice(
-            "; ".join(f"{one.field}: {one.message}" if one.field else one.message for one in problems), problems
-        )
+        raise UnreadableNotice.of(problems)
 
 
 def _every_member(_path: str) -> bool:
@@ -70,7 +68,7 @@ def _every_member(_path: str) -> bool:
 
 
 def _mended(value: Any, is_exact: Callable[[str], bool]) -> Any:
-    """`value`, changed in place. Not recursive, as it may be nested as deep as the decoder allows."""
+    """`value` with its texts mended in place. Not recursive, as it may be nested as deep as the decoder allows."""
     problems: list[FieldError] = []
     outermost = [value]
     waiting: list[tuple[str, dict[str, Any] | list[Any]]] = [("", outermost)]
@@ -106,13 +104,13 @@ def _object_without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _first_repeated(pairs: list[tuple[str, Any]]) -> str:
-    """In one pass, as whoever sent the body chose how many names there are."""
+    """The first name that comes twice, in one pass: the sender chooses how many names there are."""
     seen: set[str] = set()
     for name, _ in pairs:
         if name in seen:
             return name
         seen.add(name)
-    raise AssertionError("no name stands twice")
+    raise AssertionError("no name comes twice")
 
 
 def _int64(digits: str) -> int:

@@ -1,11 +1,9 @@
-"""Moments as senders write them: ISO 8601 or RFC 1123, read strictly, in UTC."""
+"""Parsers of dates and times in ISO 8601 and RFC 1123, strict, with results in UTC."""
 
 from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-
-from dunning_service.errors import FieldError, UnreadableNotice
 
 _FUTURE_TOLERANCE = timedelta(hours=24)
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)  # earlier than any payment that a sender could report
@@ -44,8 +42,8 @@ def read_moment(text: str) -> datetime | None:
     """`2026-01-11T19:31:58.0620744+00:00` or `Sun, 11 Jan 2026 19:31:58 GMT` as an aware datetime in UTC, truncated to
     microseconds; None for a date that was never set (`is_unset`).
 
-    The offset may be missing (UTC), and so may the seconds or the whole time of day (midnight); a blank may stand
-    before it. Raises UnreadableNotice for anything else, for a date that does not exist, and for one that is not a date
+    The offset may be missing (UTC), and so may the seconds or the whole time of day (midnight); a blank may precede
+    it. Raises ValueError for anything else, for a date that does not exist, and for one that is not a date
     any more when it is moved to UTC.
     """
     if is_unset(text):
@@ -55,7 +53,7 @@ def read_moment(text: str) -> datetime | None:
         if _SHAPE.fullmatch(written) is None:
             moment = rfc_1123_moment(text)
             if moment is None:
-                raise UnreadableNotice(f"{text[:40]!a} is not an ISO 8601 date and time such as 2026-01-11T19:31:58Z")
+                raise ValueError(f"{text[:40]!a} is not an ISO 8601 date and time such as 2026-01-11T19:31:58Z")
             return moment
     else:
         written = text
@@ -70,11 +68,11 @@ def read_moment(text: str) -> datetime | None:
     try:
         return moment.astimezone(UTC)
     except OverflowError:
-        raise UnreadableNotice(f"{text[:40]!a} is outside the years 1 to 9999 in UTC") from None
+        raise ValueError(f"{text[:40]!a} is outside the years 1 to 9999 in UTC") from None
 
 
 def rfc_1123_moment(text: str) -> datetime | None:
-    """`Sun, 11 Jan 2026 19:31:58 GMT` in UTC; None for text of another form. Raises UnreadableNotice for a date that
+    """`Sun, 11 Jan 2026 19:31:58 GMT` in UTC; None for text of another form. Raises ValueError for a date that
     does not exist or falls on another weekday."""
     match = _RFC_1123.fullmatch(text)
     if match is None:
@@ -87,21 +85,20 @@ def rfc_1123_moment(text: str) -> datetime | None:
     except (ValueError, OverflowError):
         raise _no_such_date(text) from None
     if weekday and _DAYS[moment.weekday()] != weekday.title():
-        raise UnreadableNotice(f"{text[:40]!a} is not a date that exists: that day was a {_DAYS[moment.weekday()]}")
+        raise ValueError(f"{text[:40]!a} is not a date that exists: that day was a {_DAYS[moment.weekday()]}")
     return in_utc
 
 
-def _no_such_date(text: str) -> UnreadableNotice:
-    return UnreadableNotice(f"{text[:40]!a} is not a date and time that exists")
+def _no_such_date(text: str) -> ValueError:
+    return ValueError(f"{text[:40]!a} is not a date and time that exists")
 
 
-def refuse_future(moment: datetime, now: datetime, field: str) -> None:
-    """Raises UnreadableNotice, naming `field`, unless something can have happened at `moment`: at most 24 hours ahead
-    of `now`, because clocks differ, and not before 1970."""
+def require_possible(moment: datetime, now: datetime) -> None:
+    """Raises ValueError unless something can have happened at `moment`: at most 24 hours ahead of `now`, because clocks
+    differ, and not before 1970."""
     if moment > now + _FUTURE_TOLERANCE:
-        problem = f"{moment.isoformat()} is more than 24 hours ahead of the time it arrived, {now.isoformat()}"
-    elif moment < _EARLIEST:
-        problem = f"{moment.isoformat()} is before 1970, too early to be the time of a payment; leave it out if unknown"
-    else:
-        return
-    raise UnreadableNotice(f"{field}: {problem}", [FieldError(field, problem)])
+        raise ValueError(f"{moment.isoformat()} is more than 24 hours ahead of the time it arrived, {now.isoformat()}")
+    if moment < _EARLIEST:
+        raise ValueError(
+            f"{moment.isoformat()} is before 1970, too early to be the time of a payment; leave it out if unknown"
+        )

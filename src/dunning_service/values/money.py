@@ -67,7 +67,7 @@ def _by_number() -> dict[int, str]:
 
 
 def decimal_text(value: Decimal) -> str:
-    """Every digit that the value has, and no zeros that say nothing: `25`, `19.9`."""
+    """A decimal with all its digits and without trailing zeros: `25`, `19.9`."""
     text = format(value, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
 

@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """Takes the counts of the steps that long work consists of."""
+    """Receives the counts of the steps of long work."""
 
     def begin(self, step: str, total: int | None = None) -> None:
         """A step begins, or goes on; `total` is how much there is to do in it, where that is known."""
@@ -18,7 +18,7 @@ class Progress(Protocol):
 
 
 class Unreported:
-    """Progress that is shown nowhere."""
+    """Progress that is not shown."""
 
     def begin(self, step: str, total: int | None = None) -> None:
         pass

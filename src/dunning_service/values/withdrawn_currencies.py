@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 
 class Withdrawn(NamedTuple):
-    """One withdrawn currency."""
+    """A withdrawn currency: its number, its decimals, and the month of its withdrawal."""
 
     month: str
     """When it was withdrawn, as list three has it: the last month where several countries used it."""

@@ -1,4 +1,4 @@
-"""Rows, and what is told of an attempt: a test says what matters to it, and the rest is filled in."""
+"""Rows and attempt results: a test says what matters to it, and the rest is filled in."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from dunning_service.billing.attempts import Known, Told
+from dunning_service.billing.attempts import AttemptContext, AttemptResult
 from dunning_service.billing.models import SubscriptionRow
 from dunning_service.billing.schedule import payment_row
 from dunning_service.billing.states import AttemptState
 from dunning_service.events import AttemptReported
 from dunning_service.gateways import Charged, ChargeOutcome
-from dunning_service.ledger.fold import Attempt
+from dunning_service.ledger.facts import Attempt, attempt_of
 from dunning_service.ledger.work import Effect
-from dunning_service.ledger.working_set import attempt_of
 from dunning_service.recovery.ladder import DEFAULT_LADDER
 
 START = datetime(2027, 1, 31, 8, tzinfo=UTC)
@@ -70,7 +69,7 @@ def a_sibling(number: int, status: str = "scheduled", **fields: Any) -> dict[str
     return payment_row(a_subscription(), number, OSLO, START) | idle | fields
 
 
-def a_known(
+def a_context(
     payment: dict[str, Any] | None = None,
     *,
     others: Sequence[dict[str, Any]] = (),
@@ -78,14 +77,14 @@ def a_known(
     blocked: dict[str, Any] | None = None,
     ladder: Any = DEFAULT_LADDER,
     **subscription: Any,
-) -> Known:
+) -> AttemptContext:
     payment = payment or a_payment()
-    return Known(payment, a_subscription(**subscription), [payment, *others], blocked, attempts, OSLO, ladder)
+    return AttemptContext(payment, a_subscription(**subscription), [payment, *others], blocked, attempts, OSLO, ladder)
 
 
-def a_telling(
+def a_result(
     code: str | None = None, *, number: int = 1, outcome: ChargeOutcome = ChargeOutcome.DECLINED, **fields: Any
-) -> Told:
+) -> AttemptResult:
     """The attempt was declined by Stripe with this code, unless it is said otherwise."""
     status = {
         ChargeOutcome.SUCCEEDED: AttemptState.SUCCEEDED,
@@ -93,14 +92,14 @@ def a_telling(
         ChargeOutcome.PENDING: AttemptState.PENDING,
     }[outcome]
     stated: dict[str, Any] = {"provider": "stripe" if code else None, "code": code, "provider_transaction_id": "tx_1"}
-    return Told(number, Charged(outcome=outcome, **(stated | fields)), status)
+    return AttemptResult(number, Charged(outcome=outcome, **(stated | fields)), status)
 
 
-PAID = a_telling(outcome=ChargeOutcome.SUCCEEDED, occurred_at=START)
-PENDING = a_telling(outcome=ChargeOutcome.PENDING, occurred_at=START)
-NO_MONEY = a_telling("insufficient_funds", message="Insufficient funds", occurred_at=START)
-STOLEN = a_telling("stolen_card")
-EXPIRED = a_telling("expired_card")
+PAID = a_result(outcome=ChargeOutcome.SUCCEEDED, occurred_at=START)
+PENDING = a_result(outcome=ChargeOutcome.PENDING, occurred_at=START)
+NO_MONEY = a_result("insufficient_funds", message="Insufficient funds", occurred_at=START)
+STOLEN = a_result("stolen_card")
+EXPIRED = a_result("expired_card")
 BLOCKED = {
     "merchant_id": 1,
     "payment_method_id": str(UUID(int=9)),
@@ -116,8 +115,8 @@ def changes_of(effect: Effect, row: dict[str, Any]) -> dict[str, Any]:
     return found[0] if found else {}
 
 
-def payment_changes(effect: Effect, known: Known) -> dict[str, Any]:
-    return changes_of(effect, dict(known.payment))
+def payment_changes(effect: Effect, context: AttemptContext) -> dict[str, Any]:
+    return changes_of(effect, dict(context.payment))
 
 
 def ending(effect: Effect) -> tuple[str, datetime] | None:

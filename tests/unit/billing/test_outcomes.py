@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dunning_service.billing.attempts import Told
+from building import a_failure
+from dunning_service.billing.attempts import AttemptResult
 from dunning_service.billing.models import BlockedMethodRow
 from dunning_service.billing.outcomes import blocking_decline, failed, pending, succeeded
 from dunning_service.billing.schedule import attempt_id
 from dunning_service.billing.states import AttemptState
-from dunning_service.events import Category, Outcome
+from dunning_service.events import Category, Decline, Outcome
 from dunning_service.gateways import Charged, ChargeOutcome
-from dunning_service.ledger.fold import Attempt
+from dunning_service.ledger.facts import attempt_of
 from dunning_service.recovery.decline_codes import MAPPING_VERSION
-from dunning_service.recovery.declines import Decline
-from dunning_service.recovery.ladder import NO_RETRIES, DailyLadder
+from dunning_service.recovery.ladder import NO_RETRIES, parse_ladder
 from unit.billing._outcomes import (
     BLOCKED,
     EXPIRED,
@@ -25,10 +25,10 @@ from unit.billing._outcomes import (
     START,
     STOLEN,
     SUBSCRIPTION,
-    a_known,
+    a_context,
     a_payment,
+    a_result,
     a_sibling,
-    a_telling,
     changes_of,
     ending,
     event_of,
@@ -41,14 +41,14 @@ from unit.billing._outcomes import (
 
 
 def test_success_pays_the_payment_and_plans_nothing_for_it() -> None:
-    known = a_known(a_payment(rule="ladder", reason="as before", lookups=2))
+    context = a_context(a_payment(rule="ladder", reason="as before", lookups=2))
     now = START + timedelta(seconds=3)
 
-    effect = succeeded(known, PAID, now)
+    effect = succeeded(context, PAID, now)
 
-    assert payment_changes(effect, known) == {
+    assert payment_changes(effect, context) == {
         "merchant_id": 1,
-        "id": known.payment["id"],
+        "id": context.payment["id"],
         "status": "paid",
         "attempt_count": 1,
         "attempt_in_flight": None,
@@ -63,10 +63,10 @@ def test_success_pays_the_payment_and_plans_nothing_for_it() -> None:
     }
     event = event_of(effect)
     assert (event.outcome, event.occurred_at, event.stated_at) == (Outcome.SUCCEEDED, START, now)
-    assert (event.provider_payment_id, event.sequence) == (known.payment["id"], 1)
-    assert event.provider_attempt_id == attempt_id(known.payment["id"], 1)
+    assert (event.provider_payment_id, event.sequence) == (context.payment["id"], 1)
+    assert event.provider_attempt_id == attempt_id(context.payment["id"], 1)
     assert (event.amount_minor, event.currency) == (25_000, "NOK")
-    assert (event.code, event.message, event.category) == (None, None, None)
+    assert (event.code, event.message, event.decline) == (None, None, None)
     assert (event.provider_subscription_id, event.customer_name) == (SUBSCRIPTION, "Nafees")
     assert event.customer_phone is None
     assert event.details == {"status": "Succeeded", "transaction_id": "tx_1", "subscription_payment": 1}
@@ -75,17 +75,17 @@ def test_success_pays_the_payment_and_plans_nothing_for_it() -> None:
 
 
 def test_a_company_stands_in_for_a_customer_without_a_name() -> None:
-    known = a_known(customer_name=None)
-    assert event_of(succeeded(known, PAID, START)).customer_name == "Nafees AS"
+    context = a_context(customer_name=None)
+    assert event_of(succeeded(context, PAID, START)).customer_name == "Nafees AS"
 
 
 @pytest.mark.parametrize("status", ["terminated", "failed"])
 def test_success_counts_after_the_subscription_has_ended(status: str) -> None:
-    known = a_known(others=[a_sibling(2, "cancelled")], status=status, number_of_payments=2)
+    context = a_context(others=[a_sibling(2, "cancelled")], status=status, number_of_payments=2)
 
-    effect = succeeded(known, PAID, START)
+    effect = succeeded(context, PAID, START)
 
-    assert payment_changes(effect, known)["status"] == "paid"
+    assert payment_changes(effect, context)["status"] == "paid"
     assert ending(effect) is None
     assert effect.inserts == []
     assert effect.actions == ()
@@ -95,20 +95,20 @@ def test_success_counts_after_the_subscription_has_ended(status: str) -> None:
 
 
 def test_soft_decline_is_tried_again_by_the_ladder() -> None:
-    known = a_known(number_of_payments=12)
+    context = a_context(number_of_payments=12)
     now = START + timedelta(seconds=2)
     at = datetime(2027, 2, 1, 8, tzinfo=UTC)
 
-    effect = failed(known, NO_MONEY, now)
+    effect = failed(context, NO_MONEY, now)
 
-    changes = payment_changes(effect, known)
+    changes = payment_changes(effect, context)
     assert (changes["status"], changes["next_attempt_at"], changes["wake_at"]) == ("failed", at, at)
     assert (changes["rule"], changes["first_failed_at"]) == ("ladder", START)
     assert "retry 1 of 4 is 1 day after the first failure, at 09:00 Europe/Oslo" in changes["reason"]
-    event = event_of(effect)
-    assert (event.outcome, event.code, event.message) == (Outcome.FAILED, "insufficient_funds", "Insufficient funds")
-    assert event.category is Category.INSUFFICIENT_FUNDS
-    assert event.details == {
+    (attempt,) = held(effect)
+    assert (attempt.outcome, attempt.code, attempt.message) == ("failed", "insufficient_funds", "Insufficient funds")
+    assert attempt.category is Category.INSUFFICIENT_FUNDS
+    assert attempt.details == {
         "status": "Declined",
         "transaction_id": "tx_1",
         "subscription_payment": 1,
@@ -125,22 +125,22 @@ def test_soft_decline_is_tried_again_by_the_ladder() -> None:
 
 @pytest.mark.parametrize(("tried", "at"), [(1, 3), (2, 5), (3, 7)])
 def test_every_step_counts_from_the_first_failure(tried: int, at: int) -> None:
-    known = a_known(a_payment(tried=tried))
+    context = a_context(a_payment(tried=tried))
     now = START + timedelta(days=(1, 3, 5)[tried - 1])
 
-    effect = failed(known, a_telling("insufficient_funds", number=tried + 1), now)
+    effect = failed(context, a_result("insufficient_funds", number=tried + 1), now)
 
-    changes = payment_changes(effect, known)
+    changes = payment_changes(effect, context)
     assert changes["next_attempt_at"] == START + timedelta(days=at)
     assert (changes["first_failed_at"], changes["attempt_count"]) == (START, tried + 1)
 
 
 def test_ladder_that_is_used_up_leaves_nothing_scheduled() -> None:
-    known = a_known(a_payment(2, tried=4), others=[a_sibling(1, "paid")])
+    context = a_context(a_payment(2, tried=4), others=[a_sibling(1, "paid")])
 
-    effect = failed(known, a_telling("insufficient_funds", number=5), START + timedelta(days=40))
+    effect = failed(context, a_result("insufficient_funds", number=5), START + timedelta(days=40))
 
-    changes = payment_changes(effect, known)
+    changes = payment_changes(effect, context)
     assert (changes["status"], changes["rule"]) == ("failed", "ladder_used_up")
     assert (changes["next_attempt_at"], changes["wake_at"]) == (None, None)
     assert "all 4 retries of the ladder are used up" in changes["reason"]
@@ -149,19 +149,19 @@ def test_ladder_that_is_used_up_leaves_nothing_scheduled() -> None:
 
 
 def test_merchant_without_retries_gets_none() -> None:
-    known = a_known(a_payment(2), others=[a_sibling(1, "paid")], ladder=NO_RETRIES)
-    assert payment_changes(failed(known, NO_MONEY, START), known)["rule"] == "ladder_used_up"
+    context = a_context(a_payment(2), others=[a_sibling(1, "paid")], ladder=NO_RETRIES)
+    assert payment_changes(failed(context, NO_MONEY, START), context)["rule"] == "ladder_used_up"
 
 
 def test_code_that_nobody_knows_gets_two_tries_in_all() -> None:
-    known = a_known(others=[a_sibling(2)])
-    first = failed(known, a_telling("mystery"), START)
-    assert payment_changes(first, known)["rule"] == "ladder"
-    assert event_of(first).details["is_known"] is False
-    again = a_known(a_payment(tried=1), others=[a_sibling(2, "paid")])
-    second = failed(again, a_telling("mystery", number=2), START + timedelta(days=1))
+    context = a_context(others=[a_sibling(2)])
+    first = failed(context, a_result("mystery"), START)
+    assert payment_changes(first, context)["rule"] == "ladder"
+    assert held(first)[0].details["is_known"] is False
+    again = a_context(a_payment(tried=1), others=[a_sibling(2, "paid")])
+    second = failed(again, a_result("mystery", number=2), START + timedelta(days=1))
     assert payment_changes(second, again)["rule"] == "few_tries_used_up"
-    assert event_of(second).category is Category.UNKNOWN
+    assert held(second)[0].category is Category.UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -173,11 +173,11 @@ def test_code_that_nobody_knows_gets_two_tries_in_all() -> None:
     ],
 )
 def test_decline_that_waits_for_somebody_leaves_the_subscription_active(code: str, rule: str) -> None:
-    known = a_known(others=[a_sibling(2)])
+    context = a_context(others=[a_sibling(2)])
 
-    effect = failed(known, a_telling(code, provider=None if code == "merchant_config" else "stripe"), START)
+    effect = failed(context, a_result(code, provider=None if code == "merchant_config" else "stripe"), START)
 
-    changes = payment_changes(effect, known)
+    changes = payment_changes(effect, context)
     assert (changes["status"], changes["rule"], changes["next_attempt_at"]) == ("failed", rule, None)
     assert ending(effect) is None
     assert changes_of(effect, a_sibling(2)) == {}
@@ -185,10 +185,10 @@ def test_decline_that_waits_for_somebody_leaves_the_subscription_active(code: st
 
 
 def test_wait_that_the_network_asks_for_moves_the_retry() -> None:
-    known = a_known()
-    told = a_telling("insufficient_funds", network="mastercard", network_advice="27", occurred_at=START)
+    context = a_context()
+    result = a_result("insufficient_funds", network="mastercard", network_advice="27", occurred_at=START)
 
-    changes = payment_changes(failed(known, told, START), known)
+    changes = payment_changes(failed(context, result, START), context)
 
     assert (changes["rule"], changes["next_attempt_at"]) == ("network_advice", START + timedelta(days=4))
 
@@ -196,30 +196,39 @@ def test_wait_that_the_network_asks_for_moves_the_retry() -> None:
 def test_limit_of_the_network_counts_each_try_once() -> None:
     """Ten tries in 24 hours: the attempt itself, which was pending before it failed, is one of them."""
     earlier = [
-        Attempt(
-            *(number, f"a{number}", b"", None, False, "failed", START + timedelta(minutes=number), True, None),
-            *(START, number, 25_000, "NOK", None, None, None, None, None, None, None, None, None, None, {}),
+        attempt_of(
+            a_failure(
+                payment="p1", attempt=f"a{number}", sequence=number, occurred_at=START + timedelta(minutes=number)
+            ),
+            delivery_digest=None,
+            received_at=START,
+            number=number,
         )
         for number in range(1, 9)
     ]
     now = START + timedelta(minutes=9)
-    told = a_telling("insufficient_funds", number=9, network="mastercard", occurred_at=now)
-    known = a_known(a_payment(tried=8), attempts=earlier, ladder=DailyLadder(tuple(range(1, 21)), time(9)))
-    tentative = held(pending(known, a_telling(number=9, outcome=ChargeOutcome.PENDING, occurred_at=now), now))
-    known = a_known(known.payment, attempts=[*earlier, *tentative], ladder=known.ladder)
+    result = a_result("insufficient_funds", number=9, network="mastercard", occurred_at=now)
+    twenty_days = parse_ladder(" ".join(f"{day}d" for day in range(1, 21)) + " at 09:00")
+    context = a_context(
+        a_payment(tried=8),
+        attempts=earlier,
+        ladder=twenty_days,
+    )
+    tentative = held(pending(context, a_result(number=9, outcome=ChargeOutcome.PENDING, occurred_at=now), now))
+    context = a_context(context.payment, attempts=[*earlier, *tentative], ladder=context.ladder)
 
-    assert payment_changes(failed(known, told, now), known)["rule"] == "ladder"
+    assert payment_changes(failed(context, result, now), context)["rule"] == "ladder"
 
 
 # Never again
 
 
 def test_stolen_card_is_never_tried_again_and_blocked() -> None:
-    known = a_known(a_payment(2), others=[a_sibling(1, "paid")])
+    context = a_context(a_payment(2), others=[a_sibling(1, "paid")])
 
-    effect = failed(known, STOLEN, START)
+    effect = failed(context, STOLEN, START)
 
-    changes = payment_changes(effect, known)
+    changes = payment_changes(effect, context)
     assert (changes["rule"], changes["next_attempt_at"], changes["wake_at"]) == ("never_retry", None, None)
     (row,) = inserted(effect, BlockedMethodRow)
     assert row == BLOCKED
@@ -228,9 +237,9 @@ def test_stolen_card_is_never_tried_again_and_blocked() -> None:
 
 
 def test_block_keeps_every_code_of_the_decline() -> None:
-    told = a_telling("generic_decline", network="visa", network_code="R1", category=Category.GENERIC_DECLINE)
+    result = a_result("generic_decline", network="visa", network_code="R1", category=Category.GENERIC_DECLINE)
 
-    effect = failed(a_known(), told, START)
+    effect = failed(a_context(), result, START)
 
     (row,) = inserted(effect, BlockedMethodRow)
     assert row["decline"] == {
@@ -240,21 +249,21 @@ def test_block_keeps_every_code_of_the_decline() -> None:
         "network_code": "R1",
         "category": "generic_decline",
     }
-    assert blocking_decline(row) == told.charged.decline
-    assert payment_changes(effect, a_known())["rule"] == "network_advice"
+    assert blocking_decline(row) == result.charged.decline
+    assert payment_changes(effect, a_context())["rule"] == "network_advice"
 
 
 def test_method_is_blocked_once() -> None:
-    assert inserted(failed(a_known(blocked=BLOCKED), STOLEN, START), BlockedMethodRow) == []
+    assert inserted(failed(a_context(blocked=BLOCKED), STOLEN, START), BlockedMethodRow) == []
 
 
-@pytest.mark.parametrize("told", [NO_MONEY, EXPIRED, Told(1, a_telling("x").charged, AttemptState.ERROR)])
-def test_method_that_is_blocked_is_not_tried_again_whatever_it_says_now(told: Told) -> None:
-    known = a_known(a_payment(2), others=[a_sibling(1, "paid")], blocked=BLOCKED)
+@pytest.mark.parametrize("result", [NO_MONEY, EXPIRED, AttemptResult(1, a_result("x").charged, AttemptState.ERROR)])
+def test_method_that_is_blocked_is_not_tried_again_whatever_it_says_now(result: AttemptResult) -> None:
+    context = a_context(a_payment(2), others=[a_sibling(1, "paid")], blocked=BLOCKED)
 
-    effect = failed(known, told, START)
+    effect = failed(context, result, START)
 
-    changes = payment_changes(effect, known)
+    changes = payment_changes(effect, context)
     assert (changes["rule"], changes["next_attempt_at"]) == ("method_blocked", None)
     assert "(stripe stolen_card)" in changes["reason"]
     assert inserted(effect, BlockedMethodRow) == []
@@ -262,15 +271,15 @@ def test_method_that_is_blocked_is_not_tried_again_whatever_it_says_now(told: To
 
 def test_method_that_was_not_asked_names_the_decline_that_forbids_it() -> None:
     charged = Charged(outcome=ChargeOutcome.DECLINED, code=Category.RETRY_BLOCKED.value, message="not asked")
-    known = a_known(a_payment(2), others=[a_sibling(1, "paid")], blocked=BLOCKED)
+    context = a_context(a_payment(2), others=[a_sibling(1, "paid")], blocked=BLOCKED)
 
-    effect = failed(known, Told(1, charged, AttemptState.ERROR), START)
+    effect = failed(context, AttemptResult(1, charged, AttemptState.ERROR), START)
 
-    changes = payment_changes(effect, known)
+    changes = payment_changes(effect, context)
     assert changes["rule"] == "method_blocked"
     assert changes["reason"] == (
         "an earlier decline of this payment method forbids automatic tries: "
         "the card is reported lost or stolen (stripe stolen_card)"
     )
-    event = event_of(effect)
-    assert (event.category, event.details["status"]) == (Category.RETRY_BLOCKED, "Error")
+    (attempt,) = held(effect)
+    assert (attempt.category, attempt.details["status"]) == (Category.RETRY_BLOCKED, "Error")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dunning_service.billing.attempts import Known
+from dunning_service.billing.attempts import AttemptContext
 from dunning_service.billing.outcomes import (
     NEVER_BEGAN,
     TERMINATED,
@@ -26,11 +26,11 @@ from unit.billing._outcomes import (
     PENDING,
     START,
     STOLEN,
-    a_known,
+    a_context,
     a_payment,
+    a_result,
     a_sibling,
     a_subscription,
-    a_telling,
     ending,
     event_of,
     held,
@@ -40,25 +40,27 @@ from unit.billing._outcomes import (
 DAY = timedelta(days=1)
 
 
-def told_again(known: Known, *tries: tuple[str | None, timedelta]) -> list[dict[str, Any]]:
+def repeated_failures(context: AttemptContext, *tries: tuple[str | None, timedelta]) -> list[dict[str, Any]]:
     """What becomes of the payment with each of these tries, which are all declined for want of money: who asked for it,
     and how long after the first it was made."""
     found = []
     for number, (requested_by, after) in enumerate(tries, 1):
         in_flight = {"status": "processing", "attempt_in_flight": number, "requested_by": requested_by}
-        known = replace(known, payment={**known.payment, **in_flight})
+        context = replace(context, payment={**context.payment, **in_flight})
         at = START + after
-        effect = failed(known, a_telling("insufficient_funds", number=number, occurred_at=at), at)
-        changes = payment_changes(effect, known)
+        effect = failed(context, a_result("insufficient_funds", number=number, occurred_at=at), at)
+        changes = payment_changes(effect, context)
         found.append(changes)
-        known = replace(known, payment={**known.payment, **changes}, attempts=[*known.attempts, *held(effect, at)])
+        context = replace(
+            context, payment={**context.payment, **changes}, attempts=[*context.attempts, *held(effect, at)]
+        )
     return found
 
 
 def test_it_is_no_step_of_the_ladder() -> None:
-    known = a_known(a_payment(2), others=[a_sibling(1, "paid")])
+    context = a_context(a_payment(2), others=[a_sibling(1, "paid")])
 
-    changes = told_again(known, (None, timedelta(0)), ("Kari", 2 * DAY), (None, 3 * DAY), ("Ola", 4 * DAY))
+    changes = repeated_failures(context, (None, timedelta(0)), ("Kari", 2 * DAY), (None, 3 * DAY), ("Ola", 4 * DAY))
 
     # a step whose day has passed when somebody asks is made after all, at the ladder's distance
     assert [(one["rule"], one["next_attempt_at"]) for one in changes] == [
@@ -71,45 +73,47 @@ def test_it_is_no_step_of_the_ladder() -> None:
 
 
 def test_ladder_goes_on_at_its_own_time_when_it_was_brought_forward() -> None:
-    known = a_known(a_payment(2), others=[a_sibling(1, "paid")])
-    first, again = told_again(known, (None, timedelta(0)), ("Kari", timedelta(hours=1)))
+    context = a_context(a_payment(2), others=[a_sibling(1, "paid")])
+    first, again = repeated_failures(context, (None, timedelta(0)), ("Kari", timedelta(hours=1)))
     assert first["next_attempt_at"] == again["next_attempt_at"] == START + DAY
 
 
 def test_ladder_that_is_used_up_stays_so() -> None:
-    known = a_known(a_payment(2), others=[a_sibling(1, "paid")])
+    context = a_context(a_payment(2), others=[a_sibling(1, "paid")])
     steps = [(None, day * DAY) for day in (0, 1, 3, 5, 7)]
-    *_, last, asked = told_again(known, *steps, ("Kari", 9 * DAY))
+    *_, last, asked = repeated_failures(context, *steps, ("Kari", 9 * DAY))
     assert (last["rule"], last["next_attempt_at"]) == (asked["rule"], asked["next_attempt_at"])
     assert (asked["rule"], asked["next_attempt_at"], asked["requested_by"]) == ("ladder_used_up", None, None)
 
 
 def test_it_is_recorded_who_asked_for_it() -> None:
-    known = a_known(a_payment(2, tried=1, requested_by="Kari"), others=[a_sibling(1, "paid")])
-    for told in (a_telling("insufficient_funds", number=2), a_telling(number=2, outcome=ChargeOutcome.SUCCEEDED)):
-        effect = (succeeded if told.charged.outcome is ChargeOutcome.SUCCEEDED else failed)(known, told, START + DAY)
+    context = a_context(a_payment(2, tried=1, requested_by="Kari"), others=[a_sibling(1, "paid")])
+    for result in (a_result("insufficient_funds", number=2), a_result(number=2, outcome=ChargeOutcome.SUCCEEDED)):
+        effect = (succeeded if result.charged.outcome is ChargeOutcome.SUCCEEDED else failed)(
+            context, result, START + DAY
+        )
         assert event_of(effect).details["requested_by"] == "Kari"
-        assert payment_changes(effect, known)["requested_by"] is None
-    assert "requested_by" not in event_of(failed(a_known(), a_telling("insufficient_funds"), START)).details
+        assert payment_changes(effect, context)["requested_by"] is None
+    assert "requested_by" not in event_of(failed(a_context(), a_result("insufficient_funds"), START)).details
 
 
 def test_late_outcome_of_another_attempt_was_not_asked_for() -> None:
-    known = a_known(a_payment(2, tried=2, requested_by="Kari"), others=[a_sibling(1, "paid")])
-    assert "requested_by" not in event_of(succeeded(known, replace(PAID, number=2), START + DAY)).details
+    context = a_context(a_payment(2, tried=2, requested_by="Kari"), others=[a_sibling(1, "paid")])
+    assert "requested_by" not in event_of(succeeded(context, replace(PAID, number=2), START + DAY)).details
 
 
 def test_it_stays_asked_for_until_it_could_be_made() -> None:
-    known = a_known(a_payment(tried=1, requested_by="Kari"))
-    assert payment_changes(postponed(known, "no gateway", START), known)["requested_by"] == "Kari"
-    assert "requested_by" not in payment_changes(unknown_outcome(known, "no answer", START), known)
-    assert payment_changes(withheld(known, "it is invoiced", START, "invoiced"), known)["requested_by"] is None
+    context = a_context(a_payment(tried=1, requested_by="Kari"))
+    assert payment_changes(postponed(context, "no gateway", START), context)["requested_by"] == "Kari"
+    assert "requested_by" not in payment_changes(unknown_outcome(context, "no answer", START), context)
+    assert payment_changes(withheld(context, "it is invoiced", START, "invoiced"), context)["requested_by"] is None
 
 
 def test_decline_says_what_has_to_be_kept_at_the_next_try() -> None:
-    told = a_telling("insufficient_funds", network="mastercard", network_advice="24", occurred_at=START)
-    details = event_of(failed(a_known(), told, START)).details
+    result = a_result("insufficient_funds", network="mastercard", network_advice="24", occurred_at=START)
+    details = event_of(failed(a_context(), result, START)).details
     assert (details["network"], details["not_before"]) == ("mastercard", "2027-01-31T09:00:00+00:00")
-    assert {"network", "not_before"}.isdisjoint(event_of(failed(a_known(), STOLEN, START)).details)
+    assert {"network", "not_before"}.isdisjoint(event_of(failed(a_context(), STOLEN, START)).details)
 
 
 # The subscription that has ended
@@ -131,11 +135,11 @@ def test_only_a_termination_keeps_it_from_being_made(status: str, requested_by: 
 
 
 def test_it_is_made_once_for_a_subscription_that_has_failed() -> None:
-    known = a_known(a_payment(tried=1, requested_by="Kari"), status="failed")
+    context = a_context(a_payment(tried=1, requested_by="Kari"), status="failed")
 
-    effect = failed(known, a_telling("insufficient_funds", number=2), START + DAY)
+    effect = failed(context, a_result("insufficient_funds", number=2), START + DAY)
 
-    changes = payment_changes(effect, known)
+    changes = payment_changes(effect, context)
     words = (
         f"not enough money on the account (stripe insufficient_funds); nothing more is planned, because {NEVER_BEGAN}"
     )
@@ -161,8 +165,8 @@ def test_subscription_that_had_failed_is_complete_when_nothing_was_dropped(
     count: int | None, others: list[dict[str, Any]], status: str, becomes: str | None
 ) -> None:
     payment = a_payment(tried=1, requested_by="Kari")
-    known = a_known(payment, others=others, number_of_payments=count, status=status)
-    found = ending(succeeded(known, replace(PAID, number=2), START + DAY))
+    context = a_context(payment, others=others, number_of_payments=count, status=status)
+    found = ending(succeeded(context, replace(PAID, number=2), START + DAY))
     assert found == (None if becomes is None else (becomes, START + DAY))
 
 
@@ -170,25 +174,25 @@ def test_subscription_that_had_failed_is_complete_when_nothing_was_dropped(
 
 
 def test_whoever_polls_hears_of_every_change_of_what_is_planned() -> None:
-    known = a_known(a_payment(tried=1))
-    this = [known.payment["id"]]
-    assert postponed(known, "no gateway", START).touched == this
-    assert withheld(known, "it is invoiced", START, "invoiced").touched == this
-    assert withheld(known, "it is cancelled", START, "cancelled").touched == this
-    assert unknown_outcome(known, "no answer", START).touched == this
-    assert pending(known, replace(PENDING, number=2), START).touched == this
+    context = a_context(a_payment(tried=1))
+    this = [context.payment["id"]]
+    assert postponed(context, "no gateway", START).touched == this
+    assert withheld(context, "it is invoiced", START, "invoiced").touched == this
+    assert withheld(context, "it is cancelled", START, "cancelled").touched == this
+    assert unknown_outcome(context, "no answer", START).touched == this
+    assert pending(context, replace(PENDING, number=2), START).touched == this
 
 
 def test_what_stays_as_it_was_is_no_change() -> None:
-    known = a_known(a_payment(tried=1))
+    context = a_context(a_payment(tried=1))
     for effect_of in (
-        lambda known: unknown_outcome(known, "no answer", START),
-        lambda known: withheld(known, "it is invoiced", START, "invoiced"),
+        lambda context: unknown_outcome(context, "no answer", START),
+        lambda context: withheld(context, "it is invoiced", START, "invoiced"),
     ):
-        changes = payment_changes(effect_of(known), known)
-        again = replace(known, payment={**known.payment, **changes})
+        changes = payment_changes(effect_of(context), context)
+        again = replace(context, payment={**context.payment, **changes})
         assert effect_of(again).touched == []
-    other_words = replace(known, payment={**known.payment, "lookups": 1, "reason": "no answer"})
+    other_words = replace(context, payment={**context.payment, "lookups": 1, "reason": "no answer"})
     assert unknown_outcome(other_words, "an answer that is none", START).touched
 
 
@@ -196,5 +200,5 @@ def test_whoever_polls_hears_of_retries_that_are_dropped_with_the_subscription()
     planned = a_sibling(2, "failed", next_attempt_at=START, wake_at=START)
     looked_at = a_sibling(3, "failed", wake_at=START)
     others = [planned, looked_at, a_sibling(4, "failed"), a_sibling(5)]
-    effect = failed(a_known(a_payment(tried=4), others=others), a_telling("stolen_card", number=5), START)
+    effect = failed(a_context(a_payment(tried=4), others=others), a_result("stolen_card", number=5), START)
     assert effect.touched == [planned["id"], looked_at["id"]]

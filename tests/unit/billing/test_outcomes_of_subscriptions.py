@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dunning_service.billing.attempts import Told
+from dunning_service.billing.attempts import AttemptResult
 from dunning_service.billing.models import BlockedMethodRow, ScheduledPaymentRow
 from dunning_service.billing.outcomes import (
     NEVER_BEGAN,
@@ -21,7 +21,7 @@ from dunning_service.billing.outcomes import (
 )
 from dunning_service.billing.schedule import payment_row
 from dunning_service.gateways import ChargeOutcome
-from dunning_service.ledger.status import Verb
+from dunning_service.ledger.status import ActionKind
 from dunning_service.recovery.policy import Rule
 from unit.billing._outcomes import (
     BLOCKED,
@@ -32,10 +32,10 @@ from unit.billing._outcomes import (
     PENDING,
     START,
     STOLEN,
-    a_known,
+    a_context,
     a_payment,
+    a_result,
     a_sibling,
-    a_telling,
     changes_of,
     ending,
     event_of,
@@ -47,20 +47,20 @@ from unit.billing._outcomes import (
 # The payment after this one
 
 
-@pytest.mark.parametrize("told", [PAID, PENDING, NO_MONEY, EXPIRED], ids=["paid", "pending", "soft", "waiting"])
-def test_first_outcome_schedules_the_payment_that_follows(told: Told) -> None:
-    known = a_known(others=[a_sibling(1, "paid", id="another")])
+@pytest.mark.parametrize("result", [PAID, PENDING, NO_MONEY, EXPIRED], ids=["paid", "pending", "soft", "waiting"])
+def test_first_outcome_schedules_the_payment_that_follows(result: AttemptResult) -> None:
+    context = a_context(others=[a_sibling(1, "paid", id="another")])
     tell = {ChargeOutcome.SUCCEEDED: succeeded, ChargeOutcome.PENDING: pending, ChargeOutcome.DECLINED: failed}
 
-    effect = tell[told.charged.outcome](known, told, START)
+    effect = tell[result.charged.outcome](context, result, START)
 
     (following,) = inserted(effect, ScheduledPaymentRow)
-    assert following == payment_row(known.subscription, 2, OSLO, START)
+    assert following == payment_row(context.subscription, 2, OSLO, START)
     assert following["due_at"] == datetime(2027, 2, 28, 8, tzinfo=UTC)
 
 
 def test_unknown_outcome_schedules_the_payment_that_follows() -> None:
-    (following,) = inserted(unknown_outcome(a_known(), "no answer", START), ScheduledPaymentRow)
+    (following,) = inserted(unknown_outcome(a_context(), "no answer", START), ScheduledPaymentRow)
     assert following["number"] == 2
 
 
@@ -68,17 +68,17 @@ def test_the_payment_that_follows_is_scheduled_exactly_once() -> None:
     """By whatever comes first, however the story goes on: unknown, pending, declined, paid."""
     payment, attempts, following = a_payment(), [], 0
     story = [
-        lambda known: unknown_outcome(known, "no answer", START),
-        lambda known: unknown_outcome(known, "no answer", START),
-        lambda known: pending(known, PENDING, START),
-        lambda known: pending(known, PENDING, START),
-        lambda known: failed(known, NO_MONEY, START),
-        lambda known: unknown_outcome(known, "no answer", START),
-        lambda known: failed(known, a_telling("insufficient_funds", number=2), START),
-        lambda known: succeeded(known, a_telling(number=3, outcome=ChargeOutcome.SUCCEEDED), START),
+        lambda context: unknown_outcome(context, "no answer", START),
+        lambda context: unknown_outcome(context, "no answer", START),
+        lambda context: pending(context, PENDING, START),
+        lambda context: pending(context, PENDING, START),
+        lambda context: failed(context, NO_MONEY, START),
+        lambda context: unknown_outcome(context, "no answer", START),
+        lambda context: failed(context, a_result("insufficient_funds", number=2), START),
+        lambda context: succeeded(context, a_result(number=3, outcome=ChargeOutcome.SUCCEEDED), START),
     ]
     for tell in story:
-        effect = tell(a_known(payment, attempts=attempts))
+        effect = tell(a_context(payment, attempts=attempts))
         following += len(inserted(effect, ScheduledPaymentRow))
         attempts = [*attempts, *held(effect)]
         payment = payment | changes_of(effect, payment)
@@ -89,28 +89,28 @@ def test_the_payment_that_follows_is_scheduled_exactly_once() -> None:
 
 @pytest.mark.parametrize("ended", [{"status": "terminated"}, {"status": "failed"}, {"number_of_payments": 12}], ids=str)
 def test_no_payment_follows_where_none_is_to(ended: dict[str, Any]) -> None:
-    assert inserted(succeeded(a_known(**ended), PAID, START), ScheduledPaymentRow) == []
-    assert inserted(unknown_outcome(a_known(**ended), "no answer", START), ScheduledPaymentRow) == []
+    assert inserted(succeeded(a_context(**ended), PAID, START), ScheduledPaymentRow) == []
+    assert inserted(unknown_outcome(a_context(**ended), "no answer", START), ScheduledPaymentRow) == []
 
 
 def test_no_payment_follows_at_the_end_of_the_calendar() -> None:
     last = datetime(9999, 12, 31, 8, tzinfo=UTC)
-    known = a_known(a_payment() | {"due_at": last}, starts_at=last)
-    assert inserted(succeeded(known, PAID, last), ScheduledPaymentRow) == []
+    context = a_context(a_payment() | {"due_at": last}, starts_at=last)
+    assert inserted(succeeded(context, PAID, last), ScheduledPaymentRow) == []
 
 
 # Completion
 
 
 def test_last_payment_completes_the_subscription() -> None:
-    known = a_known(a_payment(2), others=[a_sibling(1, "paid")], number_of_payments=2)
-    assert ending(succeeded(known, PAID, START)) == ("completed", START)
+    context = a_context(a_payment(2), others=[a_sibling(1, "paid")], number_of_payments=2)
+    assert ending(succeeded(context, PAID, START)) == ("completed", START)
 
 
 def test_subscription_is_completed_with_failures_too() -> None:
-    known = a_known(a_payment(3), others=[a_sibling(1, "paid"), a_sibling(2, "failed")], number_of_payments=3)
-    assert ending(failed(known, STOLEN, START)) == ("completed", START)
-    assert ending(succeeded(known, PAID, START)) == ("completed", START)
+    context = a_context(a_payment(3), others=[a_sibling(1, "paid"), a_sibling(2, "failed")], number_of_payments=3)
+    assert ending(failed(context, STOLEN, START)) == ("completed", START)
+    assert ending(succeeded(context, PAID, START)) == ("completed", START)
 
 
 @pytest.mark.parametrize(
@@ -119,38 +119,38 @@ def test_subscription_is_completed_with_failures_too() -> None:
     ids=["scheduled", "on the ladder", "being tried"],
 )
 def test_subscription_is_not_complete_while_a_payment_is_open(other: dict[str, Any]) -> None:
-    known = a_known(others=[other], number_of_payments=2)
-    assert ending(succeeded(known, PAID, START)) is None
-    assert ending(failed(a_known(a_payment(3), others=[other], number_of_payments=3), STOLEN, START)) is None
+    context = a_context(others=[other], number_of_payments=2)
+    assert ending(succeeded(context, PAID, START)) is None
+    assert ending(failed(a_context(a_payment(3), others=[other], number_of_payments=3), STOLEN, START)) is None
 
 
 def test_payment_on_the_ladder_does_not_complete_the_subscription() -> None:
-    known = a_known(a_payment(2), others=[a_sibling(1, "paid")], number_of_payments=2)
-    assert ending(failed(known, NO_MONEY, START)) is None
+    context = a_context(a_payment(2), others=[a_sibling(1, "paid")], number_of_payments=2)
+    assert ending(failed(context, NO_MONEY, START)) is None
 
 
 def test_subscription_of_which_nothing_was_paid_has_failed() -> None:
-    known = a_known(a_payment(2), others=[a_sibling(1, "failed")], number_of_payments=2)
-    assert ending(failed(known, STOLEN, START)) == ("failed", START)
+    context = a_context(a_payment(2), others=[a_sibling(1, "failed")], number_of_payments=2)
+    assert ending(failed(context, STOLEN, START)) == ("failed", START)
 
 
 def test_payment_that_waits_for_somebody_is_open() -> None:
-    known = a_known(a_payment(2), others=[a_sibling(1, "paid")], number_of_payments=2)
-    assert ending(failed(known, EXPIRED, START)) is None
+    context = a_context(a_payment(2), others=[a_sibling(1, "paid")], number_of_payments=2)
+    assert ending(failed(context, EXPIRED, START)) is None
     waiting = a_sibling(1, "failed", rule=Rule.CUSTOMER_ACTION.value)
-    assert ending(succeeded(a_known(a_payment(2), others=[waiting], number_of_payments=2), PAID, START)) is None
+    assert ending(succeeded(a_context(a_payment(2), others=[waiting], number_of_payments=2), PAID, START)) is None
 
 
 def test_first_payment_that_waits_for_somebody_does_not_fail_the_subscription() -> None:
-    assert ending(failed(a_known(others=[a_sibling(2)], number_of_payments=2), EXPIRED, START)) is None
+    assert ending(failed(a_context(others=[a_sibling(2)], number_of_payments=2), EXPIRED, START)) is None
 
 
 def test_first_payment_does_not_fail_the_subscription_while_another_may_be_paid() -> None:
     first, second = a_payment(), a_sibling(2, "processing")
-    assert ending(failed(a_known(first, others=[second]), STOLEN, START)) is None
+    assert ending(failed(a_context(first, others=[second]), STOLEN, START)) is None
 
     gone = a_sibling(1, "failed", rule=Rule.NEVER_RETRY.value)
-    assert ending(failed(a_known(a_payment(2), others=[gone]), STOLEN, START)) == ("failed", START)
+    assert ending(failed(a_context(a_payment(2), others=[gone]), STOLEN, START)) == ("failed", START)
 
 
 # The subscription that never began
@@ -158,13 +158,13 @@ def test_first_payment_does_not_fail_the_subscription_while_another_may_be_paid(
 
 def test_first_payment_that_fails_for_good_fails_the_subscription_and_drops_the_rest() -> None:
     second, third = a_sibling(2), a_sibling(3)
-    known = a_known(others=[second, third], number_of_payments=3)
+    context = a_context(others=[second, third], number_of_payments=3)
     now = START + timedelta(seconds=1)
 
-    effect = failed(known, STOLEN, now)
+    effect = failed(context, STOLEN, now)
 
     assert ending(effect) == ("failed", now)
-    assert payment_changes(effect, known)["status"] == "failed"
+    assert payment_changes(effect, context)["status"] == "failed"
     for sibling in (second, third):
         assert changes_of(effect, sibling) == {
             "merchant_id": 1,
@@ -182,9 +182,9 @@ def test_first_payment_that_fails_for_good_fails_the_subscription_and_drops_the_
 
 
 def test_ladder_of_the_first_payment_that_is_used_up_fails_the_subscription() -> None:
-    known = a_known(a_payment(tried=4), others=[a_sibling(2)])
+    context = a_context(a_payment(tried=4), others=[a_sibling(2)])
 
-    effect = failed(known, a_telling("insufficient_funds", number=5), START + timedelta(days=7))
+    effect = failed(context, a_result("insufficient_funds", number=5), START + timedelta(days=7))
 
     assert ending(effect) == ("failed", START + timedelta(days=7))
     assert changes_of(effect, a_sibling(2))["status"] == "cancelled"
@@ -193,9 +193,9 @@ def test_ladder_of_the_first_payment_that_is_used_up_fails_the_subscription() ->
 def test_retries_of_other_payments_are_dropped_with_it() -> None:
     on_the_ladder = a_sibling(2, "failed", next_attempt_at=START, wake_at=START)
     given_up = a_sibling(3, "failed")
-    known = a_known(a_payment(tried=4), others=[on_the_ladder, given_up])
+    context = a_context(a_payment(tried=4), others=[on_the_ladder, given_up])
 
-    effect = failed(known, a_telling("insufficient_funds", number=5), START + timedelta(days=7))
+    effect = failed(context, a_result("insufficient_funds", number=5), START + timedelta(days=7))
 
     changes = changes_of(effect, on_the_ladder)
     assert (changes["next_attempt_at"], changes["wake_at"], changes["reason"]) == (None, None, NEVER_BEGAN)
@@ -209,7 +209,7 @@ def test_retries_of_other_payments_are_dropped_with_it() -> None:
     ids=["another was paid", "not the first"],
 )
 def test_subscription_that_has_begun_does_not_fail(payment: dict[str, Any], others: list[dict[str, Any]]) -> None:
-    effect = failed(a_known(payment, others=[*others, a_sibling(3)]), STOLEN, START)
+    effect = failed(a_context(payment, others=[*others, a_sibling(3)]), STOLEN, START)
     assert ending(effect) is None
     assert changes_of(effect, a_sibling(3)) == {}
 
@@ -218,29 +218,33 @@ def test_subscription_that_has_begun_does_not_fail(payment: dict[str, Any], othe
 
 
 def test_failure_after_the_termination_is_cancelled() -> None:
-    known = a_known(a_payment(tried=1), status="terminated")
+    context = a_context(a_payment(tried=1), status="terminated")
 
-    effect = failed(known, a_telling("insufficient_funds", number=2), START + timedelta(days=1))
+    effect = failed(context, a_result("insufficient_funds", number=2), START + timedelta(days=1))
 
-    changes = payment_changes(effect, known)
+    changes = payment_changes(effect, context)
     assert (changes["status"], changes["reason"], changes["rule"]) == ("cancelled", TERMINATED, None)
     assert (changes["next_attempt_at"], changes["wake_at"], changes["attempt_count"]) == (None, None, 2)
     (action,) = effect.actions
-    assert (action.provider_payment_id, action.verb, action.reason) == (known.payment["id"], Verb.CANCEL, TERMINATED)
+    assert (action.provider_payment_id, action.verb, action.reason) == (
+        context.payment["id"],
+        ActionKind.CANCEL,
+        TERMINATED,
+    )
     assert event_of(effect).details["why"] == TERMINATED
     assert ending(effect) is None
 
 
 def test_stolen_card_is_blocked_after_the_termination_too() -> None:
-    assert inserted(failed(a_known(status="terminated"), STOLEN, START), BlockedMethodRow) == [BLOCKED]
+    assert inserted(failed(a_context(status="terminated"), STOLEN, START), BlockedMethodRow) == [BLOCKED]
 
 
 def test_failure_after_the_subscription_has_failed_is_not_tried_again() -> None:
-    known = a_known(a_payment(2), others=[a_sibling(1, "failed")], status="failed")
+    context = a_context(a_payment(2), others=[a_sibling(1, "failed")], status="failed")
 
-    effect = failed(known, NO_MONEY, START)
+    effect = failed(context, NO_MONEY, START)
 
-    changes = payment_changes(effect, known)
+    changes = payment_changes(effect, context)
     assert (changes["status"], changes["reason"], changes["next_attempt_at"]) == ("failed", NEVER_BEGAN, None)
     assert effect.actions == ()
 
@@ -249,13 +253,13 @@ def test_failure_after_the_subscription_has_failed_is_not_tried_again() -> None:
 
 
 def test_attempt_that_was_withheld_leaves_no_trace_but_the_reason() -> None:
-    known = a_known(a_payment(tried=2, lookups=3), others=[a_sibling(2)])
+    context = a_context(a_payment(tried=2, lookups=3), others=[a_sibling(2)])
 
-    effect = withheld(known, "somebody has decided", START)
+    effect = withheld(context, "somebody has decided", START)
 
-    assert payment_changes(effect, known) == {
+    assert payment_changes(effect, context) == {
         "merchant_id": 1,
-        "id": known.payment["id"],
+        "id": context.payment["id"],
         "status": "failed",
         "attempt_in_flight": None,
         "gateway_id": None,
@@ -272,45 +276,45 @@ def test_attempt_that_was_withheld_leaves_no_trace_but_the_reason() -> None:
 
 
 def test_last_attempt_that_is_withheld_completes_the_subscription() -> None:
-    known = a_known(a_payment(2, tried=1), others=[a_sibling(1, "paid")], number_of_payments=2)
-    assert ending(withheld(known, "somebody has decided", START)) == ("completed", START)
+    context = a_context(a_payment(2, tried=1), others=[a_sibling(1, "paid")], number_of_payments=2)
+    assert ending(withheld(context, "somebody has decided", START)) == ("completed", START)
 
 
 @pytest.mark.parametrize(("decided", "wakes"), [("invoiced", True), ("debt_collection", True), ("cancelled", False)])
 def test_decision_that_may_be_taken_back_is_looked_at_again(decided: str, wakes: bool) -> None:
-    known = a_known(a_payment(tried=1))
-    changes = payment_changes(withheld(known, "somebody has decided", START, decided), known)
+    context = a_context(a_payment(tried=1))
+    changes = payment_changes(withheld(context, "somebody has decided", START, decided), context)
     assert changes["wake_at"] == (START + timedelta(days=1) if wakes else None)
     assert changes["next_attempt_at"] is None
 
 
 def test_only_payment_that_was_paid_otherwise_completes_the_subscription() -> None:
-    known = a_known(a_payment(tried=1), number_of_payments=1)
-    assert ending(withheld(known, "somebody has decided", START, "paid")) == ("completed", START)
+    context = a_context(a_payment(tried=1), number_of_payments=1)
+    assert ending(withheld(context, "somebody has decided", START, "paid")) == ("completed", START)
 
 
 def test_attempt_that_could_not_be_asked_for_stays_due() -> None:
-    known = a_known(a_payment())
-    changes = payment_changes(postponed(known, "no gateway", START), known)
+    context = a_context(a_payment())
+    changes = payment_changes(postponed(context, "no gateway", START), context)
     assert (changes["status"], changes["attempt_in_flight"], changes["lookups"]) == ("scheduled", None, 1)
     assert changes["next_attempt_at"] == changes["wake_at"] == START + timedelta(seconds=5)
-    assert postponed(known, "no gateway", START).inserts  # the next payment falls due all the same
+    assert postponed(context, "no gateway", START).inserts  # the next payment falls due all the same
 
 
 def test_attempt_withheld_after_the_termination_is_cancelled() -> None:
-    known = a_known(a_payment(tried=1), status="terminated", number_of_payments=1)
+    context = a_context(a_payment(tried=1), status="terminated", number_of_payments=1)
 
-    effect = withheld(known, TERMINATED, START)
+    effect = withheld(context, TERMINATED, START)
 
-    assert payment_changes(effect, known)["status"] == "cancelled"
-    assert [(action.verb, action.reason) for action in effect.actions] == [(Verb.CANCEL, TERMINATED)]
+    assert payment_changes(effect, context)["status"] == "cancelled"
+    assert [(action.verb, action.reason) for action in effect.actions] == [(ActionKind.CANCEL, TERMINATED)]
     assert ending(effect) is None
 
 
 @pytest.mark.parametrize(("tried", "status"), [(0, "cancelled"), (1, "failed")])
 def test_attempt_withheld_after_the_subscription_has_failed_stands_as_before(tried: int, status: str) -> None:
-    known = a_known(a_payment(2, tried=tried), status="failed")
+    context = a_context(a_payment(2, tried=tried), status="failed")
 
-    changes = payment_changes(withheld(known, NEVER_BEGAN, START), known)
+    changes = payment_changes(withheld(context, NEVER_BEGAN, START), context)
 
     assert (changes["status"], changes["reason"]) == (status, NEVER_BEGAN)

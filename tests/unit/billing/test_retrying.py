@@ -9,17 +9,17 @@ import pytest
 
 from dunning_service.billing.outcomes import TERMINATED, failed
 from dunning_service.billing.retrying import objection
-from dunning_service.ledger.fold import Attempt
+from dunning_service.ledger.facts import Attempt
 from dunning_service.ledger.status import Status
 from unit.billing._outcomes import (
     BLOCKED,
     EXPIRED,
     START,
-    a_known,
+    a_context,
     a_payment,
+    a_result,
     a_sibling,
     a_subscription,
-    a_telling,
     held,
 )
 
@@ -27,8 +27,8 @@ HOUR = timedelta(hours=1)
 LATER = START + HOUR
 
 
-def attempts(told: Any = EXPIRED, at: datetime = START) -> list[Attempt]:
-    return held(failed(a_known(), told, at), at)
+def attempts(result: Any = EXPIRED, at: datetime = START) -> list[Attempt]:
+    return held(failed(a_context(), result, at), at)
 
 
 def why_not(
@@ -96,14 +96,14 @@ def test_it_says_why_not(how: dict[str, Any], words: str) -> None:
 
 
 def test_what_the_network_asks_to_wait_is_waited() -> None:
-    tries = attempts(a_telling("insufficient_funds", network="mastercard", network_advice="25", occurred_at=START))
+    tries = attempts(a_result("insufficient_funds", network="mastercard", network_advice="25", occurred_at=START))
     assert why_not(tries=tries) == "the card network asks to wait until 2027-02-01 08:00 UTC"
     assert why_not(tries=tries, now=START + timedelta(hours=24)) is None
 
 
 def test_limits_of_the_network_are_kept() -> None:
-    told = a_telling("insufficient_funds", network="visa")
-    tries = [attempt for number in range(20) for attempt in attempts(told, START + number * HOUR)]
+    result = a_result("insufficient_funds", network="visa")
+    tries = [attempt for number in range(20) for attempt in attempts(result, START + number * HOUR)]
     now = START + 21 * HOUR
     assert (
         why_not(tries=tries, now=now) == "Visa allows 20 tries in 30 days, so it has to wait until 2027-03-02 08:00 UTC"

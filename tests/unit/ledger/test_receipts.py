@@ -14,10 +14,10 @@ from hypothesis import given
 
 from building import NOON, a_failure, a_success
 from dunning_service.events import AttemptReported
-from dunning_service.ledger.fold import Action, Receipt
+from dunning_service.ledger.facts import Action, Receipt, attempt_of
 from dunning_service.ledger.receipts import Move, OpenFailure, apply_receipts, current_receipts
-from dunning_service.ledger.status import ReceiptDue, Verb
-from dunning_service.ledger.working_set import Payment, attempt_of
+from dunning_service.ledger.status import ActionKind, ReceiptDue
+from dunning_service.ledger.working_set import Payment
 
 
 def a_receipt(
@@ -28,11 +28,24 @@ def a_receipt(
     hours: int = 0,
     **row: Any,
 ) -> Receipt:
-    return Receipt(name, digest, "7:", amount_minor, currency, **{"received_at": NOON + timedelta(hours=hours), **row})
+    known: dict[str, Any] = {
+        "provider_receipt_id": name,
+        "digest": digest,
+        "payer_key": "7:",
+        "amount_minor": amount_minor,
+        "currency": currency,
+        "received_at": NOON + timedelta(hours=hours),
+    }
+    return Receipt(**(known | row))
 
 
-def a_payment(name: str, *events: AttemptReported, verb: Verb | None = None) -> OpenFailure:
-    actions = [Action(1, verb, "test", None, NOON)] if verb else []
+def an_action(verb: ActionKind, number: int = 1, hours: float = 0, receipt: ReceiptDue | None = None) -> Action:
+    decided_at = NOON + timedelta(hours=hours)
+    return Action(number=number, verb=verb, actor="test", reason=None, decided_at=decided_at, receipt=receipt)
+
+
+def a_payment(name: str, *events: AttemptReported, verb: ActionKind | None = None) -> OpenFailure:
+    actions = [an_action(verb)] if verb else []
     return standing(name, events, actions)
 
 
@@ -45,13 +58,18 @@ def standing(name: str, events: Iterable[AttemptReported], actions: Iterable[Act
 
 def marked(name: str, hours: int = 0, *then: Action, amount_minor: int = 100, failed_hours: int = 0) -> OpenFailure:
     """A failure that was marked as paid with a receipt expected so many hours after noon."""
-    mark = Action(1, Verb.MARK_PAID, "test", None, NOON + timedelta(hours=hours), receipt=ReceiptDue.EXPECTED)
+    mark = an_action(ActionKind.MARK_PAID, hours=hours, receipt=ReceiptDue.EXPECTED)
     failure = a_failure(name, occurred_at=NOON + timedelta(hours=failed_hours), amount_minor=amount_minor)
     return standing(name, [failure], [mark, *then])
 
 
 def a_move(receipt: str, payment: str, hours: int = 0, number: int = 1) -> Move:
-    return Move(NOON + timedelta(hours=hours), number, receipt, payment)
+    return Move(
+        decided_at=NOON + timedelta(hours=hours),
+        number=number,
+        provider_receipt_id=receipt,
+        provider_payment_id=payment,
+    )
 
 
 def failed(name: str, hours: int = 0, amount_minor: int | None = 100, currency: str | None = "NOK") -> OpenFailure:
@@ -113,10 +131,10 @@ def test_an_unknown_currency_matches_any(one: str | None, other: str | None) -> 
 @pytest.mark.parametrize(
     ("payment", "is_open"),
     [
-        (a_payment("p", a_failure(amount_minor=100), verb=Verb.INVOICE), True),
-        (a_payment("p", a_failure(amount_minor=100), verb=Verb.SEND_TO_COLLECTION), True),
-        (a_payment("p", a_failure(amount_minor=100), verb=Verb.CANCEL), False),
-        (a_payment("p", a_failure(amount_minor=100), verb=Verb.MARK_PAID), False),
+        (a_payment("p", a_failure(amount_minor=100), verb=ActionKind.INVOICE), True),
+        (a_payment("p", a_failure(amount_minor=100), verb=ActionKind.SEND_TO_COLLECTION), True),
+        (a_payment("p", a_failure(amount_minor=100), verb=ActionKind.CANCEL), False),
+        (a_payment("p", a_failure(amount_minor=100), verb=ActionKind.MARK_PAID), False),
         (a_payment("p", a_failure(amount_minor=100), a_success(amount_minor=100)), False),
         (a_payment("p", a_success(amount_minor=100)), False),
     ],
@@ -147,8 +165,8 @@ def test_an_expected_receipt_goes_to_the_payment_that_expects_it_before_any_open
         (a_receipt("r", hours=-1), marked("january")),  # it had arrived before
         (a_receipt("r", 90, hours=1), marked("january")),
         (a_receipt("r", 100, "SEK", hours=1), marked("january")),
-        (a_receipt("r", hours=9), marked("january", 0, Action(2, Verb.REOPEN, "test", None, NOON))),
-        (a_receipt("r", hours=1), a_payment("january", a_failure(amount_minor=100), verb=Verb.MARK_PAID)),
+        (a_receipt("r", hours=9), marked("january", 0, an_action(ActionKind.REOPEN, 2))),
+        (a_receipt("r", hours=1), a_payment("january", a_failure(amount_minor=100), verb=ActionKind.MARK_PAID)),
         (a_receipt("r", hours=1), a_payment("january", a_success(amount_minor=100))),
     ],
     ids=["earlier", "amount", "currency", "reopened", "none expected", "paid otherwise"],
@@ -159,8 +177,8 @@ def test_any_other_receipt_is_laid_as_ever(receipt: Receipt, january: OpenFailur
 
 
 def test_what_was_reopened_waits_in_line_and_what_was_marked_again_expects_a_receipt_from_then_on() -> None:
-    reopened = Action(2, Verb.REOPEN, "test", None, NOON + timedelta(hours=1))
-    again = Action(3, Verb.MARK_PAID, "test", None, NOON + timedelta(hours=2), receipt=ReceiptDue.EXPECTED)
+    reopened = an_action(ActionKind.REOPEN, 2, hours=1)
+    again = an_action(ActionKind.MARK_PAID, 3, hours=2, receipt=ReceiptDue.EXPECTED)
     failures = [marked("january", 0, reopened, again), failed("other", -1)]
     assert paying([a_receipt("r", hours=1)], failures) == {"other": "r"}
     assert paying([a_receipt("r", hours=1), a_receipt("s", hours=3)], failures) == {"other": "r", "january": "s"}
@@ -177,7 +195,7 @@ def test_of_two_that_expect_one_the_first_marked_gets_the_first_that_arrives() -
 
 
 def test_a_moved_receipt_pays_what_it_was_moved_to() -> None:
-    by_hand = a_payment("by hand", a_failure(amount_minor=100), verb=Verb.MARK_PAID)
+    by_hand = a_payment("by hand", a_failure(amount_minor=100), verb=ActionKind.MARK_PAID)
     failures = [by_hand, failed("open", 1)]
     assert paying([a_receipt("r")], failures) == {"open": "r"}
     assert paying([a_receipt("r")], failures, a_move("r", "by hand")) == {"by hand": "r"}

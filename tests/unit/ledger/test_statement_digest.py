@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from building import NOON, a_failure, a_receipt
-from dunning_service.ledger.working_set import attempt_of, statement_digest
+from dunning_service.ledger.facts import attempt_of, statement_digest
 
 DIGESTS = (
     "883fdbf1e8a0272fda02e0dc5b9438070b30cbab5d907c6f6679f7e4fc79123f",

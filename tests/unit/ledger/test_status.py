@@ -6,16 +6,16 @@ import itertools
 
 import pytest
 
-from dunning_service.ledger.status import APPLIES_TO, Status, Verb, decided_status, folded_status
+from dunning_service.ledger.status import APPLIES_TO, ActionKind, Status, decided_status, folded_status
 
 INVOICE, COLLECT, MARK_PAID, CANCEL, REOPEN, RETRY, MOVE_RECEIPT = (
-    Verb.INVOICE,
-    Verb.SEND_TO_COLLECTION,
-    Verb.MARK_PAID,
-    Verb.CANCEL,
-    Verb.REOPEN,
-    Verb.RETRY,
-    Verb.MOVE_RECEIPT,
+    ActionKind.INVOICE,
+    ActionKind.SEND_TO_COLLECTION,
+    ActionKind.MARK_PAID,
+    ActionKind.CANCEL,
+    ActionKind.REOPEN,
+    ActionKind.RETRY,
+    ActionKind.MOVE_RECEIPT,
 )
 
 
@@ -53,12 +53,12 @@ INVOICE, COLLECT, MARK_PAID, CANCEL, REOPEN, RETRY, MOVE_RECEIPT = (
         ((MARK_PAID, MOVE_RECEIPT), Status.PAID),
     ],
 )
-def test_decisions_come_to(verbs: tuple[Verb, ...], status: Status | None) -> None:
+def test_decisions_come_to(verbs: tuple[ActionKind, ...], status: Status | None) -> None:
     assert decided_status(verbs) is status
 
 
 @pytest.mark.parametrize("verbs", [(), (INVOICE,), (COLLECT,), (CANCEL,), (MARK_PAID, REOPEN)])
-def test_money_that_covers_the_amount_beats_every_decision(verbs: tuple[Verb, ...]) -> None:
+def test_money_that_covers_the_amount_beats_every_decision(verbs: tuple[ActionKind, ...]) -> None:
     for newest_is_canceled in (False, True):
         status = folded_status(is_covered=True, verbs=verbs, newest_is_canceled=newest_is_canceled)
         assert status is Status.PAID
@@ -77,7 +77,7 @@ def test_money_that_covers_the_amount_beats_every_decision(verbs: tuple[Verb, ..
     ],
 )
 def test_without_the_money_a_decision_goes_before_the_newest_attempt(
-    verbs: tuple[Verb, ...], newest_is_canceled: bool, status: Status
+    verbs: tuple[ActionKind, ...], newest_is_canceled: bool, status: Status
 ) -> None:
     assert folded_status(is_covered=False, verbs=verbs, newest_is_canceled=newest_is_canceled) is status
 
@@ -85,7 +85,7 @@ def test_without_the_money_a_decision_goes_before_the_newest_attempt(
 def test_every_decision_applies_somewhere_and_never_where_it_would_change_nothing() -> None:
     results = {INVOICE: Status.INVOICED, COLLECT: Status.DEBT_COLLECTION, MARK_PAID: Status.PAID}
     results |= {CANCEL: Status.CANCELLED, REOPEN: Status.FAILED}
-    assert set(APPLIES_TO) == set(results) == set(Verb) - {RETRY, MOVE_RECEIPT}
+    assert set(APPLIES_TO) == set(results) == set(ActionKind) - {RETRY, MOVE_RECEIPT}
     for verb, statuses in APPLIES_TO.items():
         assert statuses
         assert results[verb] not in statuses
@@ -97,6 +97,6 @@ def test_from_every_status_something_can_be_decided() -> None:
 
 
 def test_the_same_decision_twice_in_a_row_is_as_good_as_once() -> None:
-    for verbs in itertools.product(Verb, repeat=3):
+    for verbs in itertools.product(ActionKind, repeat=3):
         doubled = [verb for verb in verbs for _ in range(2)]
         assert decided_status(doubled) is decided_status(verbs)

@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from dunning_service.events import Category
+from dunning_service.events import Category, Decline
 from dunning_service.recovery.decline_codes import RetryRule
-from dunning_service.recovery.declines import ADVISED_WAITS, Decline, network_name, read_decline
+from dunning_service.recovery.declines import ADVISED_WAITS, network_name, read_decline
 
 
 def test_the_providers_code_decides_when_it_is_alone() -> None:

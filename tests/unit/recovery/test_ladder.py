@@ -11,9 +11,7 @@ from dunning_service.errors import ConfigurationError
 from dunning_service.recovery.ladder import (
     DEFAULT_LADDER,
     NO_RETRIES,
-    DailyLadder,
     Ladder,
-    OffsetLadder,
     duration_text,
     local_moment,
     parse_ladder,
@@ -26,8 +24,8 @@ def moments(ladder: Ladder, first_failed_at: datetime, zone: ZoneInfo = OSLO) ->
     return [ladder.moment(retry, first_failed_at, zone) for retry in range(len(ladder))]
 
 
-def seconds(*offsets: int) -> OffsetLadder:
-    return OffsetLadder(tuple(timedelta(seconds=offset) for offset in offsets))
+def seconds(*offsets: int) -> Ladder:
+    return Ladder(tuple(timedelta(seconds=offset) for offset in offsets))
 
 
 def test_the_default_is_nine_in_the_morning_on_four_days() -> None:
@@ -45,7 +43,7 @@ def test_the_default_is_nine_in_the_morning_on_four_days() -> None:
     [
         ("1d 3d 5d 7d at 09:00", DEFAULT_LADDER),
         ("1d, 3d,5d 7d AT 9:00", DEFAULT_LADDER),
-        ("2d at 23:59", DailyLadder((2,), time(23, 59))),
+        ("2d at 23:59", Ladder((timedelta(days=2),), time(23, 59))),
         ("10s 20s 30s", seconds(10, 20, 30)),
         (" 90s 1h ", seconds(90, 3600)),
         ("1d 2d", seconds(86_400, 172_800)),

@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from dunning_service.events import Category
+from dunning_service.events import Category, Decline
 from dunning_service.recovery.decline_codes import all_codes
-from dunning_service.recovery.declines import Decline, read_decline
+from dunning_service.recovery.declines import read_decline
 from dunning_service.recovery.ladder import DEFAULT_LADDER, NO_RETRIES, parse_ladder
 from dunning_service.recovery.policy import NextStep, Retry, Rule, Stop, Wait, decide
 

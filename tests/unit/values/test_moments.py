@@ -6,8 +6,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from dunning_service.errors import FieldError, UnreadableNotice
-from dunning_service.values.moments import read_moment, refuse_future
+from dunning_service.values.moments import read_moment, require_possible
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
@@ -90,26 +89,21 @@ def test_a_date_that_was_never_set_is_none(quarters: int, is_first: bool, fracti
     ],
 )
 def test_what_is_not_a_moment_is_refused(text: str) -> None:
-    with pytest.raises(UnreadableNotice):
+    with pytest.raises(ValueError, match=r"is not a|is outside"):
         read_moment(text)
 
 
 def test_a_day_ahead_may_be_a_wrong_clock() -> None:
-    refuse_future(NOW + timedelta(hours=24), NOW, "updated_at")
+    require_possible(NOW + timedelta(hours=24), NOW)
 
 
 @pytest.mark.parametrize(
     "moment", [NOW + timedelta(hours=24, microseconds=1), datetime(1969, 12, 31, 23, 59, 59, tzinfo=UTC)]
 )
 def test_a_moment_that_cannot_have_been_is_refused(moment: datetime) -> None:
-    with pytest.raises(UnreadableNotice) as caught:
-        refuse_future(moment, NOW, "updated_at")
-
-    (problem,) = caught.value.fields
-    assert isinstance(problem, FieldError)
-    assert problem.field == "updated_at"
-    assert "before 1970" in problem.message or "24 hours ahead" in problem.message
+    with pytest.raises(ValueError, match=r"before 1970|24 hours ahead"):
+        require_possible(moment, NOW)
 
 
 def test_the_first_second_of_1970_may_be_a_payment() -> None:
-    refuse_future(datetime(1970, 1, 1, tzinfo=UTC), NOW, "updated_at")
+    require_possible(datetime(1970, 1, 1, tzinfo=UTC), NOW)

@@ -1,16 +1,18 @@
-"""Errors in ASP.NET Core's form: problem details, with `errors` by field.
+"""Errors of ARISE's API as ASP.NET Core writes them: problem details, with `errors` by field.
 
 `code` and `traceId` are members of their own beside it, which RFC 9457 allows and ASP.NET's clients pass over.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from dunning_service.apis.arise.wire import ProblemDetails
 from dunning_service.errors import IdempotencyKeyReused
 from dunning_service.http.middleware import request_id
 
@@ -37,17 +39,36 @@ _KINDS = {
     500: ("15.6.1", "An error occurred while processing your request."),
     503: ("15.6.4", "Service Unavailable"),
 }
+_DESCRIPTIONS: dict[int | str, str] = {
+    400: "Bad Request: `errors` has everything that is wrong",
+    401: "No token, or one that is unknown, revoked or expired",
+    403: "The token may not do this",
+    404: "Not Found",
+    408: "Request Timeout",
+    409: "The merchant has no gateway, or one that cannot be used",
+    413: "Content Too Large",
+    415: "Unsupported Media Type",
+    422: "The Idempotency-Key belongs to another request",
+    500: "Server Error",
+    503: "It is not known to have been done. With `Retry-After`, send the same request again. Without, it may have "
+    "been done all the same: look first, because without an Idempotency-Key it may be done twice",
+    "default": "Any other error",
+}
 _WRONG_FIELDS = "One or more validation errors occurred."
 
 
+def responses(*statuses: int, headers: Mapping[str, Any] | None = None) -> dict[int | str, dict[str, Any]]:
+    """The responses of an operation in the OpenAPI document beyond its model: the headers of its reply, these errors,
+    and those that every operation may reply."""
+    every: tuple[int | str, ...] = (*statuses, 401, 403, 500, 503, "default")
+    content = {MEDIA_TYPE: {"schema": ProblemDetails.model_json_schema()}}
+    reply = {"description": "Success"} | ({"headers": headers} if headers else {})
+    errors = {status: {"description": _DESCRIPTIONS[status], "content": content} for status in every}
+    return {200: reply, **errors}
+
+
 def render(request: Request, refusal: Refusal) -> Response:
-    """`refusal` as problem details."""
-    body = problem_details(refusal, request_id(request))
-    return Response(orjson.dumps(body), _status(refusal), refusal.headers, MEDIA_TYPE)
-
-
-def problem_details(refusal: Refusal, trace_id: str) -> dict[str, Any]:
-    """`refusal` as it is answered to the request of that id."""
+    """The response to a refused request, as problem details."""
     status = _status(refusal)
     section, title = _KINDS.get(status, ("", "Error"))
     problem: dict[str, Any] = {
@@ -56,12 +77,12 @@ def problem_details(refusal: Refusal, trace_id: str) -> dict[str, Any]:
         "status": status,
         "detail": refusal.message,
         "code": refusal.code,
-        "traceId": trace_id,
+        "traceId": request_id(request),
     }
     if refusal.fields:
         problem["title"] = _WRONG_FIELDS
         problem["errors"] = _errors(refusal)
-    return problem
+    return Response(orjson.dumps(problem), status, refusal.headers, MEDIA_TYPE)
 
 
 def _status(refusal: Refusal) -> int:

@@ -1,7 +1,8 @@
-"""ARISE's numbers, each of which travels with a word: `statusId` 5 beside `status` "Terminated".
+"""ARISE's numbers of states, choices and currencies: `statusId` 5 is `status` "Terminated", `currencyId` 1 is USD.
 
-Of these, only the transaction types, the frequency units and "Terminated" stand in ARISE's document; the other numbers
-are this service's own, so a client does better to read the words.
+Of these, ARISE's document has the transaction types, the frequency units, "Terminated" and the US dollar alone. The
+other numbers of states are this service's own, so a client does better to read the words. The other currencies have
+their numeric codes of ISO 4217 (578 is NOK), none of which is 1.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from dunning_service.billing.states import (
     SubscriptionState,
     TransactionType,
 )
+from dunning_service.values.money import InvalidAmount, currency_exponent, currency_number, currency_with_number
 
 EnumT = TypeVar("EnumT", bound=Enum)
 
@@ -71,3 +73,34 @@ def member_of(kind: type[EnumT], number: int) -> EnumT:
         known = ", ".join(f"{its} ({word_of(member)})" for member, its in NUMBERS[kind].items())
         raise ValueError(f"must be one of {known}")
     return found
+
+
+class UnknownCurrency(ValueError):
+    """A `currencyId` of no currency that can be charged."""
+
+
+def currency_of(currency_id: int) -> str:
+    """The ISO 4217 code of a number, such as "NOK" of 578.
+
+    Raises UnknownCurrency for a number of no currency, and of one without a minor unit (959 is gold).
+    """
+    code = "USD" if currency_id == 1 else currency_with_number(currency_id)
+    if code is None:
+        raise UnknownCurrency(
+            f"{currency_id} is not a currency; 1 is USD, others go by their ISO 4217 number (578: NOK)"
+        )
+    try:
+        currency_exponent(code)
+    except InvalidAmount as error:
+        raise UnknownCurrency(str(error)) from None
+    return code
+
+
+def currency_id_of(currency: str) -> int:
+    """The number of a currency in replies: 1 for USD, else that of ISO 4217. Raises UnknownCurrency."""
+    if currency == "USD":
+        return 1
+    try:
+        return currency_number(currency)
+    except InvalidAmount as error:
+        raise UnknownCurrency(str(error)) from None

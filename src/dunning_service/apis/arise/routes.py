@@ -1,4 +1,4 @@
-"""ARISE's API of subscriptions: `/sub-api/v1/subscriptions`."""
+"""Routes of ARISE's API of subscriptions: `/sub-api/v1/subscriptions`."""
 
 from __future__ import annotations
 
@@ -9,18 +9,24 @@ from uuid import UUID
 import orjson
 from fastapi import APIRouter, Depends, Path, Request, Response
 
-from dunning_service.apis.arise import documentation
-from dunning_service.apis.arise.answers import (
+from dunning_service.apis.arise.errors import responses
+from dunning_service.apis.arise.replies import (
     subscription,
     subscription_created,
     subscription_page,
     subscription_payment,
     subscription_terminated,
 )
-from dunning_service.apis.arise.filters import SubscriptionFilters
-from dunning_service.apis.arise.parameters import read_new_subscription
-from dunning_service.apis.arise.requests import json_body, key_of, subscription_id_of
-from dunning_service.apis.arise.schemas import (
+from dunning_service.apis.arise.requests import (
+    CREATE_REQUEST,
+    KEY,
+    SubscriptionFilters,
+    json_body,
+    key_of,
+    subscription_id_of,
+)
+from dunning_service.apis.arise.rules import read_new_subscription
+from dunning_service.apis.arise.wire import (
     Subscription,
     SubscriptionCreated,
     SubscriptionPage,
@@ -31,7 +37,7 @@ from dunning_service.billing import queries
 from dunning_service.billing.first_payment import create_subscription
 from dunning_service.billing.service import PostedRequest, terminate_subscription
 from dunning_service.http.auth import scoped
-from dunning_service.http.idempotency import REPLAYED, idempotency_key
+from dunning_service.http.idempotency import REPLAYED, REPLAYED_HEADER, idempotency_key
 from dunning_service.http.parameters import openapi_parameters, read_parameters
 from dunning_service.merchants.directory import Principal, Scope
 from dunning_service.services import services
@@ -52,8 +58,8 @@ SubscriptionId = Annotated[
     "",
     summary="Create a subscription",
     response_model=SubscriptionCreated,
-    responses=documentation.CREATE,
-    openapi_extra=documentation.CREATE_REQUEST,
+    responses=responses(400, 408, 409, 413, 415, 422, headers=REPLAYED_HEADER),
+    openapi_extra=CREATE_REQUEST,
 )
 async def create(request: Request, principal: Writer) -> Response:
     """Its payments are charged as they fall due, and tried again by rule where they fail.
@@ -74,7 +80,7 @@ async def create(request: Request, principal: Writer) -> Response:
         path=PATH, headers=request.scope["headers"], body=body, idempotency_key=key_of(request, body)
     )
     created = await create_subscription(
-        found.billing, principal, posted, partial(read_new_subscription, posted.body, posted.content_type)
+        found.charging, principal, posted, partial(read_new_subscription, posted.body, posted.content_type)
     )
     return _answer(subscription_created(created.id, created.paid), is_replay=created.is_replay)
 
@@ -83,7 +89,7 @@ async def create(request: Request, principal: Writer) -> Response:
     "",
     summary="List subscriptions",
     response_model=SubscriptionPage,
-    responses=documentation.LIST,
+    responses=responses(400),
     openapi_extra={"parameters": openapi_parameters(SubscriptionFilters)},
 )
 async def list_all(request: Request, principal: Reader) -> Response:
@@ -94,7 +100,7 @@ async def list_all(request: Request, principal: Reader) -> Response:
     return _answer(subscription_page(views, total))
 
 
-@router.get("/{id}", summary="Read a subscription", response_model=Subscription, responses=documentation.READ)
+@router.get("/{id}", summary="Read a subscription", response_model=Subscription, responses=responses(404))
 async def read(request: Request, principal: Reader, identifier: SubscriptionId) -> Response:
     """What was agreed, what has been paid and what comes next."""
     subscription_id = subscription_id_of(identifier)
@@ -107,7 +113,7 @@ async def read(request: Request, principal: Reader, identifier: SubscriptionId) 
     "/{id}/payments",
     summary="List the payments of a subscription",
     response_model=list[SubscriptionPayment],
-    responses=documentation.PAYMENTS,
+    responses=responses(404),
 )
 async def list_payments(request: Request, principal: Reader, identifier: SubscriptionId) -> Response:
     """All its payments in their order, each with every attempt at it; of a subscription without an end, those up to the
@@ -122,15 +128,15 @@ async def list_payments(request: Request, principal: Reader, identifier: Subscri
     "/{id}/terminate",
     summary="Terminate a subscription",
     response_model=SubscriptionTerminated,
-    responses=documentation.TERMINATE,
-    openapi_extra=documentation.TERMINATE_REQUEST,
+    responses=responses(400, 404, 422, headers=REPLAYED_HEADER),
+    openapi_extra=KEY,
 )
 @router.post(
     "/{id}/terminate",
     summary="Terminate a subscription",
     response_model=SubscriptionTerminated,
-    responses=documentation.TERMINATE,
-    openapi_extra=documentation.TERMINATE_REQUEST,
+    responses=responses(400, 404, 422, headers=REPLAYED_HEADER),
+    openapi_extra=KEY,
 )
 async def terminate(request: Request, principal: Writer, identifier: SubscriptionId) -> Response:
     """Nothing more is charged: what is scheduled is dropped, failed payments are cancelled and not tried again, and
@@ -144,9 +150,7 @@ async def terminate(request: Request, principal: Writer, identifier: Subscriptio
         body=b"",
         idempotency_key=idempotency_key(request, None),
     )
-    done = await terminate_subscription(
-        found.database, found.writer, principal.merchant, subscription_id, posted, found.clock()
-    )
+    done = await terminate_subscription(found.writer, principal.merchant, subscription_id, posted, found.clock())
     return _answer(subscription_terminated(UUID(subscription_id)), is_replay=done.answered_before is not None)
 
 

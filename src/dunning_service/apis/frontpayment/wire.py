@@ -1,4 +1,4 @@
-"""The shapes of Front Payment's failed payment list, and how a payment of ours is put into them.
+"""Models of Front Payment's replies, and the writing of a failed payment in them.
 
 Amounts are written by hand as exact decimal numbers, so the models here serve the OpenAPI document and the tests.
 """
@@ -18,7 +18,7 @@ from dunning_service.ledger.status import Status
 from dunning_service.values.money import InvalidAmount, Money, decimal_text
 
 UNKNOWN_CURRENCY = "unknown"
-"""Shown where nobody told the currency."""
+"""The currency of a payment whose sender did not send one."""
 
 _TITLES = {
     Status.FAILED: "Failed",
@@ -36,7 +36,7 @@ class _Shape(BaseModel):
 
 
 class FailedOrder(_Shape):
-    """One failed payment. What its sender did not tell is null."""
+    """One failed payment. What its sender did not send is null."""
 
     orderUuid: str = Field(description="`ODR` and digits", examples=["ODR1276808511"])  # noqa: N815
     orderDate: str = Field(description="day of the first failure, dd.mm.yyyy", examples=["19.12.2024"])  # noqa: N815
@@ -58,7 +58,7 @@ class FailedOrder(_Shape):
 
 
 class MetaData(_Shape):
-    """Where this page stands."""
+    """The number of this page, and of all."""
 
     total: int = Field(description="orders that match, over all pages", examples=[133])
     perPage: int = Field(examples=[50])  # noqa: N815
@@ -70,7 +70,9 @@ class Links(_Shape):
     """The addresses of the pages beside this one, with the same filters."""
 
     previous: str | None
-    next: str | None
+    next: str | None = Field(
+        examples=["https://dunning.example.com/api/v1/connect/subscriptions/failed/list?page=2"],
+    )
 
 
 class FailedOrderList(_Shape):
@@ -97,7 +99,7 @@ class Product(_Shape):
 
 
 class FailedOrderDetails(_Shape):
-    """One failed payment in full. Nobody tells this service addresses, discounts or taxes: those are null."""
+    """One failed payment in full. No sender sends addresses, discounts or taxes: those are null."""
 
     subscriptionUuid: str | None  # noqa: N815
     orderDate: str  # noqa: N815

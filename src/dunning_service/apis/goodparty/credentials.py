@@ -1,4 +1,4 @@
-"""The token, in any of the places where an ASP.NET client can put one."""
+"""The caller's token: as Bearer, as the password of Basic, or in X-Api-Key."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ DOCUMENTED = [
     Depends(HTTPBasic(auto_error=False, scheme_name="tokenAsPassword", description="The token is the password.")),
     Depends(APIKeyHeader(name="X-Api-Key", auto_error=False, scheme_name="tokenAsApiKey", description="The token.")),
 ]
-"""What OpenAPI says about it; routes that solve dependencies would find that these do nothing."""
+"""The security schemes of the OpenAPI document; the routes do not solve dependencies, so these do nothing else."""
 
 
 async def caller(request: Request, scope: Scope) -> Principal:
-    """Who is calling. Raises InvalidToken or MissingScope."""
+    """The caller, whose token must have `scope`. Raises InvalidToken or MissingScope."""
     token = bearer_token(request) or _token_elsewhere(request)
     if token is None:
         raise InvalidToken("a token is needed: as Bearer, as the password of Basic, or in X-Api-Key, once")

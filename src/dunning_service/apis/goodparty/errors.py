@@ -1,26 +1,66 @@
-"""Errors in ASP.NET Web API's own form."""
+"""Errors in ASP.NET Web API's own form, and the error responses of the OpenAPI document."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
 from dunning_service.apis.goodparty import xml
-from dunning_service.apis.goodparty.negotiation import XML_TYPES, reply_type
+from dunning_service.apis.goodparty.requests import XML_TYPES, contents_of, reply_type
+from dunning_service.errors import FieldError, ReceiptContradicted, UnreadableNotice
 from dunning_service.http.auth import offer_basic
+from dunning_service.ledger.fold import ERASED_PAYER
 
 if TYPE_CHECKING:
     from dunning_service.http.problems import Refusal
 
 HttpError = Mapping[str, str | Mapping[str, Sequence[str]]]
 
+_PAYER = ("UserId", "StripeCustomerId")
+"""What a payer's key is made of: see `providers/goodparty.py`."""
+
+_SCHEMA = {
+    "title": "ActionServiceError",
+    "type": "object",
+    "required": ["Message"],
+    "properties": {
+        "Message": {"type": "string"},
+        "MessageDetail": {"type": "string"},
+        "ModelState": {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "string"}}},
+    },
+}
+_DESCRIPTIONS = {
+    400: "The body cannot be read, or fields of it are wrong; nothing was recorded",
+    401: "There is no token, or it is not valid",
+    403: "The token may not do this",
+    408: "The body did not arrive in time",
+    413: "The body is too large",
+    415: "The body is in another format, compressed, or without a Content-Type",
+    503: "It is not known to be recorded; send it again",
+}
+_CHALLENGE = {
+    "description": "Both schemes that take the token, each in a header of its own",
+    "schema": {"type": "string"},
+    "example": 'Basic realm="dunning", charset="UTF-8"',
+}
+
+
+def responses(reply: Mapping[str, Any]) -> dict[int | str, dict[str, Any]]:
+    """The responses of an action in the OpenAPI document: a reply of this schema, and every error."""
+    stated: dict[int | str, dict[str, Any]] = {
+        status: {"description": text, "content": contents_of(_SCHEMA)} for status, text in _DESCRIPTIONS.items()
+    }
+    stated[401]["headers"] = {"WWW-Authenticate": _CHALLENGE}
+    stated[503]["headers"] = {"Retry-After": {"schema": {"type": "integer"}, "example": 1}}
+    return {200: {"content": contents_of(reply)}, **stated}
+
 
 def render(request: Request, refusal: Refusal) -> Response:
-    """`refusal` as an HttpError, in JSON or XML as an answer to `request` would be."""
+    """The response to a refused request: an HttpError in JSON or XML, as its reply would be."""
     media_type = reply_type(request)
     error = _error(request, refusal)
     content = xml.error(error) if media_type in XML_TYPES else orjson.dumps(error)
@@ -56,8 +96,39 @@ def _model_state(refusal: Refusal) -> dict[str, list[str]]:
 
 
 def _address(request: Request) -> str:
-    """As it was asked for, without the query, which may hold what should not be repeated."""
+    """The URL of the request without its query, which may hold secrets."""
     scope = request.scope
     host = request.headers.get("host", "")
     path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1").partition("?")[0]
     return f"{scope['scheme']}://{host}{path}"
+
+
+def refused_deposit(error: ReceiptContradicted) -> UnreadableNotice:
+    """The refusal of a deposit under a known TransactionNo: each field that differs, with what is recorded, and what
+    would be right."""
+    number = error.provider_receipt_id
+    problems: list[FieldError] = []
+    for name, held, given in error.differences:
+        if name == "payer_key":
+            problems += _other_payer(number, str(held), str(given))
+        elif name == "currency":
+            recorded = "without a currency" if held is None else f"in {held}"
+            problems.append(FieldError("Currency", f"the deposit {number} is recorded {recorded}"))
+        else:
+            recorded = "without an amount" if held is None else f"with another amount, {held} in minor units"
+            problems.append(FieldError("DepositAmount", f"the deposit {number} is recorded {recorded}"))
+    message = f"the deposit {number} is recorded and stays as it is; send another deposit with a number of its own"
+    problems.append(FieldError("TransactionNo", message))
+    return UnreadableNotice("; ".join(f"{problem.field}: {problem.message}" for problem in problems), problems)
+
+
+def _other_payer(number: str, held: str, given: str) -> list[FieldError]:
+    if held.startswith(ERASED_PAYER):
+        message = f"the deposit {number} is recorded of a customer whose data were erased"
+        return [FieldError(name, message) for name in _PAYER]
+    parts = zip(_PAYER, held.partition(":")[::2], given.partition(":")[::2], strict=True)
+    return [
+        FieldError(name, f"the deposit {number} is recorded {f'with {recorded}' if recorded else 'without one'}")
+        for name, recorded, sent in parts
+        if recorded != sent
+    ]

@@ -1,4 +1,4 @@
-"""`/api/ActionService`: the actions of GoodParty's service that concern failed payments."""
+"""The routes `/api/ActionService`: the actions of GoodParty's service that concern failed payments."""
 
 from __future__ import annotations
 
@@ -10,15 +10,19 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Match
 from starlette.types import Scope as AsgiScope
 
-from dunning_service.apis.goodparty import schemas, xml
+from dunning_service.apis.goodparty import wire, xml
 from dunning_service.apis.goodparty.credentials import DOCUMENTED, caller
-from dunning_service.apis.goodparty.deposits import refused_deposit
-from dunning_service.apis.goodparty.failure_list import written
-from dunning_service.apis.goodparty.negotiation import REPLY_TYPES, XML_TYPES, reply_type
-from dunning_service.apis.goodparty.queries import pages_of_failures
+from dunning_service.apis.goodparty.errors import refused_deposit, responses
+from dunning_service.apis.goodparty.requests import (
+    REPLY_TYPES,
+    XML_TYPES,
+    documented_body,
+    pages_of_failures,
+    reply_type,
+)
 from dunning_service.errors import ReceiptContradicted
 from dunning_service.events import Delivery, kept_headers
-from dunning_service.http.body import read_body
+from dunning_service.http.body import content_type_of, read_body
 from dunning_service.http.notices import Acknowledgement, CountedNotice, NoticeRoute
 from dunning_service.ledger.work import Notice, NoticeRecorded
 from dunning_service.merchants.directory import Scope
@@ -28,10 +32,15 @@ from dunning_service.providers.goodparty import (
     LOG_FAILURE,
     PROVIDER,
     RECORD_SUCCESS,
+    DepositMoneyRequest,
+    PaymentIntentFailed,
     PaymentIntentStatusRequest,
     read_request,
 )
 from dunning_service.services import services
+
+_NAME = {"type": "string", "minLength": 1}
+_NUMBER = {"type": "integer", "not": {"const": 0}}
 
 
 class ActionRoute(NoticeRoute):
@@ -49,7 +58,6 @@ router = APIRouter(
     route_class=ActionRoute,
     tags=["GoodParty ActionService"],
     dependencies=DOCUMENTED,
-    responses=schemas.ERRORS,
 )
 
 
@@ -64,7 +72,13 @@ _LOGGED = {media_type: _answer(media_type, PROVIDER.reply.body, xml.success()) f
 @router.post(
     "/LogInvoicePaymentFailed",
     summary="Record a failed payment of an invoice",
-    openapi_extra=schemas.LOG_FAILURE,
+    openapi_extra=documented_body(
+        PaymentIntentFailed,
+        {"InvoiceId": _NAME},
+        {"PaymentIntentId": _NAME},
+        {"UserId": _NUMBER, "FailedTimeStamp": {"type": "string", "format": "date-time"}},
+    ),
+    responses=responses(wire.reply_schema(LOG_FAILURE, wire.LOGGED)),
     response_class=Response,
     response_description="It is safe on disk. The same notice again is answered in the same way.",
 )
@@ -80,7 +94,8 @@ async def log_invoice_payment_failed(request: Request) -> Response:
 @router.post(
     "/InvoicePaymentSucceeded",
     summary="Record a deposit, which pays the open failure that it matches",
-    openapi_extra=schemas.RECORD_SUCCESS,
+    openapi_extra=documented_body(DepositMoneyRequest, {"UserId": _NUMBER}, {"StripeCustomerId": _NAME}),
+    responses=responses(wire.reply_schema(RECORD_SUCCESS, wire.RESOLVED)),
     response_class=Response,
     response_description="It is safe on disk; `Message` is the number of failures it has paid, 0 or 1.",
 )
@@ -100,7 +115,8 @@ async def invoice_payment_succeeded(request: Request) -> Response:
 @router.post(
     "/GetInvoicePaymentFailed",
     summary="All failed payments that were logged here",
-    openapi_extra=schemas.LIST_FAILURES,
+    openapi_extra=documented_body(PaymentIntentStatusRequest),
+    responses=responses(wire.reply_schema("GetInvoicePaymentFailed", wire.FAILURES)),
     response_class=Response,
     response_description="In the order of Id, each with what its newest attempt said.",
 )
@@ -109,10 +125,10 @@ async def get_invoice_payment_failed(request: Request) -> Response:
     found = services(request)
     principal = await caller(request, Scope.READ)
     body = await read_body(request, found.bodies)
-    wanted = read_request(PaymentIntentStatusRequest, body, _header(request, b"content-type"))
+    wanted = read_request(PaymentIntentStatusRequest, body, content_type_of(request))
     media_type = reply_type(request)
-    pages = pages_of_failures(found.database, principal.merchant.id, user_id=wanted.UserId, status_id=wanted.StatusId)
-    return StreamingResponse(await written(media_type, pages), headers={"content-type": f"{media_type}; charset=utf-8"})
+    reply = await wire.written(media_type, pages_of_failures(found.database, principal.merchant.id, wanted))
+    return StreamingResponse(reply, headers={"content-type": f"{media_type}; charset=utf-8"})
 
 
 async def _record(request: Request, action: str) -> NoticeRecorded:
@@ -144,12 +160,3 @@ async def _record(request: Request, action: str) -> NoticeRecorded:
 @cache
 def _options(default_currency: str | None) -> Options:
     return Options(default_currency=default_currency)
-
-
-def _header(request: Request, wanted: bytes) -> bytes | None:
-    value: bytes
-    headers: list[tuple[bytes, bytes]] = request.scope["headers"]
-    for name, value in headers:
-        if name == wanted:
-            return value
-    return None

@@ -1,6 +1,6 @@
-"""Answers as .NET's DataContractSerializer writes them, and errors as its HttpError does.
+"""Replies in XML as .NET's DataContractSerializer writes them, and errors as its HttpError does.
 
-Elements stand in the order of their names. There is no XML declaration, and the encoding is UTF-8.
+Elements are in the order of their names. There is no XML declaration, and the encoding is UTF-8.
 """
 
 from __future__ import annotations
@@ -27,26 +27,28 @@ def text(value: str) -> str:
 
 
 def opening(root: str) -> str:
+    """The start tag of a reply's root element."""
     return f'<{root} xmlns:i="{_INSTANCE}" xmlns="{_CONTRACTS}.MessageBase">'
 
 
 def closing(root: str) -> str:
+    """The end of a reply: its status and the end tag of its root element."""
     return f"<status>Success</status></{root}>"
 
 
 def success() -> bytes:
-    """What LogInvoicePaymentFailed answers."""
+    """The reply of LogInvoicePaymentFailed."""
     message = f'<Message xmlns:d2p1="{_CONTRACTS}"><d2p1:Success>true</d2p1:Success></Message>'
     return f"{opening(SUCCESS_RESPONSE)}{message}{closing(SUCCESS_RESPONSE)}".encode()
 
 
 def count(number: int) -> bytes:
-    """What InvoicePaymentSucceeded answers."""
+    """The reply of InvoicePaymentSucceeded."""
     return f"{opening(COUNT_RESPONSE)}<Message>{number}</Message>{closing(COUNT_RESPONSE)}".encode()
 
 
 FAILURES_MESSAGE = f'Message xmlns:d2p1="{_CONTRACTS}.Messages.Payment"'
-"""The start tag, without its brackets, of the list that GetInvoicePaymentFailed answers."""
+"""The start tag, without its brackets, of the list in the reply of GetInvoicePaymentFailed."""
 
 
 def failure(properties: Mapping[str, str | int | None]) -> str:

@@ -1,4 +1,4 @@
-"""Our own list of failed payments: `/api/v1/failed-payments`."""
+"""Routes of the own API of failed payments: `/api/v1/failed-payments`."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Request, Response
 
-from dunning_service.apis.own import documentation
-from dunning_service.apis.own.actions import read_action, retry
-from dunning_service.apis.own.filters import FailedPaymentFilters, ListParameters
-from dunning_service.apis.own.listing import detail_of, page_of
-from dunning_service.apis.own.schemas import (
+from dunning_service.apis.own.errors import responses
+from dunning_service.apis.own.queries import detail_of, page_of
+from dunning_service.apis.own.requests import ACTION_REQUEST, FailedPaymentFilters, ListParameters, read_action
+from dunning_service.apis.own.wire import (
     ActionAnswer,
     FailedPaymentDetail,
     FailedPaymentPage,
@@ -18,17 +17,20 @@ from dunning_service.apis.own.schemas import (
     SummaryLine,
     action_answer,
 )
-from dunning_service.errors import FieldError, NotFound
+from dunning_service.billing.service import retry_payment
+from dunning_service.errors import ActionDoesNotApply, FieldError, NotFound
 from dunning_service.failed_payments.cursors import CursorError
 from dunning_service.failed_payments.public_number import payment_id_of
+from dunning_service.failed_payments.queries import find_payment
 from dunning_service.http.auth import scoped
-from dunning_service.http.idempotency import REPLAYED, idempotency_key
+from dunning_service.http.idempotency import REPLAYED, REPLAYED_HEADER, idempotency_key
 from dunning_service.http.links import address, query_without
 from dunning_service.http.parameters import NoParameters, openapi_parameters, read_parameters, refused
-from dunning_service.ledger.status import ReceiptDue, Verb
-from dunning_service.ledger.work import NO_SUCH_PAYMENT, Decision
+from dunning_service.ledger.status import ActionKind, ReceiptDue
+from dunning_service.ledger.work import NO_SUCH_PAYMENT, ActionRecorded, ActionRequest, IdempotencyKey
 from dunning_service.merchants.directory import Principal, Scope
-from dunning_service.services import services
+from dunning_service.senders import SUBSCRIPTIONS
+from dunning_service.services import Services, services
 
 PATH = "/api/v1/failed-payments"
 
@@ -40,11 +42,18 @@ PublicNumber = Annotated[
     str, Path(alias="id", description="public number of the payment: `ODR` and digits", examples=["ODR1276808511"])
 ]
 
+_LINK = {
+    "Link": {
+        "description": "RFC 8288: the addresses of the next page (`next`, unless this is the last) and the first one",
+        "schema": {"type": "string"},
+    }
+}
+
 
 @router.get(
     "",
     summary="List failed payments",
-    responses=documentation.LIST,
+    responses=responses(422, headers=_LINK),
     openapi_extra={"parameters": openapi_parameters(ListParameters)},
 )
 async def list_failed_payments(request: Request, response: Response, principal: Reader) -> FailedPaymentPage:
@@ -67,7 +76,7 @@ async def list_failed_payments(request: Request, response: Response, principal: 
 @router.get(
     "/summary",
     summary="Count and add up failed payments",
-    responses=documentation.SUMMARY,
+    responses=responses(422),
     openapi_extra={"parameters": openapi_parameters(FailedPaymentFilters)},
 )
 async def summarise_failed_payments(request: Request, principal: Reader) -> Summary:
@@ -90,7 +99,7 @@ async def summarise_failed_payments(request: Request, principal: Reader) -> Summ
     )
 
 
-@router.get("/{id}", summary="Read one failed payment", responses=documentation.DETAIL)
+@router.get("/{id}", summary="Read one failed payment", responses=responses(404, 422))
 async def read_failed_payment(request: Request, principal: Reader, number: PublicNumber) -> FailedPaymentDetail:
     """The payment, and its attempts, decisions and receipt in time order. A statement that a later one about the same
     attempt replaced is listed too, marked `superseded`. After each attempt of this service's own stands what was
@@ -104,8 +113,8 @@ async def read_failed_payment(request: Request, principal: Reader, number: Publi
 @router.post(
     "/{id}/actions",
     summary="Decide about a failed payment",
-    responses=documentation.ACTION,
-    openapi_extra=documentation.ACTION_REQUEST,
+    responses=responses(400, 404, 408, 409, 413, 415, 422, headers=REPLAYED_HEADER),
+    openapi_extra=ACTION_REQUEST,
 )
 async def act_on_failed_payment(
     request: Request, response: Response, principal: Writer, number: PublicNumber
@@ -128,12 +137,12 @@ async def act_on_failed_payment(
         raise NotFound(NO_SUCH_PAYMENT)
     read_parameters(request, NoParameters)
     action = await read_action(request)
-    key = idempotency_key(request, action.asked())
-    if action.action is Verb.RETRY:
-        recorded = await retry(services(request), principal, number, action.reason, key)
+    key = idempotency_key(request, action.compared())
+    if action.action is ActionKind.RETRY:
+        recorded = await _retry(services(request), principal, number, action.reason, key)
     else:
-        recorded = await services(request).writer.decide(
-            Decision(
+        recorded = await services(request).writer.record_action(
+            ActionRequest(
                 merchant_id=principal.merchant.id,
                 time_zone=principal.merchant.time_zone,
                 payment_id=payment_id,
@@ -150,3 +159,28 @@ async def act_on_failed_payment(
     if recorded.is_replay:
         response.headers[REPLAYED] = "true"
     return action_answer(recorded)
+
+
+async def _retry(
+    services: Services, principal: Principal, number: str, reason: str | None, key: IdempotencyKey | None
+) -> ActionRecorded:
+    """Schedules the payment of that public number to be charged at once.
+
+    Raises NotFound, IdempotencyKeyReused, or ActionDoesNotApply, also for a payment that another system charges.
+    """
+    async with services.database.read() as connection:
+        payment = await find_payment(connection, principal.merchant.id, number)
+    if payment.provider != SUBSCRIPTIONS.name:
+        raise ActionDoesNotApply(
+            f"retry does not apply to a payment that {payment.provider} reported: only the system that charges it can "
+            f"try it again, and here that is done for the payments of `{SUBSCRIPTIONS.name}` alone"
+        )
+    return await retry_payment(
+        services.database,
+        services.writer,
+        principal,
+        payment_id=payment.provider_payment_id,
+        subscription_id=payment.provider_subscription_id,
+        reason=reason,
+        idempotency_key=key,
+    )

@@ -1,4 +1,4 @@
-"""Each call that reports something, as a command of the ledger: what it has to know, and what it records."""
+"""The commands of the ledger for the calls that report something: the rows each one needs, and what it records."""
 
 from __future__ import annotations
 
@@ -8,26 +8,27 @@ from datetime import UTC, datetime
 from typing import Any
 
 from dunning_service.apis.stripe import rules
-from dunning_service.apis.stripe.currencies import to_value
 from dunning_service.apis.stripe.errors import NoSuchObject
-from dunning_service.apis.stripe.parameters import ReportAttempt, ReportInformational, ReportPayment, ReportRefund
-from dunning_service.apis.stripe.records import ReportedAttempt, event_of, is_record_id, new_record_id, reported
+from dunning_service.apis.stripe.numbers import to_value
+from dunning_service.apis.stripe.requests import ReportAttempt, ReportInformational, ReportPayment, ReportRefund
+from dunning_service.apis.stripe.values import GivenMetadata
+from dunning_service.apis.stripe.wire import ReportedAttempt, event_of, is_record_id, new_record_id, reported
 from dunning_service.errors import RuleBroken
 from dunning_service.events import AttemptReported, Delivery, Outcome
 from dunning_service.ledger.models import RefundRow
-from dunning_service.ledger.work import Command, Effect, Held, IdempotencyKey, Lookup
+from dunning_service.ledger.work import Command, Effect, IdempotencyKey, Lookup, Snapshot
 from dunning_service.merchants.directory import MerchantView
 from dunning_service.senders import PAYMENT_RECORDS
 
 Row = Mapping[str, Any]
 
 Change = Callable[[ReportedAttempt, int], ReportedAttempt]
-"""The latest attempt and the time, in Unix seconds, make the attempt that the record shows then."""
+"""A rule: from the latest attempt and the time, in Unix seconds, to the attempt that the record shows next."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Posted:
-    """One request that reports something, whatever it reports."""
+    """A request that reports something: its merchant, path, delivery and idempotency key."""
 
     merchant: MerchantView
     path: str
@@ -36,28 +37,33 @@ class Posted:
 
 
 def report_payment(posted: Posted, given: ReportPayment) -> Command:
+    """The command of `POST /v1/payment_records/report_payment`: a new record with its first attempt."""
     record_id = new_record_id()
 
-    def execute(held: Held, now: datetime) -> Effect:
+    def execute(snapshot: Snapshot, now: datetime) -> Effect:
         attempt = rules.report_payment(given, record_id=record_id, now=_seconds(now))
-        return Effect(_answer(attempt, 0), [event_of(attempt, held.attempts[attempt.record_id], now)])
+        return Effect(_answer(attempt, 0), [event_of(attempt, snapshot.attempts[attempt.record_id], now)])
 
     return _command(posted, record_id, execute)
 
 
 def report_attempt(posted: Posted, record_id: str, given: ReportAttempt) -> Command:
+    """The command of `.../report_payment_attempt`: another attempt at the payment of a record."""
     return _changing(posted, record_id, lambda latest, now: rules.report_attempt(latest, given, now=now))
 
 
-def settle(posted: Posted, record_id: str, outcome: Outcome, at: int, metadata: rules.GivenMetadata) -> Command:
+def settle(posted: Posted, record_id: str, outcome: Outcome, at: int, metadata: GivenMetadata) -> Command:
+    """The command that sets the outcome of a record's latest attempt, as of `at` in Unix seconds."""
     return _changing(posted, record_id, lambda latest, now: rules.settle(latest, outcome, at, metadata))
 
 
 def inform(posted: Posted, record_id: str, given: ReportInformational) -> Command:
+    """The command of `.../report_payment_attempt_informational`: details of the latest attempt, not its outcome."""
     return _changing(posted, record_id, lambda latest, now: rules.inform(latest, given))
 
 
 def refund(posted: Posted, record_id: str, given: ReportRefund) -> Command:
+    """The command of `.../report_refund`: money given back, under a reference no other refund has."""
     merchant_id = posted.merchant.id
     refunds = _refunds_of(merchant_id, record_id)
     lookups = [refunds]
@@ -68,11 +74,11 @@ def refund(posted: Posted, record_id: str, given: ReportRefund) -> Command:
             Lookup(RefundRow, ("merchant_id", "provider", "reference"), (merchant_id, PAYMENT_RECORDS.name, reference))
         )
 
-    def execute(held: Held, now: datetime) -> Effect:
-        latest = _latest(held, record_id)
+    def execute(snapshot: Snapshot, now: datetime) -> Effect:
+        latest = _latest(snapshot, record_id)
         for lookup in lookups[1:]:
-            _require_new_reference(held.rows[lookup])
-        before = held.rows[refunds]
+            _require_new_reference(snapshot.rows[lookup])
+        before = snapshot.rows[refunds]
         refunded_minor = _sum(before)
         refund = rules.refund(latest, given, refunded_minor=refunded_minor, now=_seconds(now))
         attempt = latest.changed(metadata=rules.merged_metadata(latest.metadata, given.metadata))
@@ -87,12 +93,12 @@ def refund(posted: Posted, record_id: str, given: ReportRefund) -> Command:
             "currency": refund.currency,
             "refunded_at": datetime.fromtimestamp(refund.refunded_at, UTC),
             "received_at": posted.delivery.received_at,
-            "delivery_digest": held.delivery_digest,
+            "delivery_digest": snapshot.delivery_digest,
             "details": {"initiated_at": given.initiated_at, "metadata": given.metadata or {}},
         }
         return Effect(
             _answer(attempt, refunded_minor + refund.amount_minor),
-            _events(attempt, latest, held, now),
+            _events(attempt, latest, snapshot, now),
             [(RefundRow, row)],
             touched=[record_id],
         )
@@ -104,16 +110,16 @@ def _changing(posted: Posted, record_id: str, change: Change) -> Command:
     """The command that changes the latest attempt of a record, or adds one after it."""
     refunds = _refunds_of(posted.merchant.id, record_id)
 
-    def execute(held: Held, now: datetime) -> Effect:
-        latest = _latest(held, record_id)
+    def execute(snapshot: Snapshot, now: datetime) -> Effect:
+        latest = _latest(snapshot, record_id)
         attempt = change(latest, _seconds(now))
-        return Effect(_answer(attempt, _sum(held.rows[refunds])), _events(attempt, latest, held, now))
+        return Effect(_answer(attempt, _sum(snapshot.rows[refunds])), _events(attempt, latest, snapshot, now))
 
     return _command(posted, record_id, execute, [refunds])
 
 
 def _command(
-    posted: Posted, record_id: str, execute: Callable[[Held, datetime], Effect], lookups: Sequence[Lookup] = ()
+    posted: Posted, record_id: str, execute: Callable[[Snapshot, datetime], Effect], lookups: Sequence[Lookup] = ()
 ) -> Command:
     """Raises NoSuchObject for what cannot be the id of a record."""
     if not is_record_id(record_id):  # not everything a path can hold can be asked of a database
@@ -137,9 +143,9 @@ def _refunds_of(merchant_id: int, record_id: str) -> Lookup:
     )
 
 
-def _latest(held: Held, record_id: str) -> ReportedAttempt:
+def _latest(snapshot: Snapshot, record_id: str) -> ReportedAttempt:
     """Raises NoSuchObject for a record that this merchant does not have."""
-    attempts = held.attempts[record_id]
+    attempts = snapshot.attempts[record_id]
     if not attempts:
         raise NoSuchObject("payment_record", record_id)
     return reported(attempts[-1].details)
@@ -154,9 +160,11 @@ def _require_new_reference(taken: Sequence[Row]) -> None:
         )
 
 
-def _events(attempt: ReportedAttempt, latest: ReportedAttempt, held: Held, now: datetime) -> list[AttemptReported]:
-    """Nothing is stated anew where nothing changes."""
-    return [] if attempt == latest else [event_of(attempt, held.attempts[attempt.record_id], now)]
+def _events(
+    attempt: ReportedAttempt, latest: ReportedAttempt, snapshot: Snapshot, now: datetime
+) -> list[AttemptReported]:
+    """The new revision of an attempt; none where nothing changes."""
+    return [] if attempt == latest else [event_of(attempt, snapshot.attempts[attempt.record_id], now)]
 
 
 def _sum(refunds: Sequence[Row]) -> int:

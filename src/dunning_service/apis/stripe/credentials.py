@@ -1,4 +1,4 @@
-"""The token, in either of the places where a client of Stripe's puts its key."""
+"""The caller's token, which Stripe's clients send as Bearer or as the user name of Basic."""
 
 from __future__ import annotations
 
@@ -14,30 +14,21 @@ from dunning_service.http.auth import basic_credentials, bearer_token, require_s
 from dunning_service.merchants.directory import Principal, Scope
 from dunning_service.services import services
 
-WITHOUT_A_KEY = (
-    "You did not provide an API key. Send a token of this service as `Authorization: Bearer <token>`, or as the user "
-    "name of Basic, once."
-)
-
-
-class _Bearer(HTTPBearer):
-    """What OpenAPI says; it reads nothing itself, and so refuses nothing in words that are not ours."""
-
-    async def __call__(self, request: HTTPConnection) -> None: ...
-
 
 class _Basic(HTTPBasic):
-    """As `_Bearer`."""
+    """Basic in the OpenAPI document; FastAPI's own reads the header, and refuses a malformed one in its own words."""
 
     async def __call__(self, request: HTTPConnection) -> None: ...
 
 
-_BEARER = _Bearer(scheme_name="token", description="A token of a merchant, made with `dunning token add`.")
+_BEARER = HTTPBearer(
+    auto_error=False, scheme_name="token", description="A token of a merchant, made with `dunning token add`."
+)
 _BASIC = _Basic(scheme_name="tokenAsUserName", description="The token is the user name.")
 
 
 def caller(scope: Scope) -> Callable[..., Awaitable[Principal]]:
-    """A dependency: who is calling, with a token that has `scope`. Raises InvalidToken or MissingScope."""
+    """A dependency: the caller, whose token must have `scope`. Raises InvalidToken or MissingScope."""
 
     async def principal(
         request: Request,
@@ -47,7 +38,10 @@ def caller(scope: Scope) -> Callable[..., Awaitable[Principal]]:
         basic = basic_credentials(request)
         token = bearer_token(request) or (basic and basic[0])
         if not token:
-            raise InvalidToken(WITHOUT_A_KEY)
+            raise InvalidToken(
+                "You did not provide an API key. Send a token of this service as `Authorization: Bearer <token>`, or "
+                "as the user name of Basic, once."
+            )
         try:
             found = await services(request).directory.principal(token)
         except InvalidToken as error:

@@ -1,12 +1,13 @@
-"""How Stripe's API says that something went wrong, and what can go wrong in its own terms."""
+"""Errors in Stripe's envelope, with its codes, and the responses of every call in OpenAPI."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 import orjson
+from pydantic import BaseModel, Field
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
@@ -28,16 +29,7 @@ INVALID_CHARACTERS = "invalid_characters"
 NO_SUCH_OBJECT = "resource_missing"
 
 STRIPE_CODES = frozenset(
-    {
-        MISSING,
-        UNKNOWN,
-        EMPTY,
-        BLANK,
-        NOT_AN_INTEGER,
-        EXCLUSIVE,
-        INVALID_CHARACTERS,
-        NO_SUCH_OBJECT,
-    }
+    {MISSING, UNKNOWN, EMPTY, BLANK, NOT_AN_INTEGER, EXCLUSIVE, INVALID_CHARACTERS, NO_SUCH_OBJECT}
 )
 """The codes that an answer may carry. What Stripe has no code for is answered without one."""
 
@@ -49,6 +41,80 @@ _STATUSES: dict[int | str, int] = {
 _ORIGINAL = "dunning.original_request"
 _VERSION = re.compile(rb"[!-~](?:[ -~]{0,62}[!-~])?")
 _LONGEST_PATH = 200
+
+
+def _no_default(schema: dict[str, Any]) -> None:
+    schema.pop("default", None)
+
+
+class StripeError(BaseModel):
+    """What was wrong."""
+
+    type: Literal["api_error", "card_error", "idempotency_error", "invalid_request_error"] = Field(
+        description="api_error: on our side, send it again; idempotency_error: the Idempotency-Key; "
+        "invalid_request_error: the request"
+    )
+    message: str = Field(description="for people: what was wrong, and what would be right")
+    code: str = Field(
+        "",
+        description="for programs; absent where Stripe has no code for it",
+        examples=["parameter_missing"],
+        json_schema_extra=_no_default,
+    )
+    param: str = Field(
+        "",
+        description="the parameter that is wrong, or the first of them; absent where it is none",
+        examples=["failed[failed_at]"],
+        json_schema_extra=_no_default,
+    )
+
+
+class StripeErrorEnvelope(BaseModel):
+    """The body of every error."""
+
+    error: StripeError
+
+
+_DESCRIPTIONS: dict[int | str, str] = {
+    400: "Parameters are wrong, the record's state does not allow it, or the Idempotency-Key came with another request",
+    401: "No token, or one that is unknown, revoked or expired",
+    403: "The token lacks the scope that is needed",
+    404: "This merchant has nothing under that id",
+    408: "The body did not arrive in time",
+    413: "The body is too large",
+    503: "The service cannot answer now. What was reported is not known to be recorded; the same request again reports "
+    "nothing twice, if it has an Idempotency-Key",
+    "default": "Any other error, such as a method that is not possible here",
+}
+_RETRIED = {"Stripe-Should-Retry": "`true`: Stripe's clients try again"}
+_HEADERS: dict[int | str, dict[str, str]] = {
+    401: {"WWW-Authenticate": "What to send"},
+    408: _RETRIED,
+    503: {"Retry-After": "Seconds to wait", **_RETRIED},
+}
+_REPLAYED = {
+    ORIGINAL_REQUEST: {"description": "The Request-Id of that earlier request", "schema": {"type": "string"}},
+    REPLAYED: {
+        "description": "`true` when this is the answer to an earlier request with the same Idempotency-Key",
+        "schema": {"type": "string", "enum": ["true"]},
+    },
+}
+
+
+def responses(*, is_report: bool = False) -> dict[int | str, dict[str, Any]]:
+    """The responses of a call in the OpenAPI document: its reply but for the model, and every error."""
+    description = "It is safe on disk; this is the record with it." if is_report else "What was asked for."
+    headers = _documented({"Stripe-Version": "As it was sent, if it was"}) | (_REPLAYED if is_report else {})
+    errors = {
+        status: {"model": StripeErrorEnvelope, "description": text, "headers": _documented(_HEADERS.get(status, {}))}
+        for status, text in _DESCRIPTIONS.items()
+    }
+    return {200: {"description": description, "headers": headers}, **errors}
+
+
+def _documented(headers: Mapping[str, str]) -> dict[str, Any]:
+    texts = {"Request-Id": "Names this request in the log; the same as X-Request-Id", **headers}
+    return {name: {"description": text, "schema": {"type": "string"}} for name, text in texts.items()}
 
 
 class InvalidParameters(InvalidInput):
@@ -81,13 +147,13 @@ class NoSuchObject(NotFound):
 
 
 def note_replay(request: HTTPConnection, original_request: str) -> None:
-    """To be called when the answer was given before, to the request of that id."""
+    """Notes that the reply repeats the one to an earlier request, of this id."""
     request.scope[_ORIGINAL] = original_request
 
 
 def headers_for(request: HTTPConnection) -> dict[str, str]:
-    """What every answer carries, error or not: `Request-Id`, `Stripe-Version` as it was sent, and on an answer that was
-    given before that it was, and to which request.
+    """The headers of every reply, error or not: `Request-Id`, `Stripe-Version` as it was sent, and on a repeated reply
+    that it is one, and which request it was first given to.
 
     A version that is not 1 to 64 printable ASCII characters is not repeated.
     """
@@ -104,7 +170,7 @@ def headers_for(request: HTTPConnection) -> dict[str, str]:
 
 
 def render(request: Request, refusal: Refusal) -> Response:
-    """`refusal` in Stripe's envelope: the SDK raises the exception for it that its users expect."""
+    """The response to a refused request, in Stripe's envelope: the SDK raises the exception that its users expect."""
     status = _STATUSES.get(refusal.code) or _STATUSES.get(refusal.status, refusal.status)
     code, message, param = refusal.code, refusal.message, refusal.fields[0].field if refusal.fields else ""
     if status == 404 and not refusal.fields:

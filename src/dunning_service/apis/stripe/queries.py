@@ -1,4 +1,4 @@
-"""Records and attempts as they are read: newest first, and never another merchant's."""
+"""The selects of payment records and attempts: newest first, and never another merchant's."""
 
 from __future__ import annotations
 
@@ -10,9 +10,15 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dunning_service.apis.stripe.errors import NoSuchObject
-from dunning_service.apis.stripe.parameters import ListRecords
-from dunning_service.apis.stripe.records import ReportedAttempt, is_record_id, record_of_attempt, reported
-from dunning_service.apis.stripe.schemas import PaymentAttemptRecord, PaymentRecord
+from dunning_service.apis.stripe.requests import ListAttempts, ListRecords
+from dunning_service.apis.stripe.wire import (
+    PaymentAttemptRecord,
+    PaymentRecord,
+    ReportedAttempt,
+    is_record_id,
+    record_of_attempt,
+    reported,
+)
 from dunning_service.events import Outcome
 from dunning_service.ledger.fold import current_attempts
 from dunning_service.ledger.models import AttemptRow, PaymentRow, RefundRow
@@ -46,20 +52,18 @@ async def page_of_records(
         statement = statement.where(_PAYMENTS.created_at > _last_moment_of(wanted.created_after))
     if wanted.created_before is not None:
         statement = statement.where(_PAYMENTS.created_at < datetime.fromtimestamp(wanted.created_before, UTC))
-    order: tuple[Any, ...] = _NEWEST_FIRST
-    place = sa.tuple_(_PAYMENTS.created_at, _PAYMENTS.id)
-    if wanted.starting_after is not None:
-        at = await _payment(connection, merchant_id, wanted.starting_after, "starting_after")
-        statement = statement.where(place < sa.tuple_(sa.literal(at.created_at, _PAYMENTS.created_at.type), at.id))
-    if wanted.ending_before is not None:
-        at = await _payment(connection, merchant_id, wanted.ending_before, "ending_before")
-        statement = statement.where(place > sa.tuple_(sa.literal(at.created_at, _PAYMENTS.created_at.type), at.id))
-        order = _OLDEST_FIRST
+    backwards = wanted.ending_before is not None
+    if edge := wanted.ending_before or wanted.starting_after:
+        at = await _payment(connection, merchant_id, edge, "ending_before" if backwards else "starting_after")
+        place = sa.tuple_(_PAYMENTS.created_at, _PAYMENTS.id)
+        edge_place = sa.tuple_(sa.literal(at.created_at, _PAYMENTS.created_at.type), at.id)
+        statement = statement.where(place > edge_place if backwards else place < edge_place)
+    order = _OLDEST_FIRST if backwards else _NEWEST_FIRST
     found = await connection.execute(statement.order_by(*order).limit(wanted.limit + 1))
     attempts = [reported(details) for details in found.scalars()]
     has_more = len(attempts) > wanted.limit
     shown = attempts[: wanted.limit]
-    if order is _OLDEST_FIRST:
+    if backwards:
         shown.reverse()
     refunded = await _refunded(connection, merchant_id, [attempt.record_id for attempt in shown])
     return [attempt.as_record(refunded.get(attempt.record_id, 0)) for attempt in shown], has_more
@@ -77,9 +81,10 @@ async def find_attempt(connection: AsyncConnection, merchant_id: int, attempt_id
 
 
 async def page_of_attempts(
-    connection: AsyncConnection, merchant_id: int, record_id: str, *, limit: int, starting_after: str | None
+    connection: AsyncConnection, merchant_id: int, wanted: ListAttempts
 ) -> tuple[list[PaymentAttemptRecord], bool]:
     """The attempts of one page, newest first, and whether there are older ones. Raises NoSuchObject."""
+    record_id, limit, starting_after = wanted.payment_record, wanted.limit, wanted.starting_after
     attempts = await _attempts(connection, merchant_id, record_id)
     if not attempts:
         raise NoSuchObject("payment_record", record_id, "payment_record")
@@ -111,7 +116,7 @@ async def _payment(connection: AsyncConnection, merchant_id: int, record_id: str
 
 
 async def _attempts(connection: AsyncConnection, merchant_id: int, record_id: str) -> Sequence[ReportedAttempt]:
-    """Those of one record as they stand, newest first; none when there is no such record."""
+    """The current attempts of one record, newest first; none when there is no such record."""
     if not is_record_id(record_id):
         return []
     statement = (
@@ -137,7 +142,7 @@ async def _attempts(connection: AsyncConnection, merchant_id: int, record_id: st
 
 
 async def _refunded(connection: AsyncConnection, merchant_id: int, record_ids: Collection[str]) -> Mapping[str, int]:
-    """What was paid back of each of these records; those with nothing are not in it."""
+    """The refunded minor units of each of these records; a record without refunds is left out."""
     statement = (
         sa.select(_REFUNDS.provider_payment_id, sa.func.sum(_REFUNDS.amount_minor))
         .where(
@@ -151,7 +156,7 @@ async def _refunded(connection: AsyncConnection, merchant_id: int, record_ids: C
 
 
 def _refunded_of(attempt: ReportedAttempt, refunded: Mapping[str, int]) -> int:
-    """Only the attempt that brought the money in has it paid back."""
+    """The refunded minor units of an attempt: refunds belong to the guaranteed one."""
     return refunded.get(attempt.record_id, 0) if attempt.outcome is Outcome.GUARANTEED else 0
 
 

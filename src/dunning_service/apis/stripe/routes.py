@@ -1,23 +1,24 @@
-"""Stripe's payment records, so that Stripe's own SDK reports to this service unchanged."""
+"""The routes of Stripe's payment records, which Stripe's own SDK calls unchanged."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, TypeVar
+from typing import Annotated, TypeAlias, TypeVar
 
 import orjson
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from dunning_service.apis.stripe import commands, documentation
+from dunning_service.apis.stripe import commands
 from dunning_service.apis.stripe.commands import Posted
 from dunning_service.apis.stripe.credentials import caller
-from dunning_service.apis.stripe.errors import headers_for, note_replay
-from dunning_service.apis.stripe.parameters import (
+from dunning_service.apis.stripe.errors import headers_for, note_replay, responses
+from dunning_service.apis.stripe.forms import Parameters, read_form, read_query
+from dunning_service.apis.stripe.queries import find_attempt, find_record, page_of_attempts, page_of_records
+from dunning_service.apis.stripe.requests import (
     ListAttempts,
     ListRecords,
-    Parameters,
     ReportAttempt,
     ReportCanceled,
     ReportFailed,
@@ -26,11 +27,10 @@ from dunning_service.apis.stripe.parameters import (
     ReportPayment,
     ReportRefund,
     Retrieve,
-    read_form,
-    read_query,
+    form_of,
+    query_of,
 )
-from dunning_service.apis.stripe.queries import find_attempt, find_record, page_of_attempts, page_of_records
-from dunning_service.apis.stripe.schemas import (
+from dunning_service.apis.stripe.wire import (
     PaymentAttemptRecord,
     PaymentAttemptRecordList,
     PaymentRecord,
@@ -48,28 +48,30 @@ from dunning_service.services import services
 
 PREFIX = "/v1"
 STRIPE_PREFIXES = (PREFIX, "/v2", "/oauth")
-"""Where Stripe's own clients call: what this service does not have there is answered in their envelope too."""
+"""Paths that Stripe's clients call: what this service does not have there is answered in their envelope too."""
 
 _RECORDS = "/payment_records"
 _ATTEMPTS = "/payment_attempt_records"
-_REPORT = f"{_RECORDS}/{{id}}/report_"
 
 KEPT_HEADERS = frozenset({"idempotency-key", "stripe-version", "stripe-account", "stripe-context"})
-"""What a client of Stripe's says beside the call: kept with it, so that an operator finds it again."""
+"""Headers of Stripe's clients that are kept with a delivery, so that an operator finds it again."""
 
-router = APIRouter(prefix=PREFIX, tags=["payment records"], responses=documentation.ERRORS)
+router = APIRouter(prefix=PREFIX, tags=["payment records"])
 
 Reader = Annotated[Principal, Depends(caller(Scope.READ))]
 Writer = Annotated[Principal, Depends(caller(Scope.WRITE))]
 
 GivenT = TypeVar("GivenT", bound=Parameters)
+CommandOf: TypeAlias = Callable[[Posted, str, GivenT], Command]
+"""From a request, the id of a record and the parameters to a command."""
 
 
 @router.get(
     _RECORDS,
     summary="List payment records",
     response_model=PaymentRecordList,
-    openapi_extra=documentation.LIST_RECORDS,
+    responses=responses(),
+    openapi_extra=query_of(ListRecords),
 )
 async def list_payment_records(request: Request, principal: Reader) -> Response:
     """The records of this merchant, newest first, a page at a time."""
@@ -84,34 +86,29 @@ async def list_payment_records(request: Request, principal: Reader) -> Response:
     f"{_RECORDS}/{{id}}",
     summary="Retrieve a payment record",
     response_model=PaymentRecord,
-    openapi_extra=documentation.RETRIEVE,
+    responses=responses(),
+    openapi_extra=query_of(Retrieve),
 )
 async def retrieve_payment_record(request: Request, id: str, principal: Reader) -> Response:
     """One record, as its latest attempt has it."""
     read_query(request, Retrieve)
     async with services(request).database.read() as connection:
-        record = await find_record(connection, principal.merchant.id, id)
-    return _answer(request, record)
+        return _answer(request, await find_record(connection, principal.merchant.id, id))
 
 
 @router.get(
     _ATTEMPTS,
     summary="List the attempts of a payment record",
     response_model=PaymentAttemptRecordList,
-    openapi_extra=documentation.LIST_ATTEMPTS,
+    responses=responses(),
+    openapi_extra=query_of(ListAttempts),
 )
 async def list_payment_attempt_records(request: Request, principal: Reader) -> Response:
     """The attempts at one payment, newest first, a page at a time."""
     _require_no_empty_id(request)
     wanted = read_query(request, ListAttempts)
     async with services(request).database.read() as connection:
-        attempts, has_more = await page_of_attempts(
-            connection,
-            principal.merchant.id,
-            wanted.payment_record,
-            limit=wanted.limit,
-            starting_after=wanted.starting_after,
-        )
+        attempts, has_more = await page_of_attempts(connection, principal.merchant.id, wanted)
     return _answer(request, PaymentAttemptRecordList(data=attempts, has_more=has_more))
 
 
@@ -119,115 +116,89 @@ async def list_payment_attempt_records(request: Request, principal: Reader) -> R
     f"{_ATTEMPTS}/{{id}}",
     summary="Retrieve a payment attempt record",
     response_model=PaymentAttemptRecord,
-    openapi_extra=documentation.RETRIEVE,
+    responses=responses(),
+    openapi_extra=query_of(Retrieve),
 )
 async def retrieve_payment_attempt_record(request: Request, id: str, principal: Reader) -> Response:
     """One attempt at a payment."""
     read_query(request, Retrieve)
     async with services(request).database.read() as connection:
-        attempt = await find_attempt(connection, principal.merchant.id, id)
-    return _answer(request, attempt)
+        return _answer(request, await find_attempt(connection, principal.merchant.id, id))
 
 
 @router.post(
     f"{_RECORDS}/report_payment",
     summary="Report a payment",
     response_model=PaymentRecord,
-    openapi_extra=documentation.REPORT_PAYMENT,
+    responses=responses(is_report=True),
+    openapi_extra=form_of(ReportPayment),
 )
 async def report_payment(request: Request, principal: Writer) -> Response:
     """A new record with its first attempt, which is open unless its outcome is told."""
     return await _report(request, principal, ReportPayment, commands.report_payment)
 
 
-@router.post(
-    f"{_REPORT}payment_attempt",
-    summary="Report a payment attempt",
-    response_model=PaymentRecord,
-    openapi_extra=documentation.REPORT_ATTEMPT,
-)
-async def report_payment_attempt(request: Request, id: str, principal: Writer) -> Response:
+def _reports(model: type[GivenT], summary: str) -> Callable[[CommandOf[GivenT]], CommandOf[GivenT]]:
+    """Adds a route named as the decorated function, which makes the command from the parameters in `model`."""
+
+    def add_route(command_of: CommandOf[GivenT]) -> CommandOf[GivenT]:
+        async def endpoint(request: Request, id: str, principal: Writer) -> Response:
+            return await _report(request, principal, model, lambda posted, given: command_of(posted, id, given))
+
+        endpoint.__name__, endpoint.__doc__ = command_of.__name__, command_of.__doc__
+        router.add_api_route(
+            f"{_RECORDS}/{{id}}/{command_of.__name__}",
+            endpoint,
+            methods=["POST"],
+            summary=summary,
+            response_model=PaymentRecord,
+            responses=responses(is_report=True),
+            openapi_extra=form_of(model),
+        )
+        return command_of
+
+    return add_route
+
+
+@_reports(ReportAttempt, "Report a payment attempt")
+def report_payment_attempt(posted: Posted, id: str, given: ReportAttempt) -> Command:
     """One more attempt, when all others have failed or were canceled."""
-    return await _report(
-        request, principal, ReportAttempt, lambda posted, given: commands.report_attempt(posted, id, given)
-    )
+    return commands.report_attempt(posted, id, given)
 
 
-@router.post(
-    f"{_REPORT}payment_attempt_failed",
-    summary="Report that the latest attempt failed",
-    response_model=PaymentRecord,
-    openapi_extra=documentation.REPORT_FAILED,
-)
-async def report_payment_attempt_failed(request: Request, id: str, principal: Writer) -> Response:
+@_reports(ReportFailed, "Report that the latest attempt failed")
+def report_payment_attempt_failed(posted: Posted, id: str, given: ReportFailed) -> Command:
     """The latest attempt must be open. The payment is a failed payment from then on."""
-    return await _report(
-        request,
-        principal,
-        ReportFailed,
-        lambda posted, given: commands.settle(posted, id, Outcome.FAILED, given.failed_at, given.metadata),
-    )
+    return commands.settle(posted, id, Outcome.FAILED, given.failed_at, given.metadata)
 
 
-@router.post(
-    f"{_REPORT}payment_attempt_guaranteed",
-    summary="Report that the funds of the latest attempt are guaranteed",
-    response_model=PaymentRecord,
-    openapi_extra=documentation.REPORT_GUARANTEED,
-)
-async def report_payment_attempt_guaranteed(request: Request, id: str, principal: Writer) -> Response:
+@_reports(ReportGuaranteed, "Report that the funds of the latest attempt are guaranteed")
+def report_payment_attempt_guaranteed(posted: Posted, id: str, given: ReportGuaranteed) -> Command:
     """The latest attempt must be open. The payment is paid from then on."""
-    return await _report(
-        request,
-        principal,
-        ReportGuaranteed,
-        lambda posted, given: commands.settle(posted, id, Outcome.GUARANTEED, given.guaranteed_at, given.metadata),
-    )
+    return commands.settle(posted, id, Outcome.GUARANTEED, given.guaranteed_at, given.metadata)
 
 
-@router.post(
-    f"{_REPORT}payment_attempt_canceled",
-    summary="Report that the latest attempt was canceled",
-    response_model=PaymentRecord,
-    openapi_extra=documentation.REPORT_CANCELED,
-)
-async def report_payment_attempt_canceled(request: Request, id: str, principal: Writer) -> Response:
+@_reports(ReportCanceled, "Report that the latest attempt was canceled")
+def report_payment_attempt_canceled(posted: Posted, id: str, given: ReportCanceled) -> Command:
     """The latest attempt must be open."""
-    return await _report(
-        request,
-        principal,
-        ReportCanceled,
-        lambda posted, given: commands.settle(posted, id, Outcome.CANCELED, given.canceled_at, given.metadata),
-    )
+    return commands.settle(posted, id, Outcome.CANCELED, given.canceled_at, given.metadata)
 
 
-@router.post(
-    f"{_REPORT}payment_attempt_informational",
-    summary="Report what else is known",
-    response_model=PaymentRecord,
-    openapi_extra=documentation.REPORT_INFORMATIONAL,
-)
-async def report_payment_attempt_informational(request: Request, id: str, principal: Writer) -> Response:
+@_reports(ReportInformational, "Report what else is known")
+def report_payment_attempt_informational(posted: Posted, id: str, given: ReportInformational) -> Command:
     """Customer, description, shipping or metadata of the latest attempt; its outcome stays as it is."""
-    return await _report(
-        request, principal, ReportInformational, lambda posted, given: commands.inform(posted, id, given)
-    )
+    return commands.inform(posted, id, given)
 
 
-@router.post(
-    f"{_REPORT}refund",
-    summary="Report a refund",
-    response_model=PaymentRecord,
-    openapi_extra=documentation.REPORT_REFUND,
-)
-async def report_refund(request: Request, id: str, principal: Writer) -> Response:
+@_reports(ReportRefund, "Report a refund")
+def report_refund(posted: Posted, id: str, given: ReportRefund) -> Command:
     """Money paid back of a guaranteed attempt, at most what is left of it."""
-    return await _report(request, principal, ReportRefund, lambda posted, given: commands.refund(posted, id, given))
+    return commands.refund(posted, id, given)
 
 
 def _require_no_empty_id(request: Request) -> None:
-    """A client that retrieves the record of an empty id asks for the list with a slash after it, and would take the
-    list for the record. Raises NotFound."""
+    """Raises NotFound for a list with a slash after it, which is how a client retrieves the record of an empty id: it
+    would take the list for the record."""
     if had_trailing_slash(request):
         raise NotFound(
             f"Unrecognized request URL (GET: {request.scope['path']}/). To list objects, leave out the slash at the "
@@ -238,7 +209,7 @@ def _require_no_empty_id(request: Request) -> None:
 async def _report(
     request: Request, principal: Principal, model: type[GivenT], command_of: Callable[[Posted, GivenT], Command]
 ) -> Response:
-    """Reads what is reported and has it recorded; answers after the commit, and a repeat as the first time."""
+    """The reply to a call that reports something, after its commit; a repeat is answered as the first time."""
     found = services(request)
     with CountedNotice(found.metrics, PAYMENT_RECORDS.name, scope=request.scope) as counted:
         given, body = await read_form(request, model)

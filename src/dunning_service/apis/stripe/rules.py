@@ -1,7 +1,7 @@
-"""What each call makes of a record: the latest attempt and what is reported of it go in, the attempt as it is then
-comes out. Pure.
+"""The rules of payment records, as pure functions: from the latest attempt and the parameters of a call to the attempt
+after the call.
 
-Every rule that is broken is a RuleBroken which says what rule it is and which attempt stands in the way. The rules are
+A broken rule is a RuleBroken, which names the rule and the attempt that does not allow the call. The rules are
 Stripe's: a new attempt only when all others are failed or canceled, one guaranteed attempt at the most, an outcome only
 for the latest attempt and only while it is open, and no more paid back than was guaranteed.
 """
@@ -10,26 +10,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
-from dunning_service.apis.stripe.currencies import to_value
-from dunning_service.apis.stripe.parameters import (
+from dunning_service.apis.stripe.numbers import to_value
+from dunning_service.apis.stripe.requests import (
     GivenPaymentMethodDetails,
-    GivenShippingDetails,
     ReportAttempt,
     ReportInformational,
     ReportPayment,
     ReportRefund,
 )
-from dunning_service.apis.stripe.records import ReportedAttempt
-from dunning_service.apis.stripe.schemas import (
-    Address,
-    BillingDetails,
+from dunning_service.apis.stripe.values import MAX_METADATA_KEYS, GivenMetadata
+from dunning_service.apis.stripe.wire import (
     CustomerDetails,
     CustomMethod,
     PaymentMethodDetails,
+    ReportedAttempt,
     ShippingDetails,
 )
-from dunning_service.apis.stripe.values import MAX_METADATA_KEYS
 from dunning_service.errors import RuleBroken
 from dunning_service.events import Outcome
 
@@ -39,13 +37,12 @@ _ONE_GUARANTEED = (
     "a payment record has one guaranteed attempt at the most, and a payment that was made is not tried again"
 )
 
-GivenMetadata = Mapping[str, str] | str | None
-"""What is to be merged; an empty text clears all, None changes nothing."""
+DetailsT = TypeVar("DetailsT", CustomerDetails, ShippingDetails)
 
 
 @dataclass(frozen=True, slots=True)
 class Refund:
-    """Money to be given back, which the rules allow."""
+    """A refund that the rules allow."""
 
     amount_minor: int
     currency: str
@@ -68,13 +65,13 @@ def report_payment(given: ReportPayment, *, record_id: str, now: int) -> Reporte
         settled_at=settled_at,
         requested_minor=given.amount_requested.minor,
         currency=given.amount_requested.currency,
-        customer_details=_filled(given.customer_details),
+        customer_details=_merged(None, given.customer_details),
         customer_presence=given.customer_presence,
         description=given.description,
         metadata=merged_metadata({}, given.metadata),
         payment_method_details=_method(given.payment_method_details),
         payment_reference=processor.payment_reference if processor else None,
-        shipping_details=_shipping(given.shipping_details, None),
+        shipping_details=_merged(None, given.shipping_details),
     )
 
 
@@ -100,7 +97,7 @@ def report_attempt(latest: ReportedAttempt, given: ReportAttempt, *, now: int) -
         metadata=merged_metadata(latest.metadata, given.metadata),
         payment_method_details=latest.payment_method_details if method is None else _method(method),
         shipping_details=(
-            _shipping(given.shipping_details, None) if "shipping_details" in sent else latest.shipping_details
+            _merged(None, given.shipping_details) if "shipping_details" in sent else latest.shipping_details
         ),
     )
 
@@ -116,27 +113,19 @@ def settle(latest: ReportedAttempt, outcome: Outcome, at: int, metadata: GivenMe
 
 
 def inform(latest: ReportedAttempt, given: ReportInformational) -> ReportedAttempt:
-    """The latest attempt with what is told of it beside its outcome; what is not sent stays."""
+    """The latest attempt with other details and the same outcome; what is not sent stays."""
     sent = given.model_fields_set
-    customer = latest.customer_details
-    if given.customer_details is not None:
-        told = given.customer_details
-        known = customer or CustomerDetails()
-        customer = _filled(known.model_copy(update={name: getattr(told, name) for name in told.model_fields_set}))
+    customer, shipping = latest.customer_details, latest.shipping_details
     return latest.changed(
-        customer_details=customer,
+        customer_details=_merged(customer, given.customer_details) if "customer_details" in sent else customer,
         description=given.description if "description" in sent else latest.description,
         metadata=merged_metadata(latest.metadata, given.metadata),
-        shipping_details=(
-            _shipping(given.shipping_details, latest.shipping_details)
-            if "shipping_details" in sent
-            else latest.shipping_details
-        ),
+        shipping_details=_merged(shipping, given.shipping_details) if "shipping_details" in sent else shipping,
     )
 
 
 def refund(latest: ReportedAttempt, given: ReportRefund, *, refunded_minor: int, now: int) -> Refund:
-    """What is paid back: what is asked for or, without an amount, all that is left.
+    """The refund of what is asked for or, without an amount, of all that is left.
 
     `refunded_minor` was paid back before. Raises RuleBroken when nothing is guaranteed, when it is another currency,
     and when it is more than what is left.
@@ -176,7 +165,7 @@ def refund(latest: ReportedAttempt, given: ReportRefund, *, refunded_minor: int,
 
 
 def merged_metadata(held: Mapping[str, str], given: GivenMetadata) -> dict[str, str]:
-    """What is held, changed by what is sent: None changes nothing, "" clears all, an empty value unsets its key.
+    """The metadata held, changed by what is sent: None changes nothing, "" clears all, an empty value unsets its key.
 
     Raises RuleBroken when there would be too many keys.
     """
@@ -194,7 +183,7 @@ def merged_metadata(held: Mapping[str, str], given: GivenMetadata) -> dict[str, 
 
 
 def _outcome_of(given: ReportPayment | ReportAttempt) -> tuple[Outcome, int | None]:
-    """With which outcome the attempt begins, and since when; the parameters agree with one another."""
+    """The outcome with which the attempt is reported, and its time in Unix seconds."""
     if given.failed is not None:
         return Outcome.FAILED, given.failed.failed_at
     if given.guaranteed is not None:
@@ -204,30 +193,19 @@ def _outcome_of(given: ReportPayment | ReportAttempt) -> tuple[Outcome, int | No
     return Outcome.PENDING, None
 
 
-def _filled(details: CustomerDetails | None) -> CustomerDetails | None:
-    """None for details that tell nothing."""
-    return None if details is None or details == CustomerDetails() else details
-
-
 def _method(given: GivenPaymentMethodDetails) -> PaymentMethodDetails:
-    custom, billing = given.custom, given.billing_details
-    name = custom and (custom.display_name or custom.type)
+    name = given.custom and (given.custom.display_name or given.custom.type)
     return PaymentMethodDetails(
-        custom=CustomMethod(display_name=name, type=custom.type) if custom and name else None,
-        billing_details=billing
-        and BillingDetails(
-            address=billing.address or Address(), email=billing.email, name=billing.name, phone=billing.phone
-        ),
+        custom=CustomMethod(display_name=name, type=given.custom.type) if given.custom and name else None,
+        billing_details=given.billing_details,
         payment_method=given.payment_method,
     )
 
 
-def _shipping(given: GivenShippingDetails | None, held: ShippingDetails | None) -> ShippingDetails | None:
-    """What is held, with each of name, phone and address replaced that is sent; None when that tells nothing."""
+def _merged(held: DetailsT | None, given: DetailsT | None) -> DetailsT | None:
+    """What is held, with each field replaced that is sent; None when nothing is sent, or nothing is left."""
     if given is None:
         return None
     sent = {name: getattr(given, name) for name in given.model_fields_set}
-    if "address" in sent:
-        sent["address"] = sent["address"] or Address()
-    shipping = (held or ShippingDetails()).model_copy(update=sent)
-    return None if shipping == ShippingDetails() else shipping
+    merged = (held or type(given)()).model_copy(update=sent)
+    return None if merged == type(given)() else merged

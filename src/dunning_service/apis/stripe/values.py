@@ -1,4 +1,4 @@
-"""The single values of parameters: each type takes the text of a form and says what is wrong with it.
+"""The types of Stripe's parameters: each reads the text of a form in Stripe's words, on top of `values.reading`.
 
 A validator's message is the rest of a sentence that begins with the parameter's name: "must be ...".
 """
@@ -15,7 +15,8 @@ from pydantic_core import PydanticCustomError
 from dunning_service.apis.stripe.errors import BLANK, EMPTY, NOT_AN_INTEGER
 from dunning_service.errors import FieldError
 from dunning_service.events import MAX_IDENTIFIER
-from dunning_service.values.money import MAX_MINOR, InvalidAmount, currency_exponent
+from dunning_service.values.money import MAX_MINOR
+from dunning_service.values.reading import currency
 
 MAX_TEXT = 5_000
 """Longest text in characters, as at Stripe."""
@@ -52,7 +53,6 @@ NO_CODE = "invalid"
 EMPTY_MESSAGE = "must not be empty"
 
 _INTEGER = re.compile(r"(-?)0*([0-9]+)", re.ASCII)
-_CURRENCY = re.compile(r"[A-Za-z]{3}", re.ASCII)
 _INDEX = re.compile(r"0|[1-9][0-9]{0,3}", re.ASCII)
 _SHOWN = 40
 
@@ -108,15 +108,11 @@ def _currency(value: object) -> object:
     if isinstance(value, str):
         if value == "":
             raise wrong(EMPTY_MESSAGE, EMPTY)
-        code = value.upper()
         try:
-            if not _CURRENCY.fullmatch(value):
-                raise InvalidAmount(value)
-            currency_exponent(code)
-        except InvalidAmount:
+            return currency(value)
+        except ValueError:
             expected = "the ISO 4217 code of a currency with a minor unit, such as nok"
             raise wrong(f"must be {expected}; {shown(value)} is not") from None
-        return code
     return value
 
 

@@ -9,7 +9,7 @@ import pytest
 from starlette.requests import Request
 
 from dunning_service.apis.arise.errors import render
-from dunning_service.apis.arise.schemas import ProblemDetails
+from dunning_service.apis.arise.wire import ProblemDetails
 from dunning_service.errors import DunningError, FieldError, IdempotencyKeyReused, InvalidInput
 from dunning_service.http.problems import STATUS, Refusal
 

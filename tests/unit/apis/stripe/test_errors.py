@@ -24,7 +24,7 @@ from dunning_service.errors import (
     Unavailable,
     UnsupportedMediaType,
 )
-from dunning_service.http.middleware import AroundRequests
+from dunning_service.http.middleware import RequestMiddleware
 from dunning_service.http.problems import Problems
 
 REFUSALS: dict[str, tuple[DunningError, int, dict[str, str]]] = {
@@ -120,7 +120,7 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
     app = FastAPI()
     Problems({"/v1": render}).answer_for(app)
     app.include_router(router)
-    transport = httpx.ASGITransport(AroundRequests(app), raise_app_exceptions=False)
+    transport = httpx.ASGITransport(RequestMiddleware(app), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://dunning.test") as client:
         yield client
 
