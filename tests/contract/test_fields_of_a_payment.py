@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from dunning_service.apis.own.schemas import FailedPayment
 
 from contract._failed_payments import listed, read
 from contract._payments import an_attempt, public_number_of, record
+from dunning_service.apis.own.wire import FailedPayment
 from dunning_service.events import AttemptReported, Category, Outcome
 from dunning_service.failed_payments.queries import LISTED
 from dunning_service.ledger.models import AttemptRow, PaymentRow

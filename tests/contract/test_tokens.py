@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from dunning_service.database.engines import Database, database_url
 from dunning_service.errors import ConfigurationError, InvalidToken
-from dunning_service.merchants import memory as memory_module
+from dunning_service.merchants import lookup_cache
 from dunning_service.merchants import service as merchants
 from dunning_service.merchants.directory import Directory, MerchantView, Principal, Scope
 from dunning_service.merchants.keyring import Keyring, new_key
@@ -133,7 +133,7 @@ async def test_a_caller_who_hangs_up_does_not_take_the_answer_from_the_others(ho
 
 
 async def test_what_is_remembered_is_bounded(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory_module, "_MAX_ENTRIES", 3)
+    monkeypatch.setattr(lookup_cache, "_MAX_ENTRIES", 3)
     for token in [house.add() for _ in range(5)]:
         await house.directory.principal(token.token)
     assert len(house.directory._principals._entries) == 3

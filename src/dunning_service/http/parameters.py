@@ -135,7 +135,13 @@ def _read(reader: Callable[[str], object]) -> BeforeValidator:
 
 
 def _moment(value: str) -> datetime:
-    return moment_with_offset(_SPACE_FOR_PLUS.sub("+", value))  # a + that was not percent-encoded arrives as a space
+    try:
+        return moment_with_offset(
+            _SPACE_FOR_PLUS.sub("+", value)
+        )  # a + that was not percent-encoded arrives as a space
+    except ValueError:
+        expected = "must be a moment with its offset from UTC, such as 2026-11-21T12:00:00Z (ISO 8601)"
+        raise ValueError(expected) from None
 
 
 def _text_schema(longest: int) -> WithJsonSchema:
