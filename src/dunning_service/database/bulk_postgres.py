@@ -7,7 +7,7 @@ notice. Statements go to the driver itself, in a pipeline (https://www.postgresq
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator, Sequence, Set
+from collections.abc import Collection, Iterable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -56,9 +56,8 @@ class PostgresBulk:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        driver = connection.connection.driver_connection
-        assert isinstance(driver, psycopg.Connection)
-        self._driver: psycopg.Connection[Any] = driver
+        driver: Any = connection.connection.driver_connection
+        self._driver = driver
         self._has_begun = not driver.autocommit or driver.info.transaction_status is not TransactionStatus.IDLE
         self._is_together = False
         self._waiting: list[tuple[psycopg.Cursor[Any], sa.Table | None, list[Any]]] = []
@@ -119,26 +118,30 @@ class PostgresBulk:
             self._run(_add(table, tuple(rows[0])), _parameter(rows))
 
     def _run(self, statement: str, values: dict[str, Any]) -> None:
-        with self._as_sqlalchemy_raises():
-            self._execute(statement, values)
+        self._begin()
+        if self._is_together:
+            self._driver.cursor().execute(statement, values)
+        else:
+            self._connection.exec_driver_sql(statement, values)
 
     def _find(self, statement: str, values: dict[str, Any], table: sa.Table | None) -> list[Any]:
         """What it finds: rows of `table`, or the values of its one column. Inside `together` it is there at the end of
         the block."""
+        self._begin()
+        if not self._is_together:
+            return _rows(self._connection.exec_driver_sql(statement, values), table)
         found: list[Any] = []
-        with self._as_sqlalchemy_raises():
-            cursor = self._execute(statement, values)
-            if self._is_together:
-                self._waiting.append((cursor, table, found))
-            else:
-                found += _rows(cursor, table)
+        self._waiting.append((self._driver.cursor().execute(statement, values), table, found))
         return found
 
-    def _execute(self, statement: str, values: dict[str, Any]) -> psycopg.Cursor[Any]:
-        if not self._has_begun:
+    def _begin(self) -> None:
+        if self._has_begun:
+            return
+        self._has_begun = True
+        if self._is_together:
             self._driver.cursor().execute(_BEGIN)
-            self._has_begun = True
-        return self._driver.cursor().execute(statement, values)
+        else:
+            self._connection.exec_driver_sql(_BEGIN)
 
     @contextmanager
     def _as_sqlalchemy_raises(self) -> Iterator[None]:
@@ -146,7 +149,7 @@ class PostgresBulk:
         try:
             yield
         except psycopg.Error as error:
-            is_gone = self._connection.dialect.is_disconnect(error, None, None)
+            is_gone = self._connection.dialect.is_disconnect(error, None, None)  # type: ignore[arg-type]
             if is_gone:
                 self._connection.invalidate(error)
             raise sa.exc.DBAPIError.instance(
@@ -160,7 +163,7 @@ class PostgresBulk:
             ) from error
 
 
-def _rows(cursor: psycopg.Cursor[Any], table: sa.Table | None) -> list[Any]:
+def _rows(cursor: Iterable[Any], table: sa.Table | None) -> list[Any]:
     if table is None:
         return [value for (value,) in cursor]
     names = column_names(table)

@@ -106,7 +106,7 @@ def _insert(table: sa.Table, columns: tuple[str, ...], count: int) -> str:
 def _select(table: sa.Table, by: tuple[str, ...], count: int, through: Through | None) -> str:
     """CROSS JOIN keeps SQLite to this order: look each key up, rather than scan the table for all of them."""
     keys = ", ".join([f"({', '.join('?' for _ in by)})"] * count)
-    columns = ", ".join(f"held.{name}" for name in columncolumn_names(table))
+    columns = ", ".join(f"held.{name}" for name in column_names(table))
     joins = " ".join(f"CROSS JOIN {one} ON {on}" for one, on in joined(through, table, by, [f"given.{n}" for n in by]))
     return f"WITH given ({', '.join(by)}) AS (VALUES {keys}) SELECT {columns} FROM given {joins}"  # noqa: S608
 

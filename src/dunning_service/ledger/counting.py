@@ -232,8 +232,8 @@ def recount(connection: Connection, merchant_id: int, days: Collection[date]) ->
     meanwhile. Only another recount would add the same again, so that one waits.
     """
     bulk = bulk_for(connection)
-    bulk.lock(connection, {_RECOUNT_LOCK}, ())
-    shard = bulk.free_shard(connection, SHARDS)
+    bulk.lock({_RECOUNT_LOCK}, ())
+    shard = bulk.free_shard(SHARDS)[0]
     _take_over(connection, merchant_id, days, shard)
     for model in COUNTS:
         keys, names = keys_of(model), measures_of(model)
@@ -244,7 +244,7 @@ def recount(connection: Connection, merchant_id: int, days: Collection[date]) ->
             for found in connection.execute(miscounts(model, merchant_id, days))
         ]
         table: Any = model.__table__
-        bulk.add(connection, table, rows)
+        bulk.add(table, rows)
 
 
 def _take_over(connection: Connection, merchant_id: int, days: Collection[date], shard: int) -> None:
@@ -263,4 +263,4 @@ def _take_over(connection: Connection, merchant_id: int, days: Collection[date],
         {"merchant_id": merchant_id, "order_on": order_on, "status": status, "shard": shard, "payments": payments}
         for (order_on, status), payments in sorted(sums.items())
     ]
-    bulk_for(connection).add(connection, table, rows)
+    bulk_for(connection).add(table, rows)
