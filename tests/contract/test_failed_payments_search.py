@@ -1,4 +1,4 @@
-"""Free text finds a payment by every id that a notice about it held, and rows of an older version as it found them."""
+"""Free text finds a payment by every id that a notice about it held."""
 
 from __future__ import annotations
 
