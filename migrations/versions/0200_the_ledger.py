@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext, suppress
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,8 +13,6 @@ from dunning_service.database.engines import UtcDateTime
 
 revision = "0200"
 down_revision = None
-branch_labels = None
-depends_on = None
 
 
 _STATUSES = ("failed", "invoiced", "debt_collection", "paid", "cancelled")
@@ -226,10 +225,10 @@ def _facts() -> None:
     )
     _table(
         "idempotency_keys",
-        sa.Column("key", sa.Text(), nullable=False),
+        *_required(sa.Text(), "key", "request_id"),
         sa.Column("request_digest", sa.LargeBinary(length=32), nullable=False),
         sa.Column("response", sa.JSON(), nullable=False),
-        *_optional(sa.Text(), "refusal", "request_id"),
+        sa.Column("refusal", sa.Text(), nullable=True),
         sa.Column("created_at", UtcDateTime(), nullable=False),
         key=("key",),
     )
@@ -261,20 +260,17 @@ def _payments() -> None:
         sa.UniqueConstraint("merchant_id", "provider", "provider_payment_id"),
         key=("id",),
     )
-    for column in (
-        *("provider_subscription_id", "provider_customer_id", "payer_key"),
-        *("customer_email_folded", "customer_phone_key"),
-    ):
+    searched = ("provider_subscription_id", "provider_customer_id", "customer_email_folded", "customer_phone_key")
+    for column in (*searched, "payer_key"):
         _index("payments", "merchant_id", column, where=f"{column} IS NOT NULL")
     _index("payments", "merchant_id", "updated_at", "id")
-    for table, kinds, sums in (
-        ("daily_counts", [], []),
-        ("block_counts", [sa.Column("block", sa.BigInteger(), nullable=False)], []),
-        (
-            "daily_amounts",
-            [sa.Column("currency", sa.String(length=3), nullable=False)],
-            ["amount_high", "amount_low", "without_amount"],
-        ),
+    block = sa.Column("block", sa.BigInteger(), nullable=False)
+    currency = sa.Column("currency", sa.String(length=3), nullable=False)
+    sums = ("amount_high", "amount_low", "without_amount")
+    for table, kinds, more in (
+        ("daily_counts", [], ()),
+        ("block_counts", [block], ()),
+        ("daily_amounts", [currency], sums),
     ):
         _table(
             table,
@@ -282,7 +278,7 @@ def _payments() -> None:
             sa.Column("order_on", sa.Date(), nullable=False),
             sa.Column("status", sa.String(length=16), nullable=False),
             *kinds,
-            *_required(sa.BigInteger(), "payments", *sums),
+            *_required(sa.BigInteger(), "payments", *more),
             _known("status", *_STATUSES),
             key=("order_on", "status", *(kind.name for kind in kinds), "shard"),
         )
@@ -364,25 +360,14 @@ def _subscriptions() -> None:
 
 
 def _index_of_names() -> None:
-    """Parts of customers' names, found by trigrams, where the database offers that; else names are read one by one."""
+    """Parts of customers' names, found by trigrams where the database offers that: pg_trgm, or FTS5 of SQLite 3.34."""
     if op.get_context().dialect.name == "postgresql":
         op.execute(_NAMES_ON_POSTGRESQL)
-    elif _has_trigrams():
+        return
+    savepoint = nullcontext() if op.get_context().as_sql else op.get_bind().begin_nested()
+    with suppress(sa.exc.OperationalError), savepoint:
         for statement in _NAMES_ON_SQLITE:
             op.execute(statement)
-
-
-def _has_trigrams() -> bool:
-    """Whether this SQLite was built with FTS5 and is new enough (3.34)."""
-    if op.get_context().as_sql:
-        return True
-    try:
-        with op.get_bind().begin_nested():
-            op.execute("CREATE VIRTUAL TABLE payment_names USING fts5 (name, tokenize = 'trigram')")
-            op.execute("DROP TABLE payment_names")
-    except sa.exc.OperationalError:
-        return False
-    return True
 
 
 def _table(name: str, *parts: Any, key: tuple[str, ...]) -> None:
@@ -392,8 +377,7 @@ def _table(name: str, *parts: Any, key: tuple[str, ...]) -> None:
 
 
 def _known(column: str, *values: str) -> sa.CheckConstraint:
-    listed = ", ".join(f"'{value}'" for value in values)
-    return sa.CheckConstraint(f"{column} IN ({listed})", name=f"{column}_known")
+    return sa.CheckConstraint(f"{column} IN {values}", name=f"{column}_known")
 
 
 def _required(kind: TypeEngine[Any], *names: str) -> list[sa.Column[Any]]:

@@ -30,6 +30,7 @@ ROWS = {
 
 VALUES = {
     ("payments", "identifiers_folded"): "''",  # folded afterwards
+    ("idempotency_keys", "request_id"): "''",
     ("actions", "receipt"): "CASE verb WHEN 'mark_paid' THEN 'none' END",
 }
 """By table and column: what a column holds where version 0.1 has no value."""

@@ -347,7 +347,7 @@ class IdempotencyRow(Base):
     response: Mapped[dict[str, Any]] = mapped_column(sa.JSON)
     refusal: Mapped[str | None] = mapped_column(sa.Text)
     """Why it was refused, and then there is nothing in `response`."""
-    request_id: Mapped[str | None] = mapped_column(sa.Text)
+    request_id: Mapped[str] = mapped_column(sa.Text)
     """That of the request which had this answer first."""
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
