@@ -31,11 +31,6 @@ def migrate(url: str) -> None:
     command.upgrade(_config(url), "head")
 
 
-def migrate_down(url: str, revision: str) -> None:
-    """`alembic downgrade <revision>`."""
-    command.downgrade(_config(url), revision)
-
-
 def _config(url: str) -> Config:
     config = Config(str(ROOT / "alembic.ini"))
     config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))

@@ -1,4 +1,4 @@
-"""Free text finds a payment by every id that a notice about it held, and rows of an older version as it found them."""
+"""Free text finds a payment by every id that a notice about it held."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from building import NOON, a_failure, a_notice, a_receipt, a_subscription_row
+from building import NOON, a_failure, a_notice
 from contract._failed_payments import a_failure_of_ours, listed
 from contract._gateways import use_sandbox
 from contract._goodparty import A_DEPOSIT, A_FAILURE, LOG, SUCCEEDED
@@ -20,8 +20,6 @@ from contract._payments import a_failed_payment
 from contract._subscriptions import PATH as SUBSCRIPTIONS
 from contract._webhooks import an_event
 from contract._webhooks import post as post_webhook
-from dunning_service.billing.models import SubscriptionRow
-from dunning_service.billing.names import fold_again, misfolded
 from dunning_service.failed_payments.queries import FailedPaymentsQuery
 from dunning_service.ledger.models import AttemptRow, PaymentRow
 from dunning_service.providers import all_providers
@@ -145,57 +143,6 @@ async def ledger(database_url: str) -> AsyncIterator[Ledger]:
 async def found(ledger: Ledger, merchant_id: int, **filters: Any) -> int:
     async with ledger.database.read() as connection:
         return await FailedPaymentsQuery(merchant_id=merchant_id, **filters).total(connection)
-
-
-async def test_rows_that_an_older_version_wrote_are_found_and_folded_at_an_operators_word(ledger: Ledger) -> None:
-    merchant = ledger.add_merchant("Sweden & Co")
-    failures = [
-        a_failure(
-            f"in_{number}",
-            customer_name="\u00d8ystein  N\u00f8kleby",
-            customer_phone="(+47) 412 34 567",
-            description="\u00c5rsavgift",
-            provider_attempt_id="txn_1",
-            payer_key="7:cus_7",
-        )
-        for number in range(3)
-    ]
-    ledger.committer.commit([a_notice(*failures, a_receipt("ch_1"), merchant_id=merchant.id)], NOON)
-    rows = ledger.rows(PaymentRow, merchant.id)
-    as_before = {"customer_name_folded": "\u00f8ystein  n\u00f8kleby", "customer_phone_key": "4741234567"}
-    with ledger.database.write() as connection:
-        if not ledger.database.is_sqlite:  # as a connection of that version has it
-            connection.exec_driver_sql("SET LOCAL dunning.texts = ''")
-            connection.execute(sa.update(PaymentRow).values(as_before))
-        else:
-            connection.execute(
-                sa.update(PaymentRow).values(as_before | {"identifiers_folded": None, "description_folded": None})
-            )
-        connection.execute(
-            sa.insert(SubscriptionRow).values(
-                a_subscription_row(merchant.id, customer_name="\u00d8ystein", names_folded="\u00f8ystein")
-            )
-        )
-    assert {row["identifiers_folded"] for row in ledger.rows(PaymentRow, merchant.id)} == {None}
-    assert len(ledger.complaints()) == 3
-    for filters in ({"name": "\u00d8YSTEIN  n"}, {"text": "\u00d8ystein  "}, {"text": "IN_"}, {"text": "\u00c5rs"}):
-        assert await found(ledger, merchant.id, **filters) == 3, filters
-    for filters in ({"name": "oystein n"}, {"text": "txn_1"}, {"phone_key": "+4741234567"}):
-        assert await found(ledger, merchant.id, **filters) == 0, filters
-
-    assert ledger.repaired(merchant.id).payments == 3
-    with ledger.database.write() as connection:
-        wrong = list(misfolded(connection, merchant.id))
-        assert fold_again(connection, merchant.id, wrong) == 1
-        assert list(misfolded(connection, merchant.id)) == []
-
-    assert ledger.rows(PaymentRow, merchant.id) == rows
-    assert ledger.rows(SubscriptionRow, merchant.id)[0]["names_folded"] == "oystein"
-    assert ledger.complaints() == []
-    for filters in ({"name": "oystein n"}, {"text": "txn_1"}, {"phone_key": "+4741234567"}):
-        assert await found(ledger, merchant.id, **filters) == 3, filters
-    assert await found(ledger, merchant.id, text="ch_1") == 1
-    assert ledger.repaired(merchant.id).payments == 0
 
 
 async def test_the_check_names_a_text_that_is_folded_wrong(ledger: Ledger) -> None:

@@ -184,7 +184,7 @@ def _with_other_digests(ledger: Ledger, merchant_id: int) -> None:
 
 
 DAMAGED = [
-    # what an older version made of the same facts
+    # what another fold made of the same facts
     ("UPDATE payments SET amount_minor = 200 WHERE provider_payment_id = 'in_1'", "has amount_minor 200,", "say 150"),
     (
         "UPDATE payments SET status = 'failed', provider_receipt_id = NULL, paid_minor = 0 "

@@ -142,6 +142,7 @@ async def test_however_many_answers_have_expired_a_batch_forgets_only_some(servi
         "merchant_id": service.merchant.id,
         "request_digest": b"\x01" * 32,
         "response": {},
+        "request_id": "req_1",
         "created_at": NOON - timedelta(days=2),
     }
     with service.database.write() as connection:

@@ -17,7 +17,7 @@ from databases import PostgresDatabases
 from dunning_service.database.bulk import bulk_for
 from dunning_service.errors import DunningError
 from dunning_service.events import Event, Outcome
-from dunning_service.ledger.models import FIRST_SHARD, SHARDS, ActionRow, ReceiptRow
+from dunning_service.ledger.models import SHARDS, ActionRow, ReceiptRow
 from dunning_service.ledger.status import ActionKind
 from dunning_service.ledger.work import ActionRecorded, IdempotencyKey, NoticeRecorded, Work
 from ledgers import Ledger
@@ -233,7 +233,7 @@ def test_counts_of_two_transactions_are_in_two_shards_and_of_one_after_the_other
 ) -> None:
     one, other = (ledger.database.write_engine for ledger in ledgers)
     with one.begin() as first, other.begin() as second:
-        shards = [bulk_for(connection).free_shard(connection, SHARDS) for connection in (first, second)]
-    assert shards == [FIRST_SHARD, FIRST_SHARD + 1]
+        shards = [bulk_for(connection).free_shard(SHARDS)[0] for connection in (first, second)]
+    assert shards == [0, 1]
     with other.begin() as third:
-        assert bulk_for(third).free_shard(third, SHARDS) == FIRST_SHARD
+        assert bulk_for(third).free_shard(SHARDS)[0] == 0

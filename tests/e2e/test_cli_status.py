@@ -70,9 +70,9 @@ def test_settings_are_those_that_differ_and_secrets_are_never_printed(
 def test_a_database_that_cannot_be_used_says_what_to_do_and_ends_with_1(
     dunning: CommandLine, settings: pytest.MonkeyPatch, database_url: str, empty_database_url: str, as_json: bool
 ) -> None:
-    _execute(database_url, "UPDATE alembic_version SET version_num = '0001'")
+    _execute(database_url, "UPDATE alembic_version SET version_num = '0005'")
     for url, state, advice in (
-        (database_url, "behind", "run `dunning migrate`"),
+        (database_url, "too_old", "run `python -m from_0_1`"),
         (empty_database_url, "missing", "`dunning migrate`"),
         ("postgresql://u:hunter2@127.0.0.1:1/x?password=hunter2", "unreachable", "cannot reach the database at"),
     ):

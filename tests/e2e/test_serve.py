@@ -63,6 +63,19 @@ def test_an_sqlite_database_of_an_earlier_version_is_migrated(tmp_path: Path) ->
         assert httpx.get(f"{service.address}/readyz").status_code == 200
 
 
+def test_an_sqlite_database_of_version_0_1_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    url = database_url(f"sqlite:///{tmp_path / 'dunning.db'}")
+    upgrade(url)
+    engine = create_write_engine(url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0005'")
+    engine.dispose()
+    done = refused(tmp_path, "--port", "0")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "of version 0.1 (revision 0005)" in done.stderr
+    assert "`python -m from_0_1`" in done.stderr
+
+
 def test_the_database_is_its_owners_alone(tmp_path: Path) -> None:
     with served(tmp_path):
         modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}

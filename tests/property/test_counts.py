@@ -1,5 +1,5 @@
-"""What is shown from counts is what counting gives: while others write, after status changes, beside a version that
-kept fewer counts, and after it has been counted again."""
+"""What is shown from counts is what counting gives: while others write, after status changes, and while it is counted
+again."""
 
 from __future__ import annotations
 
@@ -22,12 +22,10 @@ from dunning_service.errors import DunningError, NotFound
 from dunning_service.events import Event
 from dunning_service.failed_payments import counted
 from dunning_service.failed_payments.queries import FailedPaymentsQuery
-from dunning_service.ledger import batch, check, counting
-from dunning_service.ledger.counting import recount, uncounted_days
-from dunning_service.ledger.facts import Row
-from dunning_service.ledger.models import DailyCountRow, PaymentRow
+from dunning_service.ledger import check, counting
+from dunning_service.ledger.counting import recount
+from dunning_service.ledger.models import PaymentRow
 from dunning_service.ledger.status import ActionKind, Status
-from dunning_service.ledger.working_set import Payment
 from ledgers import Ledger
 from property._stories import several_examples
 
@@ -64,42 +62,12 @@ def _blocks_of_four(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that few payments are many blocks."""
     for module in (counted, counting, check):
         monkeypatch.setattr(module, "BLOCK_BITS", 2)
-    monkeypatch.setattr(batch, "count_changes", _as_its_version_does)
-
-
-_VERSION = threading.local()
-
-
-def _as_its_version_does(payments: Sequence[Payment], shard: int) -> Iterator[tuple[counting.CountRow, list[Row]]]:
-    """The version before drew a shard for each process, and kept the daily counts only."""
-    for model, rows in counting.count_changes(payments, shard):
-        if not getattr(_VERSION, "is_old", False):
-            yield model, rows
-        elif model is DailyCountRow:
-            yield model, [row | {"shard": 7} for row in rows]
-
-
-def _say_which_version_it_is(connection: sa.Connection) -> None:
-    """The connections of the version before do not say that they count finely."""
-    if getattr(_VERSION, "is_old", False):
-        connection.exec_driver_sql("SET LOCAL dunning.counts = ''")
-
-
-@pytest.fixture
-def ledgers_on_postgres(postgres_url: str) -> Iterator[list[Ledger]]:
-    yield from _opened(postgres_url)
 
 
 @pytest.fixture
 def ledgers(database_url: str) -> Iterator[list[Ledger]]:
-    yield from _opened(database_url)
-
-
-def _opened(url: str) -> Iterator[list[Ledger]]:
     """Three, as three processes would have them."""
-    opened = [Ledger(url) for _ in range(3)]
-    for ledger in opened:
-        sa.event.listen(ledger.database.write_engine, "begin", _say_which_version_it_is)
+    opened = [Ledger(database_url) for _ in range(3)]
     yield opened
     for ledger in opened:
         ledger.database.write_engine.dispose()
@@ -116,27 +84,26 @@ def test_totals_pages_and_sums_are_what_counting_gives_while_others_write(
         asyncio.run(_require_right(ledgers[0], merchant_id, is_writing))
 
     assert ledgers[0].complaints(merchant_id) == []
-    assert _uncounted(ledgers[0], merchant_id) == []
 
 
 @settings(several_examples, max_examples=4)
 @given(shares=shares, seed=st.integers(0, 2**32))
-def test_they_are_so_beside_a_version_that_kept_fewer_counts_and_while_its_days_are_counted_again(
-    ledgers_on_postgres: list[Ledger], shares: list[list[Event]], seed: int
+def test_they_are_so_while_lost_counts_are_counted_again(
+    ledgers: list[Ledger], shares: list[list[Event]], seed: int
 ) -> None:
-    ledgers = ledgers_on_postgres  # on SQLite the version before is stopped first
     merchant_id = ledgers[0].add_merchant().id
-    with _writing(ledgers, merchant_id, shares, seed, old=ledgers[2]) as is_writing:
-        asyncio.run(_require_right(ledgers[0], merchant_id, is_writing))
-    assert ledgers[0].complaints(merchant_id) == []
+    with _writing(ledgers, merchant_id, shares, seed):
+        pass
+    with ledgers[0].database.write() as connection:
+        for model in counting.COUNTS:
+            connection.execute(sa.delete(model).where(model.merchant_id == merchant_id))
 
     with _writing(ledgers[1:], merchant_id, shares[:2], seed + 1) as is_writing:
-        for day in _uncounted(ledgers[0], merchant_id):
+        for day in DAYS:
             with ledgers[0].database.write() as connection:
                 recount(connection, merchant_id, [day])
         asyncio.run(_require_right(ledgers[0], merchant_id, is_writing))
 
-    assert _uncounted(ledgers[0], merchant_id) == []
     assert ledgers[0].complaints(merchant_id) == []
 
 
@@ -146,14 +113,11 @@ def _writing(
     merchant_id: int,
     shares: Sequence[Sequence[Event]],
     seed: int,
-    *,
-    old: Ledger | None = None,
 ) -> Iterator[Callable[[], bool]]:
     """Each committer records its share, and decides about payments of all of them. Yields whether one still does."""
     gate = threading.Barrier(len(ledgers))
 
     def write(ledger: Ledger, share: Sequence[Event], chance: random.Random) -> None:
-        _VERSION.is_old = ledger is old
         gate.wait(timeout=30)
         works = [a_notice(event, merchant_id=merchant_id) for event in share]
         for some in in_batches(works, [chance.randint(1, 6) for _ in works]):
@@ -214,8 +178,3 @@ def _summed(rows: Sequence[Any]) -> dict[tuple[str, str | None], tuple[int, int]
         payments, amount = sums.get((row.status, row.currency), (0, 0))
         sums[row.status, row.currency] = (payments + 1, amount + (row.amount_minor or 0))
     return sums
-
-
-def _uncounted(ledger: Ledger, merchant_id: int) -> list[date]:
-    with ledger.database.write() as connection:
-        return list(connection.scalars(uncounted_days(merchant_id)))

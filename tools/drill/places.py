@@ -20,7 +20,7 @@ from typing import Any
 
 from databases import ROOT, Databases, SqliteDatabases, postgres_databases
 from drill.load import PATIENCE_S, PromiseBroken
-from dunning_service.database.migrating import migrations_folder
+from dunning_service.database.migrating import head_revision
 from e2e.senders import Account
 from running import SECRET_KEY
 from serving import environment
@@ -118,52 +118,36 @@ def version(code: Path) -> Iterator[None]:
             os.environ["PYTHONPATH"] = before
 
 
-@dataclass(frozen=True, slots=True)
-class Previous:
-    """The version that was there before the newest migration."""
+NEXT_REVISION = "made_up"
+_MIGRATION = '''
+"""A made-up next migration: a column and its index."""
 
-    commit: str
-    revision: str
-    code: Path
+import sqlalchemy as sa
+from alembic import op
 
-
-def previous_version(folder: Path) -> Previous:
-    """Unpacks the code of the newest commit that did not have the newest migration yet.
-
-    Raises PromiseBroken, and says what to do, where the history does not have it.
-    """
-    newest, before = (path.name for path in reversed(sorted((migrations_folder() / "versions").glob("[0-9]*.py"))[-2:]))
-    commit = _last_without(f"migrations/versions/{newest}", f"migrations/versions/{before}")
-    archive = folder / "previous.tar"
-    _git("archive", "--output", str(archive), commit, "src", "migrations")
-    code = folder / "previous"
-    shutil.unpack_archive(archive, code, filter="data")
-    return Previous(commit[:7], before.partition("_")[0], code)
+revision = "{revision}"
+down_revision = "{before}"
 
 
-def _last_without(newest: str, before: str) -> str:
-    try:
-        top = Path(_git("rev-parse", "--show-toplevel").strip())
-    except (OSError, subprocess.CalledProcessError):
-        top = None
-    if top != ROOT:
-        raise PromiseBroken(
-            "the code before the newest migration comes from this repository's history, and there is none here: run "
-            "the drill in a git clone"
-        )
-    for commit in _git("rev-list", "--date-order", "HEAD").split():
-        files = _git("ls-tree", "--name-only", commit, newest, before).split()
-        if files == [before]:
-            return commit
-    raise PromiseBroken(
-        f"the history here does not go back to before {Path(newest).name}: run `git fetch --unshallow`, and then the "
-        "drill again"
-    )
+def upgrade() -> None:
+    op.add_column("payments", sa.Column("made_up", sa.Text(), nullable=True))
+    op.create_index("ix_payments_made_up", "payments", ["merchant_id", "made_up"])
+'''
 
 
-def _git(*arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True, timeout=PATIENCE_S)
-    return done.stdout
+def next_version(folder: Path) -> Path:
+    """This version with one more migration, which changes the largest table."""
+    code = _copy(folder / "next")
+    text = _MIGRATION.format(revision=NEXT_REVISION, before=head_revision())
+    (code / "migrations" / "versions" / f"{NEXT_REVISION}.py").write_text(text.lstrip(), "utf-8")
+    return code
+
+
+def _copy(code: Path) -> Path:
+    """What a version of the service runs from."""
+    for part in ("src", "migrations"):
+        shutil.copytree(ROOT / part, code / part, ignore=shutil.ignore_patterns("__pycache__"))
+    return code
 
 
 _RIGHT = "code = value.upper() if value.isascii() else value"
@@ -175,9 +159,7 @@ def with_a_gap(folder: Path) -> Path:
 
     Raises PromiseBroken when the line that it changes is no longer there.
     """
-    code = folder / "with-a-gap"
-    shutil.copytree(ROOT / "src", code / "src", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copytree(ROOT / "migrations", code / "migrations", ignore=shutil.ignore_patterns("__pycache__"))
+    code = _copy(folder / "with-a-gap")
     changed = code / "src" / "dunning_service" / "values" / "reading.py"
     text = changed.read_text("utf-8")
     if text.count(_RIGHT) != 1:

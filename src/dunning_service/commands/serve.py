@@ -136,8 +136,8 @@ def _prepare(settings: Settings, url: URL, currency: str | None) -> None:
 def _migrate_embedded(url: URL, file: Path, *, may_make: bool) -> None:
     """Brings an SQLite database to the newest revision; makes it only where no database is configured.
 
-    Raises ConfigurationError, naming `dunning migrate`, for a configured one that is missing or has no schema: its
-    name may be a mistake, and an empty service in place of the real one would take notices.
+    Raises ConfigurationError, naming the way out, for one of version 0.1, and for a configured one that is missing or
+    has no schema: its name may be a mistake, and an empty service in place of the real one would take notices.
     """
     before = None
     if may_make or file.exists():
@@ -148,7 +148,7 @@ def _migrate_embedded(url: URL, file: Path, *, may_make: bool) -> None:
     if state is SchemaState.MISSING:
         upgrade(url)
         say(f"Made the database {file.resolve()}, because DUNNING_DATABASE_URL does not name one")
-    elif state is SchemaState.BEHIND:
+    elif state in (SchemaState.BEHIND, SchemaState.TOO_OLD):
         upgrade(url)
         say(f"Migrated the database from revision {before} to {head_revision()}")
 

@@ -175,9 +175,8 @@ def _postgres_arguments(*, more_options: str = "") -> dict[str, Any]:
     return {
         "connect_timeout": _CONNECT_TIMEOUT_S,
         "application_name": "dunning-service",
-        # a version that does not say that it counts finely and folds texts marks what it changes: migrations 0004, 0009
-        "options": "-c dunning.counts=fine -c dunning.texts=folded -c timezone=UTC -c statement_timeout=30000"
-        f" -c lock_timeout=10000 -c idle_in_transaction_session_timeout=60000{more_options}",
+        "options": "-c timezone=UTC -c statement_timeout=30000 -c lock_timeout=10000"
+        f" -c idle_in_transaction_session_timeout=60000{more_options}",
         # a server that vanished without a word is noticed within seconds
         "keepalives_idle": 10,
         "keepalives_interval": 5,

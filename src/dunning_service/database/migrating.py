@@ -24,11 +24,15 @@ from dunning_service.values.progress import Progress
 ON_VERSION_APPLY = "on_version_apply"
 """The attribute of Alembic's configuration that holds what is called after each revision; see `migrations/env.py`."""
 
+REVISIONS_OF_0_1 = frozenset(f"{number:04}" for number in range(1, 11))
+
 
 class SchemaState(StrEnum):
     """How a database's schema compares with what this version of the service was written for."""
 
     MISSING = "missing"
+    TOO_OLD = "too_old"
+    """A revision of version 0.1, which is upgraded by a program of its own."""
     BEHIND = "behind"
     CURRENT = "current"
     AHEAD = "ahead"
@@ -90,12 +94,14 @@ def schema_state(current: str | None) -> SchemaState:
         return SchemaState.MISSING
     if current == head_revision():
         return SchemaState.CURRENT
+    if current in REVISIONS_OF_0_1:
+        return SchemaState.TOO_OLD
     known = {script.revision for script in _scripts().walk_revisions()}
     return SchemaState.BEHIND if current in known else SchemaState.AHEAD
 
 
 def require_current(url: URL) -> None:
-    """Raises ConfigurationError, naming `dunning migrate`, when the schema is missing or behind."""
+    """Raises ConfigurationError, naming the way out, when the schema is missing, behind or of version 0.1."""
     if is_sqlite(url) and not sqlite_file(url).exists():
         raise ConfigurationError(
             f"there is no database at {sqlite_file(url).resolve()}: `dunning migrate` makes it, and "
@@ -105,8 +111,8 @@ def require_current(url: URL) -> None:
 
 
 def require_current_revision(current: str | None) -> None:
-    """Raises ConfigurationError, naming `dunning migrate`, unless this version can work with that revision."""
-    state = schema_state(current)
+    """Raises ConfigurationError, naming the way out, unless this version can work with that revision."""
+    state = _not_too_old(current)
     if state is SchemaState.MISSING:
         raise ConfigurationError("the database has no schema yet; run `dunning migrate`")
     if state is SchemaState.BEHIND:
@@ -114,6 +120,17 @@ def require_current_revision(current: str | None) -> None:
             f"the database's schema is at revision {current} and this version needs {head_revision()}; "
             "run `dunning migrate`"
         )
+
+
+def _not_too_old(current: str | None) -> SchemaState:
+    """The state of a revision; raises ConfigurationError for one of version 0.1."""
+    state = schema_state(current)
+    if state is SchemaState.TOO_OLD:
+        raise ConfigurationError(
+            f"the database is of version 0.1 (revision {current}), which this version does not use: stop the service, "
+            "back up, and run `python -m from_0_1` in the folder tools of the source; docs/upgrading.md says how"
+        )
+    return state
 
 
 def upgrade(url: URL, to: str = "head", progress: Progress | None = None) -> None:
@@ -127,7 +144,7 @@ def upgrade(url: URL, to: str = "head", progress: Progress | None = None) -> Non
         with suppress(OSError):  # where it cannot be made, opening it says so
             sqlite_file(url).touch(mode=0o600)
     current = current_revision(url)
-    if schema_state(current) is SchemaState.AHEAD:
+    if _not_too_old(current) is SchemaState.AHEAD:
         raise ConfigurationError(
             f"the database is at revision {current}, which this version does not know (its newest is "
             f"{head_revision()}): a newer version migrated it; run that one"
@@ -157,6 +174,7 @@ def _steps(current: str | None, to: str) -> int | None:
 
 def upgrade_sql(url: URL, to: str = "head") -> str:
     """The statements that `upgrade` would run from nothing, or from A for a `to` of the form `A:B`."""
+    _not_too_old(to.partition(":")[0])
     config = alembic_config(url)
     config.output_buffer = io.StringIO()
     try:

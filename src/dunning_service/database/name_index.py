@@ -1,12 +1,11 @@
 """Part of a customer's name, found by trigrams instead of reading every name.
 
-On SQLite the migrations keep an FTS5 table beside the payments, with triggers, so that whoever changes a name changes
-it there. On PostgreSQL an index of pg_trgm, where there is one, is the planner's own business.
+On SQLite triggers keep an FTS5 table beside the payments. On PostgreSQL the planner uses an index of pg_trgm, where
+there is one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import Any
 
 import sqlalchemy as sa
@@ -31,24 +30,24 @@ _MERGE = sa.text(f"INSERT INTO {NAMES} ({NAMES}, rank) VALUES ('merge', :pages)"
 _CHANGES = sa.text("SELECT total_changes()")
 
 
-async def are_few(connection: AsyncConnection, parts: Collection[str]) -> bool:
-    """True when the table of names finds these parts of a name, each folded in one way, and few payments by them."""
-    if connection.dialect.name != "sqlite" or min(map(len, parts)) < _LEAST:
+async def are_few(connection: AsyncConnection, part: str) -> bool:
+    """True when the table of names finds this part of a folded name, and few payments by it."""
+    if connection.dialect.name != "sqlite" or len(part) < _LEAST:
         return False
     if not (await connection.execute(_HAS_NAMES)).scalar_one():
         return False
-    some = sa.select(_NAMES.c.rowid).where(_finds(parts)).limit(_MOST + 1).subquery()
+    some = sa.select(_NAMES.c.rowid).where(_finds(part)).limit(_MOST + 1).subquery()
     return bool((await connection.execute(sa.select(sa.func.count()).select_from(some))).scalar_one() <= _MOST)
 
 
-def has_name_like(payment_id: ColumnElement[int], parts: Collection[str]) -> ColumnElement[bool]:
-    """True of a payment that the table of names finds by one of these parts; some may have it in other letters."""
-    return payment_id.in_(sa.select(_NAMES.c.rowid).where(_finds(parts)))
+def has_name_like(payment_id: ColumnElement[int], part: str) -> ColumnElement[bool]:
+    """True of a payment that the table of names finds by this part; some may have it in other letters."""
+    return payment_id.in_(sa.select(_NAMES.c.rowid).where(_finds(part)))
 
 
-def _finds(parts: Collection[str]) -> ColumnElement[Any]:
-    phrases = ('"' + part.replace('"', '""') + '"' for part in sorted(parts))
-    return sa.literal_column(NAMES).op("MATCH")(" OR ".join(phrases))
+def _finds(part: str) -> ColumnElement[Any]:
+    phrase = '"' + part.replace('"', '""') + '"'
+    return sa.literal_column(NAMES).op("MATCH")(phrase)
 
 
 def forget_deleted_names(database: Database) -> None:

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy import ColumnElement
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dunning_service.ledger.models import BLOCK_BITS, FIRST_SHARD, BlockCountRow, DailyAmountRow, DailyCountRow
+from dunning_service.ledger.models import BLOCK_BITS, BlockCountRow, DailyAmountRow, DailyCountRow
 
 _DAILY = DailyCountRow.__table__.c
 _BLOCKS = BlockCountRow.__table__.c
@@ -74,7 +74,6 @@ class CountedPayments:
                 _DAILY.order_on,
                 on_day.label("on_day"),
                 sa.func.sum(on_day).over(order_by=_DAILY.order_on.desc()).label("up_to"),
-                sa.func.min(_DAILY.shard).label("least_shard"),
             )
             .where(*self._conditions(_DAILY))
             .group_by(_DAILY.order_on)
@@ -86,7 +85,7 @@ class CountedPayments:
             return None
         skip = offset - int(day.up_to - day.on_day)
         # walking over a block's worth of rows is as quick as finding the block
-        if skip < 1 << BLOCK_BITS or day.least_shard < FIRST_SHARD:
+        if skip < 1 << BLOCK_BITS:
             return Place(day.order_on, 0, skip)
         return await self._place_on(connection, day.order_on, skip)
 
@@ -106,11 +105,8 @@ class CountedPayments:
         block = (await connection.execute(statement)).one()
         return Place(order_on, block.block << BLOCK_BITS, skip - int(block.up_to - block.in_block))
 
-    async def groups(self, connection: AsyncConnection) -> list[Group] | None:
-        """Count and amount by status and currency; None where some counts do not have them."""
-        uncounted = sa.exists().where(*self._conditions(_DAILY), _DAILY.shard < FIRST_SHARD)
-        if (await connection.execute(sa.select(uncounted))).scalar_one():
-            return None
+    async def groups(self, connection: AsyncConnection) -> list[Group]:
+        """Count and amount by status and currency."""
         sums = (sa.func.sum(column) for column in (_AMOUNTS.payments, _AMOUNTS.amount_high, _AMOUNTS.amount_low))
         statement = (
             sa.select(_AMOUNTS.status, _AMOUNTS.currency, *sums, sa.func.sum(_AMOUNTS.without_amount))

@@ -29,17 +29,6 @@ from dunning_service.ledger.work import NO_SUCH_PAYMENT
 
 _PAYMENTS = PaymentRow.__table__.c
 
-_IS_FOLDED_BEFORE = _PAYMENTS.identifiers_folded.is_(None)
-"""True of rows that an older version wrote, until `dunning ledger check --repair` folds their texts."""
-
-_FOUND_BEFORE = (
-    _PAYMENTS.provider_payment_id,
-    _PAYMENTS.provider_customer_id,
-    _PAYMENTS.provider_subscription_id,
-    _PAYMENTS.description,
-)
-"""What free text looks into in such rows, with no more regard to case than the database has."""
-
 _BY_DAY = (Sort.NEWEST_ORDER, Sort.OLDEST_ORDER)
 
 AnyRow = Row[*tuple[Any, ...]]
@@ -158,8 +147,8 @@ class FailedPaymentsQuery:
 
     async def groups(self, connection: AsyncConnection) -> Sequence[Group]:
         """Count and amount of what matches, by status and currency; in the order of both, unknown currency last."""
-        if (counted := self._counted) is not None and (groups := await counted.groups(connection)) is not None:
-            return groups
+        if (counted := self._counted) is not None:
+            return await counted.groups(connection)
         prepared = await self._prepared(connection)
         status = _PAYMENTS.status if prepared._hidden is None else prepared._hidden(_PAYMENTS.status)
         amount = _PAYMENTS.amount_minor
@@ -178,7 +167,8 @@ class FailedPaymentsQuery:
 
     async def _prepared(self, connection: AsyncConnection) -> FailedPaymentsQuery:
         """The same query, by the index of names where the name is rare."""
-        if self.name is None or self._hidden is not None or not await names.are_few(connection, _name_parts(self.name)):
+        name = folded_name(self.name)
+        if name is None or self._hidden is not None or not await names.are_few(connection, name):
             return self
         return replace(self, is_name_rare=True)
 
@@ -261,8 +251,8 @@ class FailedPaymentsQuery:
                 found.append(column <= most)
         if self.last_failed_before is not None:
             found.append(_PAYMENTS.last_failed_at < self.last_failed_before)
-        if self.name is not None and self.is_name_rare:
-            found.append(names.has_name_like(_PAYMENTS.id, _name_parts(self.name)))
+        if self.is_name_rare and (name := folded_name(self.name)) is not None:
+            found.append(names.has_name_like(_PAYMENTS.id, name))
         if self.name is not None:
             found.append(_has_name(self.name))
         if self.text is not None:
@@ -291,11 +281,8 @@ def _is_one_of(column: ColumnElement[Any], values: Sequence[str] | set[str] | fr
 
 def _has_name(part: str) -> ColumnElement[bool]:
     """Part of the customer's name; nothing has a part of which folding leaves nothing."""
-    name, plain = folded_name(part), folded(part)
-    found = sa.false() if name is None else _PAYMENTS.customer_name_folded.contains(name, autoescape=True)
-    if name == plain:
-        return found
-    return sa.or_(found, _IS_FOLDED_BEFORE & _PAYMENTS.customer_name_folded.contains(plain, autoescape=True))
+    name = folded_name(part)
+    return sa.false() if name is None else _PAYMENTS.customer_name_folded.contains(name, autoescape=True)
 
 
 def _mentions(text: str) -> ColumnElement[bool]:
@@ -306,7 +293,6 @@ def _mentions(text: str) -> ColumnElement[bool]:
         *([] if name is None else [_PAYMENTS.description_folded.contains(name, autoescape=True)]),
         _PAYMENTS.customer_email_folded.contains(plain, autoescape=True),
         _PAYMENTS.identifiers_folded.contains(plain, autoescape=True),
-        _IS_FOLDED_BEFORE & sa.or_(*(column.icontains(text, autoescape=True) for column in _FOUND_BEFORE)),
     ]
     payment_id = payment_id_of(text.upper())
     if payment_id is not None:
@@ -329,8 +315,3 @@ async def find_payment(connection: AsyncConnection, merchant_id: int, number: st
     if found is None:
         raise NotFound(NO_SUCH_PAYMENT)
     return found
-
-
-def _name_parts(name: str) -> frozenset[str]:
-    """A part of a name as names are folded, and as an older version folded them, until the next repair."""
-    return frozenset({folded_name(name) or "", name.casefold()})

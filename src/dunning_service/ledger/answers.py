@@ -27,7 +27,7 @@ class Answer:
 
     response: Row
     refusal: RuleBroken | None
-    request_id: str | None
+    request_id: str
     """That of the request it was first given to."""
 
 

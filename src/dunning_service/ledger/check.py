@@ -11,14 +11,13 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from dunning_service.database.bulk import bulk_for
 from dunning_service.database.bulk_sql import Row
-from dunning_service.ledger.counting import COUNTS, CountRow, keys_of, measures_of, miscounts, uncounted_days
+from dunning_service.ledger.counting import COUNTS, CountRow, keys_of, measures_of, miscounts
 from dunning_service.ledger.models import (
     BLOCK_BITS,
     ActionRow,
     AttemptRow,
     BlockCountRow,
     DailyAmountRow,
-    DailyCountRow,
     DeliveryRow,
     PaymentRow,
     ReceiptRow,
@@ -32,7 +31,6 @@ from dunning_service.ledger.reading import (
     read_receipts,
 )
 from dunning_service.ledger.reads import Reads
-from dunning_service.ledger.texts import FoldedTexts
 from dunning_service.ledger.working_set import Payment, WorkingSet
 from dunning_service.merchants.models import Merchant
 from dunning_service.values.chunks import in_chunks
@@ -100,11 +98,7 @@ def payments_after(
 
 
 def _differing(row: Row, payment: Payment) -> Iterator[str]:
-    differing = payment.differing(row)
-    if row["identifiers_folded"] is None:
-        differing = {name: value for name, value in differing.items() if name not in FoldedTexts._fields}
-        yield f"ODR{row['id']} was written by an older version, and is searched as that one did"
-    for name, expected in differing.items():
+    for name, expected in payment.differing(row).items():
         yield f"ODR{row['id']} has {name} {row[name]!s}, but its facts say {expected!s}"
 
 
@@ -314,14 +308,12 @@ def _refunds(connection: Connection, merchant_id: int) -> Iterator[str]:
 
 
 def _counts(connection: Connection, merchant_id: int) -> Iterator[str]:
-    """Counts that are not what counting gives; of a day whose finer counts are not used, the daily ones only."""
-    unused = set(connection.scalars(uncounted_days(merchant_id)))
+    """Counts that are not what counting the payments gives."""
     for model in COUNTS:
         at = len(keys_of(model))
+        middle = at + len(measures_of(model))
         for found in connection.execute(miscounts(model, merchant_id)):
-            if model is DailyCountRow or found.order_on not in unused:
-                middle = at + len(measures_of(model))
-                yield _miscount(model, found, found[at:middle], found[middle:])
+            yield _miscount(model, found, found[at:middle], found[middle:])
 
 
 def _miscount(model: CountRow, found: Any, kept: Sequence[Any], there: Sequence[Any]) -> str:

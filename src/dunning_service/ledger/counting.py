@@ -1,4 +1,4 @@
-"""The counts that totals and page numbers come from: how they move with each batch, and how they are recounted."""
+"""The counts behind totals and page numbers: how they change with each batch, and how they are recounted."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from dunning_service.database.bulk import bulk_for
 from dunning_service.ledger.facts import Row
 from dunning_service.ledger.models import (
     BLOCK_BITS,
-    FIRST_SHARD,
     SHARDS,
     BlockCountRow,
     DailyAmountRow,
@@ -115,19 +114,6 @@ def measures_of(model: CountRow) -> list[str]:
     return [column.name for column in table.c if not column.primary_key]
 
 
-def uncounted_days(merchant_id: int) -> Select[*tuple[Any, ...]]:
-    """The days that a version without the finer counts may have changed, with how many payments there are on each. The
-    finer counts of such a day are not used, or compared, before it has been counted again."""
-    table = DailyCountRow
-    return (
-        sa.select(table.order_on, sa.func.sum(table.payments))
-        .where(table.merchant_id == merchant_id)
-        .group_by(table.order_on)
-        .having(sa.func.min(table.shard) < FIRST_SHARD)
-        .order_by(table.order_on)
-    )
-
-
 def counted_days(connection: Connection, merchant_id: int) -> list[tuple[date, int]]:
     """Every day on which there are payments or counts, with how many payments there are."""
     payments = sa.select(_PAYMENTS.order_on, sa.func.count().label("payments")).where(
@@ -157,8 +143,7 @@ def chunks_of(days: Iterable[tuple[date, int]]) -> list[list[date]]:
 
 def miscounted_days(connection: Connection, merchant_id: int, days: Collection[date]) -> list[date]:
     """Those of these days that `recount` would change."""
-    wrong = {row.order_on for model in COUNTS for row in connection.execute(miscounts(model, merchant_id, days)).all()}
-    return sorted(wrong | set(connection.scalars(uncounted_days(merchant_id))).intersection(days))
+    return sorted({row.order_on for model in COUNTS for row in connection.execute(miscounts(model, merchant_id, days))})
 
 
 def miscounts(model: CountRow, merchant_id: int, days: Collection[date] | None = None) -> Select[*tuple[Any, ...]]:
@@ -234,7 +219,6 @@ def recount(connection: Connection, merchant_id: int, days: Collection[date]) ->
     bulk = bulk_for(connection)
     bulk.lock({_RECOUNT_LOCK}, ())
     shard = bulk.free_shard(SHARDS)[0]
-    _take_over(connection, merchant_id, days, shard)
     for model in COUNTS:
         keys, names = keys_of(model), measures_of(model)
         rows = [
@@ -245,22 +229,3 @@ def recount(connection: Connection, merchant_id: int, days: Collection[date]) ->
         ]
         table: Any = model.__table__
         bulk.add(table, rows)
-
-
-def _take_over(connection: Connection, merchant_id: int, days: Collection[date], shard: int) -> None:
-    """Moves what an older version has counted to `shard`: such a version that is about to count more waits, or begins a
-    row that the next recount finds."""
-    table: Any = DailyCountRow.__table__
-    taken = connection.execute(
-        sa.delete(table)
-        .where(table.c.merchant_id == merchant_id, table.c.order_on.in_(days), table.c.shard < FIRST_SHARD)
-        .returning(table.c.order_on, table.c.status, table.c.payments)
-    ).all()
-    sums: dict[tuple[date, str], int] = defaultdict(int)
-    for order_on, status, payments in taken:
-        sums[order_on, status] += payments
-    rows = [
-        {"merchant_id": merchant_id, "order_on": order_on, "status": status, "shard": shard, "payments": payments}
-        for (order_on, status), payments in sorted(sums.items())
-    ]
-    bulk_for(connection).add(table, rows)

@@ -1,7 +1,7 @@
 """Folding of texts for comparison: names, addresses, ids and phone numbers as filters compare them.
 
 Everything is folded here, in Python, so that SQLite and PostgreSQL find the same whatever their version and locale.
-Another fold needs a migration that writes the columns of older rows again, as 0009 does.
+After a change of the fold, `dunning ledger check --repair` writes the columns of older rows again.
 """
 
 from __future__ import annotations

@@ -143,9 +143,8 @@ class PaymentRow(Base):
     payer_key: Mapped[str | None] = mapped_column(sa.Text)
     provider_receipt_id: Mapped[str | None] = mapped_column(sa.Text)
     """The receipt that has been applied to it, if one has."""
-    identifiers_folded: Mapped[str | None] = mapped_column(sa.Text)
-    """Every id that its notices held, one a line. None: a version before this one wrote what is folded of the row, and
-    `dunning ledger check --repair` writes it again."""
+    identifiers_folded: Mapped[str] = mapped_column(sa.Text)
+    """Every id that its notices held, one a line."""
     details: Mapped[dict[str, Any]] = mapped_column(sa.JSON)
     """The newest attempt's own fields, in the sender's words."""
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
@@ -220,7 +219,7 @@ class ActionRow(Base):
     reason: Mapped[str | None] = mapped_column(sa.Text)
     decided_at: Mapped[datetime] = mapped_column(UtcDateTime)
     receipt: Mapped[str | None] = mapped_column(sa.String(8))
-    """Of `mark_paid`: whether a receipt is expected for it. None in rows that are older than the question: none is."""
+    """Of `mark_paid`: whether a receipt is expected for it."""
     provider_receipt_id: Mapped[str | None] = mapped_column(sa.Text)
     """Of `move_receipt`: which receipt."""
     to_payment_id: Mapped[int | None] = mapped_column(_BIG)
@@ -277,11 +276,7 @@ class RefundRow(Base):
     """The sender's own fields."""
 
 
-FIRST_SHARD = 32
-"""Shards below it belong to versions of this service that kept daily counts only. A day and status that has one may
-have changed without the finer counts, so these are not used for it until it has been counted again."""
-
-SHARDS = range(FIRST_SHARD, FIRST_SHARD + 32)
+SHARDS = range(32)
 """As many transactions can count at the same time without waiting for each other."""
 
 BLOCK_BITS = 13
@@ -352,7 +347,7 @@ class IdempotencyRow(Base):
     response: Mapped[dict[str, Any]] = mapped_column(sa.JSON)
     refusal: Mapped[str | None] = mapped_column(sa.Text)
     """Why it was refused, and then there is nothing in `response`."""
-    request_id: Mapped[str | None] = mapped_column(sa.Text)
+    request_id: Mapped[str] = mapped_column(sa.Text)
     """That of the request which had this answer first."""
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 

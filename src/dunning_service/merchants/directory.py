@@ -57,7 +57,7 @@ class SourceView:
     """A source that takes notices."""
 
     id: str
-    number: int | None
+    number: int
     """What the log calls it: the id is part of its address, which is a secret of a kind."""
     merchant: MerchantView
     provider: Provider

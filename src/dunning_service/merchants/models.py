@@ -60,8 +60,8 @@ class Source(Base):
     options: Mapped[dict[str, Any]] = mapped_column(sa.JSON)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     disabled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    number: Mapped[int | None] = mapped_column(sa.BigInteger)
-    """What the log and `dunning source list` call it. The database gives it: a sequence, on SQLite a trigger."""
+    number: Mapped[int] = mapped_column(sa.BigInteger)
+    """1, 2, 3... in the order in which the sources of all merchants were made: the id is part of a secret address."""
 
 
 class SourceSecret(Base):

@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from dunning_service.database.bulk import bulk_for
 from dunning_service.errors import ConfigurationError
 from dunning_service.merchants.directory import MerchantView
 from dunning_service.merchants.keyring import Keyring
@@ -18,13 +19,15 @@ from dunning_service.merchants.models import Merchant, Source, SourceSecret
 from dunning_service.merchants.options import checked_options, effective_options
 from dunning_service.providers import Options, provider_named
 
+_SOURCES_LOCK = ("sources",)
+
 
 @dataclass(frozen=True, slots=True)
 class NewSecret:
     """A source with its new secret, which is shown only now."""
 
     id: str
-    number: int | None
+    number: int
     merchant: str
     provider: str
     secret: str
@@ -41,7 +44,7 @@ class RegisteredSource:
     """A stored source."""
 
     id: str
-    number: int | None
+    number: int
     """What the log calls it."""
     merchant: str
     provider: str
@@ -80,15 +83,14 @@ def add_source(
     kept = checked_options(adapter, options)
     secret = _checked_secret(secret)
     source_id = secrets.token_hex(16)
+    bulk_for(connection).lock({_SOURCES_LOCK}, ())
+    number = connection.execute(sa.select(sa.func.coalesce(sa.func.max(Source.number), 0) + 1)).scalar_one()
     connection.execute(
         sa.insert(Source).values(
-            merchant_id=merchant.id, id=source_id, provider=adapter.name, options=kept, created_at=now
+            merchant_id=merchant.id, id=source_id, provider=adapter.name, options=kept, created_at=now, number=number
         )
     )
     _insert_secret(connection, keyring, merchant.id, source_id, 1, secret, now)
-    # not from the INSERT: on SQLite its trigger gives the number afterwards
-    mine = (Source.merchant_id == merchant.id, Source.id == source_id)
-    number = connection.execute(sa.select(Source.number).where(*mine)).scalar_one()
     return NewSecret(source_id, number, merchant.name, adapter.name, secret)
 
 
