@@ -78,7 +78,7 @@ def _where_ids_are(provider: str) -> tuple[bool, tuple[tuple[str, ...], ...]]:
 def _at(details: Mapping[str, Any], path: tuple[str, ...]) -> Any:
     value: Any = details
     for name in path:
-        value = value.get(name) if isinstance(value, Mapping) else None
+        value = value.get(name) if isinstance(value, dict) else None
     return value
 
 
@@ -86,7 +86,7 @@ def _add(ids: set[str | None], value: Any) -> None:
     """Adds what is in a detail; a number that was never set is 0."""
     if isinstance(value, str):
         ids.add(value)
-    elif isinstance(value, Mapping):
+    elif isinstance(value, dict):
         for inner in value.values():
             _add(ids, inner)
     elif isinstance(value, int) and value and not isinstance(value, bool):
