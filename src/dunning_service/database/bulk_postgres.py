@@ -73,6 +73,8 @@ class PostgresBulk:
                     self._is_together = False
                 if commits:
                     self._driver.cursor().execute("COMMIT")
+            if commits:
+                self._connection.commit()  # it is; this tells SQLAlchemy
             waiting, self._waiting = self._waiting, []
             for cursor, table, into in waiting:
                 into += _rows(cursor, table)

@@ -243,12 +243,11 @@ class Database:
     def write_batch(self) -> Iterator[Connection]:
         """The same for the ledger's writer, whose first statement begins the transaction and whose last one commits it:
         see `database/bulk.py`. What is not committed then is rolled back."""
-        if self.is_sqlite:
-            with self.write_engine.connect() as connection:
-                yield connection
-        else:
-            with self.write_engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-                yield connection
+        with self.write_engine.connect() as connection:
+            if not self.is_sqlite:
+                connection.execution_options(isolation_level="AUTOCOMMIT")
+            connection.begin()
+            yield connection
 
     @contextmanager
     def read_blocking(self) -> Iterator[Connection]:
