@@ -19,7 +19,7 @@ from psycopg.pq import TransactionStatus
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Connection
 
-from dunning_service.database.bulk_sql import LockName, Row, Through, adding, column_names, joined
+from dunning_service.database.bulk_sql import LockName, Row, Through, adding, as_sqlalchemy_raises, column_names, joined
 
 _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 """Whatever the server's default: who has waited for a lock must see what was committed in the meantime."""
@@ -64,7 +64,7 @@ class PostgresBulk:
 
     @contextmanager
     def together(self, *, commits: bool = False) -> Iterator[None]:
-        with self._as_sqlalchemy_raises():
+        with as_sqlalchemy_raises(self._connection, psycopg.Error):
             with self._driver.pipeline():
                 self._is_together = True
                 try:
@@ -144,25 +144,6 @@ class PostgresBulk:
             self._driver.cursor().execute(_BEGIN)
         else:
             self._connection.exec_driver_sql(_BEGIN)
-
-    @contextmanager
-    def _as_sqlalchemy_raises(self) -> Iterator[None]:
-        """Errors of the driver as everything else that uses the connection raises them."""
-        try:
-            yield
-        except psycopg.Error as error:
-            is_gone = self._connection.dialect.is_disconnect(error, None, None)  # type: ignore[arg-type]
-            if is_gone:
-                self._connection.invalidate(error)
-            raise sa.exc.DBAPIError.instance(
-                None,
-                None,
-                error,
-                psycopg.Error,
-                hide_parameters=True,
-                connection_invalidated=is_gone,
-                dialect=self._connection.dialect,
-            ) from error
 
 
 def _rows(cursor: Iterable[Any], table: sa.Table | None) -> list[Any]:

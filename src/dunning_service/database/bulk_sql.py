@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 Row = Mapping[str, Any]
 
@@ -48,3 +50,23 @@ def joined(through: Through | None, table: sa.Table, by: Sequence[str], given: S
         return [(f"{table.name} AS held", matches)]
     ways = " AND ".join(f"held.{one} = via.{other}" for one, other in through.columns)
     return [(f"{through.table.name} AS via", matches), (f"{table.name} AS held", ways)]
+
+
+@contextmanager
+def as_sqlalchemy_raises(connection: Connection, driver_error: type[Exception]) -> Iterator[None]:
+    """Raises the errors of a driver that is used directly as SQLAlchemy raises them, and gives up a lost connection."""
+    try:
+        yield
+    except driver_error as error:
+        is_lost = connection.dialect.is_disconnect(error, None, None)  # type: ignore[arg-type]
+        if is_lost:
+            connection.invalidate(error)
+        raise sa.exc.DBAPIError.instance(
+            None,
+            None,
+            error,
+            driver_error,
+            hide_parameters=True,
+            connection_invalidated=is_lost,
+            dialect=connection.dialect,
+        ) from error
