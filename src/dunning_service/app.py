@@ -28,6 +28,7 @@ from dunning_service.http.notices import NoticeMiddleware, NoticeRoute
 from dunning_service.http.openapi import complete
 from dunning_service.http.problems import Problems
 from dunning_service.intake import routes as webhooks
+from dunning_service.operation.heap import freeze_startup_heap
 from dunning_service.operation.logs import configure_logs
 from dunning_service.running import opened_services, worker_of, working
 from dunning_service.server.connection_limit import RejectOverLimit
@@ -85,9 +86,9 @@ class Application(FastAPI):
         )
 
 
-def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
+def create_app(settings: Settings, clock: Clock = utc_now, *, owns_process: bool = False) -> FastAPI:
     """The application. Its lifespan opens the database, starts the ledger's writer and, where the settings say so, a
-    worker; and finishes and closes them.
+    worker; and finishes and closes them. With `owns_process` it sets up the process's garbage collector too.
 
     It does not start on a database that acknowledges commits before the disk has them.
     """
@@ -102,7 +103,7 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
         routes=[*webhooks.router.routes, *action_service.router.routes],
         redirect_slashes=False,
         middleware=_cors(settings),
-        lifespan=_lifespan(settings, clock),
+        lifespan=_lifespan(settings, clock, owns_process),
         telemetry=_NO_TELEMETRY,  # whether it is wanted would be asked again on every request, at 15 us
     )
     app.include_router(failed_payments.router)
@@ -125,7 +126,7 @@ def app_from_environment() -> FastAPI:
     """The application for uvicorn's processes: settings from the environment, logs as JSON lines."""
     settings = load_settings()
     configure_logs(settings.log_level)
-    return create_app(settings)
+    return create_app(settings, owns_process=True)
 
 
 def _cors(settings: Settings) -> list[Middleware]:
@@ -158,7 +159,9 @@ def _cors(settings: Settings) -> list[Middleware]:
     ]
 
 
-def _lifespan(settings: Settings, clock: Clock) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _lifespan(
+    settings: Settings, clock: Clock, owns_process: bool
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as opened:
@@ -166,6 +169,8 @@ def _lifespan(settings: Settings, clock: Clock) -> Callable[[FastAPI], AbstractA
             app.state.services = found
             if settings.with_worker:
                 await opened.enter_async_context(working(worker_of(found)))
+            if owns_process:
+                freeze_startup_heap()
             yield
 
     return lifespan

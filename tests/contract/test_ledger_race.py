@@ -233,7 +233,7 @@ def test_counts_of_two_transactions_are_in_two_shards_and_of_one_after_the_other
 ) -> None:
     one, other = (ledger.database.write_engine for ledger in ledgers)
     with one.begin() as first, other.begin() as second:
-        shards = [bulk_for(connection).free_shard(connection, SHARDS) for connection in (first, second)]
+        shards = [bulk_for(connection).free_shard(SHARDS)[0] for connection in (first, second)]
     assert shards == [0, 1]
     with other.begin() as third:
-        assert bulk_for(third).free_shard(third, SHARDS) == 0
+        assert bulk_for(third).free_shard(SHARDS)[0] == 0

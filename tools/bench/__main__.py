@@ -2,7 +2,8 @@
 request would cost; and how many due payments a second are worked off, beside a plain loop.
 
 Everything is measured in one run on the same core with the same load, so the ratios hold where the figures do not.
-Exits with 1 when a notice that was acknowledged is not in the list, or one was refused.
+`--against REV` measures another revision beside it, and a PostgreSQL that is a network away.
+Exits with 1 when a notice that was acknowledged is not in the list, one was refused, or a figure misses its floor.
 """
 
 from __future__ import annotations
@@ -14,13 +15,15 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 
 import machine
-from bench import due, measuring, profile_report, report, wrk
+from bench import due, floors, measuring, profile_report, report, revision, wrk
 from bench.due import DueMeasurement
 from bench.measuring import NOTICES, Measurement, Memory, Plan
 from bench.processes import Server, choose_cores, on_core
+from bench.revision import Installation
 from databases import ROOT, Databases, PostgresDatabases
 from machine import say
 
@@ -35,6 +38,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--database", action="append", choices=_DATABASES, help="both unless given")
     parser.add_argument("--notice", action="append", choices=NOTICES, help="both unless given")
     parser.add_argument("--generator", choices=("own", "wrk"), default="own", help="of the load (%(default)s)")
+    parser.add_argument("--against", metavar="REV", help="another revision to measure in the same run, such as a tag")
     parser.add_argument("--no-speed", action="store_true", help="leave out the table")
     parser.add_argument("--no-memory", action="store_true", help="leave out what the server holds after many notices")
     parser.add_argument(
@@ -67,6 +71,11 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     chosen = _arguments()
     plan = Plan(choose_cores(), chosen.connections, chosen.seconds, chosen.warm_up, chosen.generator == "wrk")
+    try:
+        against = revision.installed(chosen.against) if chosen.against else None
+    except ValueError as error:
+        say(str(error))
+        return 2
     folder = machine.use_a_disk()
     about = machine.describe() | {"pinned": plan.cores.describe()}
     with ExitStack() as opened:
@@ -80,36 +89,44 @@ def main() -> int:
         if chosen.profile:
             _profile(found, wanted, plan, chosen.top)
             return 0
-        measured = [] if chosen.no_speed else list(_compare(found, wanted, plan))
-        worked_off = [] if chosen.no_due else list(_due(found, chosen.due_payments))
+        measured = [] if chosen.no_speed else list(_compare(found, wanted, plan, against))
+        worked_off = [] if chosen.no_due else list(_due(found, chosen.due_payments, against))
         memories = [] if chosen.no_memory else list(_memory(found, plan, *chosen.memory_notices))
     path: Path = chosen.out or ROOT / "bench-results" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json"
-    report.write(path, about, measured, memories, worked_off)
+    verdicts = list(floors.judged(measured, worked_off, memories))
+    report.write(path, about, measured, memories, worked_off, verdicts)
+    say("")
+    for verdict in verdicts:
+        say(verdict.line())
     say(f"\nWritten to {path}")
-    return _verdict([*measured, *memories, *worked_off])
+    return _verdict([*measured, *memories, *worked_off], sum(not verdict.is_met for verdict in verdicts))
 
 
-def _compare(found: dict[str, Databases], wanted: Sequence[str], plan: Plan) -> Iterator[Measurement]:
+def _compare(
+    found: dict[str, Databases], wanted: Sequence[str], plan: Plan, against: Installation | None
+) -> Iterator[Measurement]:
     say(f"\n{report.head()}")
     for name, databases in found.items():
         for notice in wanted:
-            for measured in measuring.compared(name, databases, notice, plan):
+            ways = [measuring.compared(name, databases, notice, plan, against)]
+            if name == "postgresql":
+                ways.append(measuring.compared_far(name, databases, notice, plan, against))
+            for measured in chain.from_iterable(ways):
                 say(report.line(measured))
                 for problem in measured.problems:
                     say(f"  FAIL: {problem}")
                 yield measured
-    say(report.TARGETS)
+    say(report.LEGEND)
 
 
-def _due(found: dict[str, Databases], payments: int) -> Iterator[DueMeasurement]:
+def _due(found: dict[str, Databases], payments: int, against: Installation | None) -> Iterator[DueMeasurement]:
     say(f"\n{report.due_head()}")
     for name, databases in found.items():
-        for measured in due.compared(name, databases, payments):
+        for measured in due.compared(name, databases, payments, against):
             say(report.due_line(measured))
             for problem in measured.problems:
                 say(f"  FAIL: {problem}")
             yield measured
-    say(report.DUE_TARGET)
 
 
 def _memory(found: dict[str, Databases], plan: Plan, few: int, many: int) -> Iterator[Memory]:
@@ -145,12 +162,15 @@ def _say_where(about: dict[str, object], folder: Path) -> None:
         say(f"NOTE: the machine was busy before (load {about['load_average_before']}): only ratios mean something")
 
 
-def _verdict(measured: Sequence[Measurement | Memory | DueMeasurement]) -> int:
+def _verdict(measured: Sequence[Measurement | Memory | DueMeasurement], missed: int) -> int:
     problems = sum(len(one.problems) for one in measured)
     if problems:
         say(f"FAIL: {problems} things went wrong, see above")
         return 1
     say("Every notice that was acknowledged is in the list, and none was refused.")
+    if missed:
+        say(f"MISSED: {missed} figures are below their floors, see above")
+        return 1
     return 0
 
 

@@ -9,7 +9,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from bench.measuring import Databases
+from bench.measuring import Databases, temporary_folder
+from bench.revision import Installation, due_payments_per_s
 from dunning_service.billing import due_payments
 from dunning_service.due.worker import Worker
 from dunning_service.operation.logs import configure_logs
@@ -21,6 +22,7 @@ from running import SECRET_KEY
 
 WORKER = "worker"
 LOOP = "one at a time"
+LOOP_OF_OTHER = "other's loop"
 
 
 @dataclass
@@ -35,10 +37,15 @@ class DueMeasurement:
     problems: list[str] = field(default_factory=list)
 
 
-def compared(name: str, databases: Databases, payments: int) -> list[DueMeasurement]:
-    """The plain loop, and the worker as it is set up."""
+def compared(name: str, databases: Databases, payments: int, against: Installation | None) -> list[DueMeasurement]:
+    """The plain loop, and the worker as it is set up; the loop is the other revision's where there is one."""
     configure_logs("warning")
-    loop = _measured(name, databases, LOOP, max(payments // 10, 1), max_batch=1, concurrency=1)
+    if against is None:
+        loop = _measured(name, databases, LOOP, max(payments // 10, 1), max_batch=1, concurrency=1)
+    else:
+        with temporary_folder() as folder:
+            rate = due_payments_per_s(against, name, payments, folder)
+        loop = DueMeasurement(name, LOOP_OF_OTHER, payments // 10, rate)
     worker = _measured(name, databases, WORKER, payments)
     worker.to_loop = worker.payments_per_s / loop.payments_per_s
     return [loop, worker]

@@ -11,11 +11,17 @@ from pathlib import Path
 from bench import load, noop, notices, processes, wrk
 from bench.load import Outcome
 from bench.processes import Cores, Server, Service
+from bench.revision import HERE, Installation
 from databases import Databases, SqliteDatabases, postgres_databases
 
 NOOP = "FastAPI no-op"
 EACH = "commit per request"
 GROUP = "group commit"
+AGAINST = "other revision"
+GROUP_FAR = "group, 1 ms away"
+AGAINST_FAR = "other, 1 ms away"
+FAR_S = 0.001
+"""Each way between the service and PostgreSQL, where it is measured as on two machines."""
 NOTICES = ("goodparty", "maple")
 
 _MADE_PER_SECOND = 5_000
@@ -52,6 +58,18 @@ class Measurement:
     to_noop: float | None = None
     to_noop_by_processor: float | None = None
     to_commit_per_request: float | None = None
+    to_against: float | None = None
+    """Times as many as the other revision takes in, in the same run."""
+
+    @property
+    def p99_to_p50(self) -> float:
+        """How much longer the slowest hundredth waits than the one in the middle."""
+        return self.p99_ms / self.p50_ms if self.p50_ms else float("nan")
+
+    @property
+    def processor_us(self) -> float:
+        """Processor time of the whole server for one notice, in microseconds; NaN where it cannot be read."""
+        return self.server_busy / self.requests_per_s * 1e6 if self.requests_per_s else float("nan")
 
     @property
     def requests_per_processor_s(self) -> float:
@@ -76,16 +94,38 @@ class Memory:
         return self.mb_after_many - self.mb_after_few
 
 
-def compared(name: str, databases: Databases, notice: str, plan: Plan) -> Iterator[Measurement]:
-    """The no-op route, a commit for each request, and the group commit, one after the other on the same machine."""
+def compared(
+    name: str, databases: Databases, notice: str, plan: Plan, against: Installation | None
+) -> Iterator[Measurement]:
+    """The no-op route, a commit for each request, another revision and the group commit, one after the other."""
     base = _of_noop(name, notice, plan)
     yield base
     each = _of_service(name, databases, notice, plan, EACH, max_batch=1)
     _compare_with_noop(each, base)
     yield each
+    other = _of_service(name, databases, notice, plan, AGAINST, installation=against) if against else None
+    if other is not None:
+        _compare_with_noop(other, base)
+        yield other
     group = _of_service(name, databases, notice, plan, GROUP)
     _compare_with_noop(group, base)
     group.to_commit_per_request = _ratio(group.requests_per_s, each.requests_per_s)
+    if other is not None:
+        group.to_against = _ratio(group.requests_per_s, other.requests_per_s)
+    yield group
+
+
+def compared_far(
+    name: str, databases: Databases, notice: str, plan: Plan, against: Installation | None
+) -> Iterator[Measurement]:
+    """The other revision and the group commit with a database that is a network away."""
+    other = None
+    if against is not None:
+        other = _of_service(name, databases, notice, plan, AGAINST_FAR, installation=against, delay_s=FAR_S)
+        yield other
+    group = _of_service(name, databases, notice, plan, GROUP_FAR, delay_s=FAR_S)
+    if other is not None:
+        group.to_against = _ratio(group.requests_per_s, other.requests_per_s)
     yield group
 
 
@@ -163,11 +203,21 @@ def _of_noop(name: str, notice: str, plan: Plan) -> Measurement:
 
 
 def _of_service(
-    name: str, databases: Databases, notice: str, plan: Plan, what: str, max_batch: int | None = None
+    name: str,
+    databases: Databases,
+    notice: str,
+    plan: Plan,
+    what: str,
+    *,
+    installation: Installation = HERE,
+    max_batch: int | None = None,
+    delay_s: float = 0.0,
 ) -> Measurement:
     with (
         temporary_folder() as folder,
-        processes.service(databases, folder, plan.cores, max_batch=max_batch) as service,
+        processes.service(
+            databases, folder, plan.cores, installation=installation, max_batch=max_batch, delay_s=delay_s
+        ) as service,
     ):
         request_of = request_of_payment(notice, service)
         found, busy = _load(service.server, request_of, folder, plan)

@@ -16,14 +16,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from sqlalchemy.engine import make_url
+
+from bench.revision import HERE as THIS_CHECKOUT
+from bench.revision import Installation
 from databases import PostgresDatabases, SqliteDatabases
-from dunning_service.database.engines import Database, database_url
-from dunning_service.merchants.keyring import Keyring, new_key
-from dunning_service.merchants.service import add_merchant, add_token
-from dunning_service.merchants.sources import add_source
-from dunning_service.merchants.tokens import Scope
-from dunning_service.values.clock import utc_now
-from serving import DUNNING, environment
+from dunning_service.merchants.keyring import new_key
+from serving import environment
 
 HERE = Path(__file__).parent
 _PATIENCE_S = 90
@@ -171,46 +170,78 @@ def service(
     folder: Path,
     cores: Cores,
     *,
+    installation: Installation = THIS_CHECKOUT,
+    delay_s: float = 0.0,
     max_batch: int | None = None,
     profile_into: Path | None = None,
 ) -> Iterator[Service]:
-    """The service as an operator would start it, with a line in its log for every request."""
-    url, key = databases.create(), new_key()
+    """The service as an operator would start it, with a line in its log for every request.
+
+    With `delay_s` whatever it says to PostgreSQL arrives that much later, and the answers too.
+    """
+    url, key = databases.create_empty(), new_key()
+    settings = {"database_url": url, "secret_key": key, "port": "0"}
     try:
-        token, path = _provide(url, key)
-        settings = {"database_url": url, "secret_key": key, "port": "0"}
+        token, path = _provide(installation, settings)
         if max_batch is not None:
             settings["max_batch"] = str(max_batch)
-        dunning = [DUNNING] if profile_into is None else [sys.executable, HERE / "profiled.py", profile_into]
-        with running([*dunning, "serve"], folder, cores.server, settings) as server:
+        program = [installation.programs / "dunning"]
+        if profile_into is not None:
+            program = [installation.programs / "python", HERE / "profiled.py", profile_into]
+        with (
+            _delayed(url, delay_s, cores.others) as settings["database_url"],
+            running([*program, "serve"], folder, cores.server, settings) as server,
+        ):
             yield Service(server, token, path, _SECRET)
     finally:
         databases.drop(url)
 
 
-def _provide(url: str, key: str) -> tuple[str, str]:
-    """A token and the path of a Maple source."""
-    database, now = Database(database_url(url)), utc_now()
+def _provide(installation: Installation, settings: dict[str, str]) -> tuple[str, str]:
+    """A token and the path of a Maple source, both made by the command line as an operator makes them."""
+
+    def said(*arguments: str) -> dict[str, str]:
+        done = subprocess.run(
+            [installation.programs / "dunning", *arguments],
+            env=environment(**settings),
+            cwd=installation.folder,
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode:
+            raise RuntimeError(f"dunning {' '.join(arguments)} ended with {done.returncode}: {done.stderr}")
+        return json.loads(done.stdout) if "--json" in arguments else {}
+
+    said("migrate")
+    said("merchant", "add", "Benchmark", "--currency", "NOK")
+    token = said("token", "add", "--merchant", "Benchmark", "--scope", "ingest", "--scope", "read", "--json")["token"]
+    source = said(
+        *("source", "add", "--merchant", "Benchmark", "--provider", "maple", "--secret", _SECRET, "--json"),
+    )
+    return token, source["path"]
+
+
+@contextmanager
+def _delayed(url: str, delay_s: float, core: int | None) -> Iterator[str]:
+    """The same database through a proxy that delays what passes it; itself where there is no delay."""
+    if not delay_s:
+        yield url
+        return
+    server = make_url(url)
+    host, port = str(server.query.get("host") or server.host or "127.0.0.1"), server.port or 5432
+    with on_core(core):
+        proxy = subprocess.Popen(
+            [sys.executable, HERE / "delay.py", host, str(port), str(delay_s)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+    assert proxy.stdin is not None
+    assert proxy.stdout is not None
     try:
-        with database.write() as connection:
-            merchant = add_merchant(connection, name="Benchmark", default_currency="NOK", time_zone="UTC", now=now)
-            token = add_token(
-                connection,
-                merchant=merchant,
-                name="benchmark",
-                scopes=frozenset({Scope.INGEST, Scope.READ}),
-                expires_at=None,
-                now=now,
-            )
-            source = add_source(
-                connection,
-                Keyring.from_text(key),
-                merchant=merchant,
-                provider="maple",
-                secret=_SECRET,
-                options={},
-                now=now,
-            )
+        listening = int(proxy.stdout.readline().rpartition(" ")[2])
+        through = server.set(host="127.0.0.1", port=listening, query={})
+        yield through.render_as_string(hide_password=False)
     finally:
-        database.write_engine.dispose()
-    return token.token, source.path
+        proxy.stdin.close()
+        proxy.wait(_STOPPING_S)

@@ -123,12 +123,11 @@ class DuePayments:
         whole = {due.payment["id"] for due in found}
         orphans = [row for row in rows if row["id"] not in whole]
         bulk_for(connection).update(
-            connection,
             _TABLE,
             [{"merchant_id": one["merchant_id"], "id": one["id"], "wake_at": now + _LATER} for one in orphans],
         )
         changed = [{name: due.payment[name] for name in ("merchant_id", "id", *_CHANGED_BY_A_LEASE)} for due in found]
-        bulk_for(connection).update(connection, _TABLE, changed)
+        bulk_for(connection).update(_TABLE, changed)
         return found
 
     def merchant_of(self, item: DuePayment) -> int:
@@ -180,7 +179,7 @@ def _due_payments(connection: Connection, payments: Sequence[Mapping[str, Any]])
 
     def found(model: type[Base], by: Sequence[str], keys: Iterable[tuple[Any, ...]]) -> dict[Any, Mapping[str, Any]]:
         table: Any = model.__table__
-        rows = bulk_for(connection).select(connection, table, by, set(keys))
+        rows = bulk_for(connection).select(table, by, set(keys))
         return {tuple(row[name] for name in by): row for row in rows}
 
     def is_whole(payment: Mapping[str, Any]) -> bool:

@@ -240,6 +240,16 @@ class Database:
             yield connection
 
     @contextmanager
+    def write_batch(self) -> Iterator[Connection]:
+        """The same for the ledger's writer, whose first statement begins the transaction and whose last one commits it:
+        see `database/bulk.py`. What is not committed then is rolled back."""
+        with self.write_engine.connect() as connection:
+            if not self.is_sqlite:
+                connection.execution_options(isolation_level="AUTOCOMMIT")
+            connection.begin()
+            yield connection
+
+    @contextmanager
     def read_blocking(self) -> Iterator[Connection]:
         """One consistent view of the database, for commands: on SQLite it keeps nobody from writing."""
         with self.write_engine.connect() as connection:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from dunning_service.database.bulk import bulk_for
 from dunning_service.failed_payments.public_number import public_number
 from dunning_service.failed_payments.queries import AnyRow
 from dunning_service.ledger.facts import Receipt
@@ -18,6 +19,7 @@ from dunning_service.ledger.fold import day_in_zone
 from dunning_service.ledger.models import PaymentRow
 from dunning_service.ledger.moving import in_words
 from dunning_service.ledger.reading import read_moves, read_payments, read_receipts
+from dunning_service.ledger.reads import Reads
 from dunning_service.ledger.receipt_history import ReceiptMoved, movements
 from dunning_service.ledger.receipts import newest_moves, pays
 from dunning_service.ledger.status import ActionKind, ReceiptDue
@@ -60,7 +62,7 @@ def notes_of(connection: Connection, merchant: MerchantView, payment: AnyRow) ->
         return []
     payer = (merchant.id, payment.provider, payment.payer_key)
     working_set = WorkingSet()
-    read_receipts(connection, working_set, {payer})
+    read_receipts(Reads(bulk_for(connection)), working_set, {payer})
     receipts = working_set.receipts_of(payer)
     if not receipts:
         return []
@@ -94,8 +96,9 @@ def _read(
     rows = [dict(row) for row in connection.execute(statement).mappings()]
     shown = rows[:_MOST]
     zones = {payer[0]: time_zone}
-    read_payments(connection, working_set, shown, zones)
-    read_moves(connection, working_set, set(working_set.receipt_keys()), zones)
+    reads = Reads(bulk_for(connection))
+    read_payments(reads, working_set, shown, zones)
+    read_moves(reads, working_set, set(working_set.receipt_keys()), zones)
     held = {receipt.provider_receipt_id: receipt for receipt in receipts}
     payments = []
     for row in shown:

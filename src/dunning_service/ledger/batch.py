@@ -10,7 +10,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from dunning_service.database.bulk import LockName, bulk_for
+from dunning_service.database.bulk import bulk_for
+from dunning_service.database.bulk_sql import LockName
 from dunning_service.errors import DunningError, InvalidInput, RuleBroken, UnreadableNotice
 from dunning_service.events import ReceiptReported
 from dunning_service.ledger.actions import Actions, as_json, as_recorded
@@ -20,7 +21,6 @@ from dunning_service.ledger.erasing import erase, repeats_erased
 from dunning_service.ledger.facts import Attempt, Row
 from dunning_service.ledger.fold import current_attempts
 from dunning_service.ledger.models import (
-    SHARDS,
     ActionRow,
     AttemptRow,
     DeliveryRow,
@@ -29,7 +29,8 @@ from dunning_service.ledger.models import (
     ReceiptRow,
 )
 from dunning_service.ledger.numbers import PaymentNumbers
-from dunning_service.ledger.reading import MoreNeeded, lookups_of, payment_lock, read_working_set, select_by
+from dunning_service.ledger.reading import MoreNeeded, lookups_of, payment_lock, read_working_set
+from dunning_service.ledger.reads import Reads
 from dunning_service.ledger.row_cache import RowCache
 from dunning_service.ledger.statements import Statements
 from dunning_service.ledger.work import (
@@ -58,7 +59,7 @@ Result = NoticeRecorded | ActionRecorded | CommandDone | ErasureDone | RefoldDon
 
 
 class Batch:
-    """The works of one transaction. Used once: `run`, then the caller commits.
+    """The works of one transaction. Used once: `run`, then `commit`.
 
     Raises MoreNeeded when it has to begin again with more than the works name, and ValueError for an erasure that is
     not alone: it would not see what the others are about to insert.
@@ -76,19 +77,24 @@ class Batch:
         if len(works) > 1 and any(isinstance(work, Erasure) for work in works):
             raise ValueError("an erasure has a transaction of its own")
         self._connection = connection
+        self._bulk = bulk_for(connection)
         self._works = works
         self._now = now
         self._answers = Answers(now)
         self._row_cache = RowCache(lookups_of(works))
-        self._working_set = read_working_set(connection, works, self._answers, self._row_cache, also_lock)
+        self._working_set = read_working_set(self._bulk, works, self._answers, self._row_cache, also_lock)
         self._statements = Statements(self._working_set, numbers)
         self._actions = Actions(self._working_set)
 
     def run(self) -> list[Result]:
         """A result for each work, in their order: a refusal is a result too, and leaves no trace."""
-        results = [self._apply(work) for work in self._works]
-        self._write()
-        return results
+        return [self._apply(work) for work in self._works]
+
+    def commit(self) -> None:
+        """Writes what the works have changed, and commits it."""
+        self._forget_old_answers()
+        with self._bulk.together(commits=True):
+            self._write()
 
     def _apply(self, work: Work) -> Result:
         if isinstance(work, Notice):
@@ -158,7 +164,7 @@ class Batch:
 
     def _refold(self, refold: Refold) -> RefoldDone:
         wanted = {(refold.merchant_id, payment_id) for payment_id in refold.payment_ids}
-        rows = select_by(self._connection, PaymentRow, ("merchant_id", "id"), wanted)
+        rows = Reads(self._bulk).select(PaymentRow, ("merchant_id", "id"), wanted)
         payments = [(self._working_set.by_id[row["merchant_id"], row["id"]], row) for row in rows]
         changed = [payment for payment, row in payments if payment.differing(row)]
         for payment in changed:
@@ -287,22 +293,19 @@ class Batch:
             self._insert(model, rows)
         for model, rows in self._row_cache.changed().items():
             self._update(model, rows)
-        self._forget_old_answers()
         self._insert(IdempotencyRow, self._answers.new)
         self._count(changed)
 
     def _count(self, changed: Sequence[Payment]) -> None:
-        bulk = bulk_for(self._connection)
-        shard = bulk.free_shard(self._connection, SHARDS)
-        for model, rows in count_changes(changed, shard):
+        for model, rows in count_changes(changed, self._working_set.shard):
             counts: Any = model.__table__
-            bulk.add(self._connection, counts, rows)
+            self._bulk.add(counts, rows)
 
     def _insert(self, model: Any, rows: Sequence[Row]) -> None:
-        bulk_for(self._connection).insert(self._connection, model.__table__, rows)
+        self._bulk.insert(model.__table__, rows)
 
     def _update(self, model: Any, rows: Sequence[Row]) -> None:
-        bulk_for(self._connection).update(self._connection, model.__table__, rows)
+        self._bulk.update(model.__table__, rows)
 
     def _forget_old_answers(self) -> None:
         """Deletes expired idempotency rows this batch replaces, and at most 200 more of each merchant."""

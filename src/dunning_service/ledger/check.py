@@ -9,7 +9,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import InstrumentedAttribute
 
-from dunning_service.database.bulk import Row
+from dunning_service.database.bulk import bulk_for
+from dunning_service.database.bulk_sql import Row
 from dunning_service.ledger.counting import COUNTS, CountRow, keys_of, measures_of, miscounts
 from dunning_service.ledger.models import (
     BLOCK_BITS,
@@ -28,8 +29,8 @@ from dunning_service.ledger.reading import (
     read_open_failures,
     read_payments,
     read_receipts,
-    select_by,
 )
+from dunning_service.ledger.reads import Reads
 from dunning_service.ledger.working_set import Payment, WorkingSet
 from dunning_service.merchants.models import Merchant
 from dunning_service.values.chunks import in_chunks
@@ -89,7 +90,9 @@ def payments_after(
         .order_by(PaymentRow.id)
         .limit(_PAGE)
     ).all()
-    rows = select_by(connection, PaymentRow, ("merchant_id", "id"), {(merchant_id, number) for number in ids})
+    rows = Reads(bulk_for(connection)).select(
+        PaymentRow, ("merchant_id", "id"), {(merchant_id, number) for number in ids}
+    )
     working_set = book_of(connection, rows, {merchant_id: time_zone})
     return [(row, working_set.by_id[merchant_id, row["id"]]) for row in sorted(rows, key=lambda row: row["id"])]
 
@@ -102,11 +105,12 @@ def _differing(row: Row, payment: Payment) -> Iterator[str]:
 def book_of(connection: Connection, rows: list[Row], zones: dict[int, str]) -> WorkingSet:
     """These payments and, where a payer has receipts, what else those pay or could pay."""
     working_set = WorkingSet()
-    read_payments(connection, working_set, rows, zones)
+    reads = Reads(bulk_for(connection))
+    read_payments(reads, working_set, rows, zones)
     payers = payers_named(working_set)
-    read_receipts(connection, working_set, payers)
-    read_moves(connection, working_set, set(working_set.receipt_keys()), zones)
-    read_open_failures(connection, working_set, {payer for payer in payers if working_set.has_receipts(payer)}, zones)
+    read_receipts(reads, working_set, payers)
+    read_moves(reads, working_set, set(working_set.receipt_keys()), zones)
+    read_open_failures(reads, working_set, {payer for payer in payers if working_set.has_receipts(payer)}, zones)
     working_set.take_as_read()
     return working_set
 

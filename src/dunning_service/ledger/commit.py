@@ -8,7 +8,7 @@ from datetime import datetime
 import structlog
 from sqlalchemy.exc import DBAPIError
 
-from dunning_service.database.bulk import LockName
+from dunning_service.database.bulk_sql import LockName
 from dunning_service.database.engines import Database, is_outage, sqlstate
 from dunning_service.database.outages import is_about_values, is_own_fault, may_succeed_again, why
 from dunning_service.errors import DunningError, Unavailable, Unconfirmed, UnreadableNotice
@@ -76,9 +76,11 @@ class Committer:
             is_prepared = False
             try:
                 self._numbers.reserve(len(also_lock) + sum(_payments_at_most(work) for work in works))
-                with self._database.write() as connection:
-                    results = Batch(connection, works, self._numbers, now=now, also_lock=also_lock).run()
+                with self._database.write_batch() as connection:
+                    batch = Batch(connection, works, self._numbers, now=now, also_lock=also_lock)
+                    results = batch.run()
                     is_prepared = True
+                    batch.commit()
                 return results
             except MoreNeeded as needed:
                 also_lock |= needed.locks

@@ -217,8 +217,8 @@ def recount(connection: Connection, merchant_id: int, days: Collection[date]) ->
     meanwhile. Only another recount would add the same again, so that one waits.
     """
     bulk = bulk_for(connection)
-    bulk.lock(connection, {_RECOUNT_LOCK}, ())
-    shard = bulk.free_shard(connection, SHARDS)
+    bulk.lock({_RECOUNT_LOCK}, ())
+    shard = bulk.free_shard(SHARDS)[0]
     for model in COUNTS:
         keys, names = keys_of(model), measures_of(model)
         rows = [
@@ -228,4 +228,4 @@ def recount(connection: Connection, merchant_id: int, days: Collection[date]) ->
             for found in connection.execute(miscounts(model, merchant_id, days))
         ]
         table: Any = model.__table__
-        bulk.add(connection, table, rows)
+        bulk.add(table, rows)

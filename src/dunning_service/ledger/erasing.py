@@ -21,7 +21,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from dunning_service.database.bulk import Row, bulk_for
+from dunning_service.database.bulk import bulk_for
+from dunning_service.database.bulk_sql import Row
 from dunning_service.events import AttemptReported, Event
 from dunning_service.ledger.facts import Attempt, statement_digest
 from dunning_service.ledger.fold import ERASED_PAYER, FoldedPayment
@@ -34,7 +35,8 @@ from dunning_service.ledger.models import (
     ReceiptRow,
     RefundRow,
 )
-from dunning_service.ledger.reading import payer_of, select_by
+from dunning_service.ledger.reading import payer_of
+from dunning_service.ledger.reads import Reads
 from dunning_service.ledger.work import ERASED, Command, Erasure, ErasureDone, Notice, erased_headers
 from dunning_service.ledger.working_set import PayerKey, Payment, WorkingSet
 from dunning_service.values.chunks import in_chunks
@@ -73,7 +75,7 @@ def _is_stale(
     if not _payers_of(payments) <= payers:
         return True
     ids = {payment.id for payment in payments}
-    theirs = select_by(connection, PaymentRow, ("merchant_id", "provider", "payer_key"), payers)
+    theirs = Reads(bulk_for(connection)).select(PaymentRow, ("merchant_id", "provider", "payer_key"), payers)
     others = [payment for payment in working_set.payments.values() if payment.id not in ids]
     return any(row["id"] not in ids for row in theirs) or not _payers_of(others).isdisjoint(payers)
 
@@ -120,9 +122,9 @@ class _Eraser:
     def run(self, payments: Sequence[Payment], payers: set[PayerKey]) -> ErasureDone:
         before = {payment.id: payment.folded for payment in payments}
         names = {payer: (payer[0], payer[1], f"{ERASED_PAYER}{secrets.token_hex(8)}") for payer in payers}
-        receipts = select_by(self._connection, ReceiptRow, ("merchant_id", "provider", "payer_key"), payers)
-        refunds = select_by(
-            self._connection,
+        reads = Reads(self._bulk)
+        receipts = reads.select(ReceiptRow, ("merchant_id", "provider", "payer_key"), payers)
+        refunds = reads.select(
             RefundRow,
             ("merchant_id", "provider", "provider_payment_id"),
             {payment.key for payment in payments},
@@ -247,7 +249,7 @@ class _Eraser:
         return len(rows)
 
     def _update(self, model: Any, rows: Sequence[Row]) -> None:
-        self._bulk.update(self._connection, model.__table__, rows)
+        self._bulk.update(model.__table__, rows)
 
 
 def _require_the_same(payment: Payment, before: FoldedPayment) -> None:

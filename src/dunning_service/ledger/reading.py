@@ -11,15 +11,22 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from typing import Any
 
-import sqlalchemy as sa
-from sqlalchemy.engine import Connection
-
-from dunning_service.database.bulk import LockName, Row, bulk_for
+from dunning_service.database.bulk import Bulk
+from dunning_service.database.bulk_sql import LockName, Row
 from dunning_service.database.engines import Base
 from dunning_service.events import AttemptReported, Event
 from dunning_service.ledger.answers import Answers
 from dunning_service.ledger.facts import Action, Attempt, Receipt, from_row
-from dunning_service.ledger.models import ActionRow, AttemptRow, DeliveryRow, IdempotencyRow, PaymentRow, ReceiptRow
+from dunning_service.ledger.models import (
+    SHARDS,
+    ActionRow,
+    AttemptRow,
+    DeliveryRow,
+    IdempotencyRow,
+    PaymentRow,
+    ReceiptRow,
+)
+from dunning_service.ledger.reads import Reads
 from dunning_service.ledger.receipts import OPEN
 from dunning_service.ledger.row_cache import RowCache
 from dunning_service.ledger.status import ReceiptDue, Status
@@ -34,6 +41,15 @@ from dunning_service.ledger.working_set import (
     WorkingSet,
 )
 from dunning_service.merchants.models import Merchant
+
+_BY_PAYMENT = ("merchant_id", "provider", "provider_payment_id")
+_BY_NUMBER = ("merchant_id", "id")
+_OF_PAYMENT = ("merchant_id", "payment_id")
+_BY_RECEIPT = ("merchant_id", "provider", "provider_receipt_id")
+_BY_PAYER = ("merchant_id", "provider", "payer_key")
+_BY_MOVED_RECEIPT = ("merchant_id", "provider_receipt_id")
+_BY_DIGEST = ("merchant_id", "digest")
+_BY_IDEMPOTENCY_KEY = ("merchant_id", "key")
 
 
 class MoreNeeded(Exception):
@@ -56,7 +72,7 @@ _PAYMENT = "payment"
 
 
 def read_working_set(
-    connection: Connection,
+    bulk: Bulk,
     works: Sequence[Work],
     answers: Answers,
     row_cache: RowCache,
@@ -69,11 +85,15 @@ def read_working_set(
 
     Raises MoreNeeded when what is there calls for more than the works name and `also_lock` has.
     """
-    reader = _Reader(connection, works, also_lock)
-    bulk = bulk_for(connection)
+    reads = Reads(bulk)
+    reader = _Reader(bulk, reads, works, also_lock)
     held = reader.named_locks() | also_lock
-    bulk.lock(connection, held, reader.merchants)
+    with reads.ahead():
+        bulk.lock(held, reader.merchants)
+        shard = bulk.free_shard(SHARDS)
+        reader.want()
     working_set, payers = reader.read()
+    working_set.shard = shard[0]
     lacking = bulk.lacking(reader.more_locks(payers), held)
     if lacking:
         raise MoreNeeded(lacking)
@@ -84,9 +104,9 @@ def read_working_set(
 
 
 class _Reader:
-    def __init__(self, connection: Connection, works: Sequence[Work], also_lock: Set[LockName]) -> None:
-        self._connection = connection
-        self._bulk = bulk_for(connection)
+    def __init__(self, bulk: Bulk, reads: Reads, works: Sequence[Work], also_lock: Set[LockName]) -> None:
+        self._bulk = bulk
+        self._reads = reads
         self._notices = [work for work in works if isinstance(work, Notice)]
         self._requests = [work for work in works if isinstance(work, ActionRequest)]
         self._commands = [work for work in works if isinstance(work, Command)]
@@ -139,30 +159,41 @@ class _Reader:
         receipts: set[LockName] = {("receipt", *key) for key in self._said_before - self._receipts}
         return _locks(self._touched - self._payments, payers - self._payers) | receipts
 
+    def want(self) -> None:
+        """Asks for what `read` is going to look at whatever it finds."""
+        self._reads.want(Merchant, ("id",), self._merchant_keys())
+        self._reads.want(DeliveryRow, _BY_DIGEST, self._deliveries)
+        self._reads.want_payments(self._payments)
+        self._reads.want(ReceiptRow, _BY_RECEIPT, self._receipts)
+        self._reads.want(ReceiptRow, _BY_PAYER, self._payers)
+        self._reads.want(ActionRow, _BY_MOVED_RECEIPT, {(merchant, receipt) for merchant, _, receipt in self._receipts})
+        self._reads.want(PaymentRow, _BY_PAYER, self._owing)
+        self._reads.want(IdempotencyRow, _BY_IDEMPOTENCY_KEY, self._answer_keys)
+
     def read(self) -> tuple[WorkingSet, set[PayerKey]]:
         """What the ledger holds, and the payers whose receipts were looked at."""
         working_set = WorkingSet()
         working_set.looked_for = self._payments
         working_set.zones = self._zones = self._read_zones()
         self._read_deliveries(working_set)
-        rows = self._select(PaymentRow, ("merchant_id", "provider", "provider_payment_id"), self._payments)
+        rows = self._reads.select(PaymentRow, _BY_PAYMENT, self._payments)
         numbered = {(request.merchant_id, request.payment_id) for request in self._requests}
         numbered |= {(one.merchant_id, one.to_payment_id) for one in self._requests if one.to_payment_id is not None}
         numbered |= {(one.merchant_id, payment_id) for one in self._erasures for payment_id in one.payment_ids}
         numbered |= {(one.merchant_id, payment_id) for one in self._refolds for payment_id in one.payment_ids}
         numbered |= self._payments_said_before(working_set)
-        rows += self._select(PaymentRow, ("merchant_id", "id"), numbered)
-        read_payments(self._connection, working_set, rows, self._zones)
+        rows += self._reads.select(PaymentRow, _BY_NUMBER, numbered)
+        read_payments(self._reads, working_set, rows, self._zones)
         self._touched = self._payments | working_set.payments.keys()
         # a correction may give a payment back to any payer that one of its attempts names
         payers = self._payers | payers_named(working_set)
         named = self._receipts | self._said_before | self._receipts_named(working_set)
-        receipts = self._select(ReceiptRow, ("merchant_id", "provider", "provider_receipt_id"), named)
+        receipts = self._reads.select(ReceiptRow, _BY_RECEIPT, named)
         payers |= {payer_of(row) for row in receipts}
-        read_receipts(self._connection, working_set, payers)
-        read_moves(self._connection, working_set, {*self._receipts, *working_set.receipt_keys()}, self._zones)
+        read_receipts(self._reads, working_set, payers)
+        read_moves(self._reads, working_set, {*self._receipts, *working_set.receipt_keys()}, self._zones)
         read_open_failures(
-            self._connection,
+            self._reads,
             working_set,
             {payer for payer in payers if payer in self._owing or working_set.has_receipts(payer)},
             self._zones,
@@ -176,7 +207,7 @@ class _Reader:
 
     def _read_zones(self) -> dict[int, str]:
         """Each merchant's time zone. It stays as it is until the transaction ends: see `hold_time_zone`."""
-        held = self._select(Merchant, ("id",), {(merchant_id,) for merchant_id in self._zones})
+        held = self._reads.select(Merchant, ("id",), self._merchant_keys())
         return self._zones | {row["id"]: row["time_zone"] for row in held}
 
     def _receipts_named(self, working_set: WorkingSet) -> set[ReceiptKey]:
@@ -200,11 +231,11 @@ class _Reader:
                 }
         return numbered
 
-    def _select(self, model: Any, by: Sequence[str], keys: Collection[tuple[Any, ...]]) -> list[Row]:
-        return select_by(self._connection, model, by, keys)
+    def _merchant_keys(self) -> set[tuple[int]]:
+        return {(merchant_id,) for merchant_id in self._zones}
 
     def _read_deliveries(self, working_set: WorkingSet) -> None:
-        for row in self._select(DeliveryRow, ("merchant_id", "digest"), self._deliveries):
+        for row in self._reads.select(DeliveryRow, _BY_DIGEST, self._deliveries):
             working_set.deliveries[row["merchant_id"], row["digest"]] = DeliveryRecord(
                 **{name: row[name] for name in DeliveryRecord.COLUMNS}, is_erased=ERASED_AT in row["headers"]
             )
@@ -215,11 +246,12 @@ class _Reader:
             keys.setdefault((lookup.model, lookup.by), set()).add(lookup.key)
         for (model, by), wanted in keys.items():
             # a worker claims what is due without the locks that the lookups name
-            for row in select_by(self._connection, model, by, wanted, holds=True):
+            table: Any = model.__table__
+            for row in self._bulk.select(table, by, wanted, holds=True):
                 row_cache.hold(Lookup(model, by, tuple(row[name] for name in by)), row)
 
     def read_answers(self, answers: Answers) -> None:
-        for row in self._select(IdempotencyRow, ("merchant_id", "key"), self._answer_keys):
+        for row in self._reads.select(IdempotencyRow, _BY_IDEMPOTENCY_KEY, self._answer_keys):
             answers.hold(dict(row))
 
 
@@ -228,25 +260,11 @@ def lookups_of(works: Sequence[Work]) -> set[Lookup]:
     return {lookup for work in works if isinstance(work, Command) for lookup in work.lookups}
 
 
-def select_by(
-    connection: Connection,
-    model: Any,
-    by: Sequence[str],
-    keys: Collection[tuple[Any, ...]],
-    *,
-    holds: bool = False,
-) -> list[Row]:
-    """The rows of a table whose columns `by` equal one of `keys`; with `holds`, they stay as they are until the end of
-    the transaction."""
-    table: sa.Table = model.__table__
-    return list(bulk_for(connection).select(connection, table, by, keys, holds=holds))
-
-
-def read_receipts(connection: Connection, working_set: WorkingSet, payers: Collection[PayerKey]) -> None:
+def read_receipts(reads: Reads, working_set: WorkingSet, payers: Collection[PayerKey]) -> None:
     """Puts all receipts of these payers into the working set, with those revisions of them that name another payer."""
-    theirs = select_by(connection, ReceiptRow, ("merchant_id", "provider", "payer_key"), payers)
+    theirs = reads.select(ReceiptRow, _BY_PAYER, payers)
     keys = {(row["merchant_id"], row["provider"], row["provider_receipt_id"]) for row in theirs}
-    revisions = select_by(connection, ReceiptRow, ("merchant_id", "provider", "provider_receipt_id"), keys)
+    revisions = reads.select(ReceiptRow, _BY_RECEIPT, keys)
     for row in sorted(revisions, key=lambda row: (row["is_superseded"], row["number"])):
         payer = payer_of(row)
         add = working_set.add_receipt if payer in payers else working_set.add_revision
@@ -254,9 +272,7 @@ def read_receipts(connection: Connection, working_set: WorkingSet, payers: Colle
         working_set.resolved.setdefault((payer[0], payer[1], row["provider_receipt_id"]), row["resolved"])
 
 
-def read_payments(
-    connection: Connection, working_set: WorkingSet, rows: Iterable[Row], zones: Mapping[int, str]
-) -> None:
+def read_payments(reads: Reads, working_set: WorkingSet, rows: Iterable[Row], zones: Mapping[int, str]) -> None:
     """Adds the payments of these rows that are not in the working set, with all their attempts and actions."""
     added = set()
     for row in rows:
@@ -266,9 +282,9 @@ def read_payments(
             held = Counted._make(row[name] for name in Counted._fields)
             working_set.add(Payment(key, row["id"], zones[row["merchant_id"]], held=held))
             added.add(identity)
-    for row in select_by(connection, AttemptRow, ("merchant_id", "payment_id"), added):
+    for row in reads.select(AttemptRow, _OF_PAYMENT, added):
         working_set.by_id[row["merchant_id"], row["payment_id"]].hold(from_row(Attempt, row))
-    for row in select_by(connection, ActionRow, ("merchant_id", "payment_id"), added):
+    for row in reads.select(ActionRow, _OF_PAYMENT, added):
         payment = working_set.by_id[row["merchant_id"], row["payment_id"]]
         action = from_row(Action, row)
         payment.hold(action)
@@ -276,35 +292,35 @@ def read_payments(
 
 
 def read_moves(
-    connection: Connection, working_set: WorkingSet, receipts: Collection[ReceiptKey], zones: Mapping[int, str]
+    reads: Reads, working_set: WorkingSet, receipts: Collection[ReceiptKey], zones: Mapping[int, str]
 ) -> None:
     """Puts the payments into the working set that these receipts were moved to, and those whose actions say so."""
     named = {(merchant_id, receipt) for merchant_id, _, receipt in receipts}
-    moves = select_by(connection, ActionRow, ("merchant_id", "provider_receipt_id"), named)
+    moves = reads.select(ActionRow, _BY_MOVED_RECEIPT, named)
     ids = {(row["merchant_id"], row[name]) for row in moves for name in ("payment_id", "to_payment_id")}
     ids = {identity for identity in ids if identity[1] is not None and identity not in working_set.by_id}
-    read_payments(connection, working_set, select_by(connection, PaymentRow, ("merchant_id", "id"), ids), zones)
+    read_payments(reads, working_set, reads.select(PaymentRow, _BY_NUMBER, ids), zones)
 
 
 def read_open_failures(
-    connection: Connection, working_set: WorkingSet, payers: Collection[PayerKey], zones: Mapping[int, str]
+    reads: Reads, working_set: WorkingSet, payers: Collection[PayerKey], zones: Mapping[int, str]
 ) -> None:
     """Puts into the working set what the receipts of these payers pay or could pay.
 
     The rest, however much a payer has had in years, is settled otherwise and no receipt can change it; but for what one
     is moved to, see `read_moves`.
     """
-    rows = select_by(connection, PaymentRow, ("merchant_id", "provider", "payer_key"), payers)
+    rows = reads.select(PaymentRow, _BY_PAYER, payers)
     open_or_paid = [row for row in rows if row["status"] in OPEN or row["provider_receipt_id"] is not None]
     settled = {
         (row["merchant_id"], row["id"])
         for row in rows
         if row["status"] == Status.PAID and row["provider_receipt_id"] is None
     }
-    actions = select_by(connection, ActionRow, ("merchant_id", "payment_id"), settled)
+    actions = reads.select(ActionRow, _OF_PAYMENT, settled)
     expecting = {(one["merchant_id"], one["payment_id"]) for one in actions if one["receipt"] == ReceiptDue.EXPECTED}
     open_or_paid += [row for row in rows if (row["merchant_id"], row["id"]) in expecting]
-    read_payments(connection, working_set, open_or_paid, zones)
+    read_payments(reads, working_set, open_or_paid, zones)
 
 
 def payers_named(working_set: WorkingSet) -> set[PayerKey]:

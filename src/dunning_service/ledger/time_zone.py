@@ -36,7 +36,7 @@ class Redated:
 def hold_time_zone(connection: Connection, merchant_id: int) -> None:
     """To be called in the transaction that changes the zone, before it does: waits for the batches of the merchant that
     are under way, and keeps others waiting until the commit."""
-    bulk_for(connection).hold_time_zone(connection, merchant_id)
+    bulk_for(connection).hold_time_zone(merchant_id)
 
 
 def move_order_dates(database: Database, merchant_id: int, time_zone: str, clock: Clock, redated: Redated) -> None:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from dunning_service.ledger.facts import Action, Attempt, Receipt, Row
 from dunning_service.ledger.fold import FoldedPayment, deciding_action, fold_payment
+from dunning_service.ledger.models import SHARDS
 from dunning_service.ledger.receipts import Move, OpenFailure, apply_receipts, current_receipts, move_of
 from dunning_service.ledger.status import ActionKind, ReceiptDue, Status
 from dunning_service.ledger.texts import FoldedTexts, fold_texts
@@ -213,6 +214,8 @@ class WorkingSet:
         self.by_id: dict[tuple[int, int], Payment] = {}
         self.looked_for: Set[PaymentKey] = frozenset()
         """Payments that would be in the working set if the database had them."""
+        self.shard = SHARDS[0]
+        """The shard of the counts that no other transaction adds to until this one ends."""
         self.zones: Mapping[int, str] = {}
         """The time zone of each merchant, as it holds until the transaction ends."""
         self.resolved: dict[ReceiptKey, int] = {}

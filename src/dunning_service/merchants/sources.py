@@ -83,7 +83,7 @@ def add_source(
     kept = checked_options(adapter, options)
     secret = _checked_secret(secret)
     source_id = secrets.token_hex(16)
-    bulk_for(connection).lock(connection, {_SOURCES_LOCK}, ())
+    bulk_for(connection).lock({_SOURCES_LOCK}, ())
     number = connection.execute(sa.select(sa.func.coalesce(sa.func.max(Source.number), 0) + 1)).scalar_one()
     connection.execute(
         sa.insert(Source).values(
