@@ -17,6 +17,7 @@ from contract._payments import an_attempt, public_number_of, record
 from dunning_service.apis.own.wire import FailedPayment
 from dunning_service.events import AttemptReported, Category, Outcome
 from dunning_service.failed_payments.queries import LISTED
+from dunning_service.ledger.erasing import PERSONAL
 from dunning_service.ledger.models import AttemptRow, PaymentRow
 from dunning_service.recovery.decline_codes import MAPPING_VERSION
 from running import NOON, RunningService
@@ -153,6 +154,23 @@ def test_no_call_gives_neighbouring_fields_by_place(kind: str) -> None:
         for call in calls:
             if isinstance(call.func, ast.Name) and call.func.id == kind and "_records" not in path.name:
                 assert not call.args, f"{path}:{call.lineno} calls {kind} by place"
+
+
+IMPERSONAL = {
+    "provider_attempt_id",
+    "outcome",
+    "currency",
+    "code",
+    "category",
+    "provider_subscription_id",
+}
+"""The texts of an attempt that say nothing of a person."""
+
+
+def test_every_text_of_an_attempt_is_erased_or_says_nothing_of_a_person() -> None:
+    table: Any = AttemptRow.__table__
+    texts = {column.name for column in table.c if isinstance(column.type, sa.String)}
+    assert texts - IMPERSONAL == {*PERSONAL, "payer_key"}, "add it to PERSONAL, or to IMPERSONAL here"
 
 
 async def _row_of(service: RunningService, model: Any, *conditions: sa.ColumnElement[bool]) -> dict[str, Any]:

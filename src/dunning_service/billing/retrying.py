@@ -1,4 +1,4 @@
-"""The retry of a failed payment on request, whatever its schedule says."""
+"""The command that plans a retry which a person asked for, or says why it may not be tried."""
 
 from __future__ import annotations
 

@@ -13,8 +13,8 @@ from dunning_service.commands.arguments import AsJson
 from dunning_service.commands.opening import Opened, explained, opened_database, reading, transaction
 from dunning_service.commands.printing import INTERRUPTED, Cell, print_fields, print_json, print_table, say, warn
 from dunning_service.errors import ConfigurationError, Unavailable
+from dunning_service.gateways.models import GatewayKind
 from dunning_service.gateways.service import (
-    GatewayKind,
     GatewayView,
     SigningSecret,
     choose_endpoint,

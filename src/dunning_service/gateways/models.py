@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from dunning_service.database.engines import Base, UtcDateTime
+
+
+class GatewayKind(StrEnum):
+    """A kind of gateway; another one needs a migration, as the tables allow no others."""
+
+    SANDBOX = "sandbox"
+    HTTP = "http"
 
 
 class GatewayRow(Base):
@@ -25,7 +33,7 @@ class GatewayRow(Base):
             postgresql_where=sa.text("is_current"),
             sqlite_where=sa.text("is_current"),
         ),
-        sa.CheckConstraint("kind IN ('sandbox', 'http')", name="kind_known"),
+        sa.CheckConstraint(f"kind IN ({', '.join(map(repr, map(str, GatewayKind)))})", name="kind_known"),
         sa.CheckConstraint("(kind = 'http') = (url IS NOT NULL)", name="url_of_http"),
     )
 

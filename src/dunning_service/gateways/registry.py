@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, assert_never
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
@@ -16,9 +16,9 @@ from dunning_service.database.engines import Database, is_outage
 from dunning_service.errors import NotFound, Unavailable
 from dunning_service.gateways._base import Gateway
 from dunning_service.gateways.http import HttpGateway
-from dunning_service.gateways.models import GatewayRow, SandboxChargeRow
+from dunning_service.gateways.models import GatewayKind, GatewayRow, SandboxChargeRow
 from dunning_service.gateways.sandbox import Sandbox
-from dunning_service.gateways.service import GatewayKind, signing_secrets
+from dunning_service.gateways.service import signing_secrets
 from dunning_service.ledger.work import Command, Effect, Lookup, Recorder, Snapshot
 from dunning_service.merchants.keyring import Keyring
 from dunning_service.merchants.lookup_cache import Found, LookupCache
@@ -90,7 +90,13 @@ class MerchantGateways:
         return row
 
     def _made(self, row: Any) -> Gateway:
-        return self._endpoint(row) if row.kind == GatewayKind.HTTP else self._sandbox(row)
+        match GatewayKind(row.kind):
+            case GatewayKind.SANDBOX:
+                return self._sandbox(row)
+            case GatewayKind.HTTP:
+                return self._endpoint(row)
+            case kind:
+                assert_never(kind)
 
     def _sandbox(self, row: Any) -> Sandbox:
         made = self._sandboxes.get(row.merchant_id)

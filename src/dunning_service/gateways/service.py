@@ -5,27 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from dunning_service.errors import ConfigurationError
-from dunning_service.gateways.models import GatewayRow
+from dunning_service.gateways.models import GatewayKind, GatewayRow
 from dunning_service.merchants.directory import MerchantView
 from dunning_service.merchants.keyring import Keyring
 from dunning_service.merchants.models import Merchant
 from dunning_service.outgoing.network import NetworkRules, allowed_url
 from dunning_service.outgoing.signing import new_signing_secret
 from dunning_service.settings import Settings
-
-
-class GatewayKind(StrEnum):
-    """A kind of gateway."""
-
-    SANDBOX = "sandbox"
-    HTTP = "http"
 
 
 @dataclass(frozen=True, slots=True)

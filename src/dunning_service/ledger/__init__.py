@@ -1,1 +1,1 @@
-"""Payments, attempts, actions and receipts: what is known, and what it adds up to."""
+"""The ledger: facts about payments, the writer that commits them, and the fold that derives payments."""

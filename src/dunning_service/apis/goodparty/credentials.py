@@ -1,4 +1,4 @@
-"""The caller's token: as Bearer, as the password of Basic, or in X-Api-Key."""
+"""Finds the token in a GoodParty request: Bearer, Basic password or X-Api-Key."""
 
 from __future__ import annotations
 

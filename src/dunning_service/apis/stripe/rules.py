@@ -1,5 +1,4 @@
-"""The rules of payment records, as pure functions: from the latest attempt and the parameters of a call to the attempt
-after the call.
+"""Stripe's rules for payment records, as pure functions: whether a call is allowed, what the attempt becomes.
 
 A broken rule is a RuleBroken, which names the rule and the attempt that does not allow the call. The rules are
 Stripe's: a new attempt only when all others are failed or canceled, one guaranteed attempt at the most, an outcome only
