@@ -6,7 +6,7 @@ from typing import Any
 
 from contract._openapi import COMPONENTS, resolved
 from dunning_service.apis.frontpayment.wire import ErrorEnvelope, FailedOrderAnswer, FailedOrderList
-from dunning_service.apis.own.requests import ActionRequest
+from dunning_service.apis.own.requests import ActionRequest, FailedPaymentFilters
 from dunning_service.apis.own.wire import (
     ActionAnswer,
     FailedPaymentDetail,
@@ -89,11 +89,7 @@ def test_every_filter_is_listed(document: dict[str, Any]) -> None:
     def listed(path: str) -> list[str]:
         return [parameter["name"] for parameter in document["paths"][path]["get"]["parameters"]]
 
-    filters = [
-        *("status", "provider", "subscription", "customer", "email", "phone", "amount_min", "amount_max", "currency"),
-        *("category", "order_from", "order_to", "last_failed_since", "last_failed_before", "updated_since"),
-        *("next_attempt", "next_attempt_since", "next_attempt_before", "next_attempt_rule", "q"),
-    ]
+    filters = list(FailedPaymentFilters.model_fields)
     assert listed(f"{OURS}/summary") == filters
     assert listed(OURS) == [*filters, "limit", "sort", "cursor"]
     front = ["page", "subscriptionUuid", "phone", "customerName", "startDate", "endDate"]

@@ -178,7 +178,7 @@ async def test_an_empty_secret_is_refused(house: House) -> None:
 
 async def test_a_provider_that_does_not_exist_is_answered_with_those_that_do(house: House) -> None:
     with pytest.raises(ConfigurationError, match=r"known ones are: .*maple"):
-        house.add_for("acmepay", None, None, {})
+        house.add_for("no-such-provider", None, None, {})
 
 
 async def test_a_provider_that_posts_with_a_token_is_told_so(house: House) -> None:

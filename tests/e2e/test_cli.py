@@ -211,7 +211,7 @@ def test_a_source_is_disabled_by_its_id(dunning: CommandLine) -> None:
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (("--provider", "acmepay"), "the known ones are"),
+        (("--provider", "no-such-provider"), "the known ones are"),
         (("--provider", "goodparty"), "dunning token add"),
         (("--provider", "maple", "--default-currency", "dollars"), "write one such as NOK"),
         (("--provider", "maple", "--option", "colour=red"), "Maple"),
