@@ -1,5 +1,5 @@
-"""The shell blocks of README.md and of docs/walk.md, each page in one shell against a real server: they get the replies
-that are shown."""
+"""The shell blocks of README.md and of pages in docs/, each page in one shell against a real server: they get the
+replies that are shown."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from serving import environment, served
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
+MAPLE = ROOT / "docs" / "maple.md"
 WALK = ROOT / "docs" / "walk.md"
 _FENCED = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _PRINTED_ADDRESS = "http://127.0.0.1:8000"
@@ -108,8 +109,9 @@ def reply_to(walked: list[Block], words: str) -> str:
     return block.reply
 
 
-def test_every_reply_in_the_readme_is_the_one_that_is_shown(tmp_path: Path) -> None:
-    require_shown_replies(walk(README, tmp_path))
+@pytest.mark.parametrize("page", [README, MAPLE], ids=lambda page: page.name)
+def test_every_reply_in_a_page_is_the_one_that_is_shown(page: Path, tmp_path: Path) -> None:
+    require_shown_replies(walk(page, tmp_path))
 
 
 def test_every_reply_in_the_walk_is_the_one_that_is_shown(walked: list[Block]) -> None:

@@ -171,7 +171,7 @@ def sources() -> str:
 
 
 def errors() -> str:
-    rows = {(str(_status(kind)), code(kind.code), _first_sentence(kind)) for kind in _kinds(DunningError)}
+    rows = {(str(_status(kind)), code(kind.code), _what_is_wrong(kind)) for kind in _kinds(DunningError)}
     return page(
         "Error codes",
         "The `code` of an error in the answers of the own API and of subscriptions, and in the log. Other callers "
@@ -190,8 +190,10 @@ def _status(kind: type[DunningError]) -> int:
     return next(STATUS[base] for base in kind.__mro__ if base in STATUS)
 
 
-def _first_sentence(kind: type) -> str:
-    return " ".join(str(kind.__doc__).split("\n\n")[0].split())
+def _what_is_wrong(kind: type[DunningError]) -> str:
+    """The first paragraph of its docstring, without the words that all of them begin with."""
+    text = " ".join(str(kind.__doc__).split("\n\n")[0].split()).removeprefix("The error for ")
+    return text[:1].upper() + text[1:]
 
 
 @cache
