@@ -122,8 +122,12 @@ def _day(k: int, rows: int) -> int:
 
 
 def _add(found: Rows, written: Written, merchant_id: int, number: int, k: int, customer: int, day: int) -> None:
-    """One payment; with the values in the order of the tables' columns."""
-    null, true = written.null, written.true
+    """One payment, with its attempts and what was decided about it."""
+
+    def add(model: type[Base], **values: Any) -> None:
+        found[model].append(tuple(values.get(name, written.null) for name in COLUMNS[model]))
+
+    true = written.true
     came_on = FIRST_DAY + timedelta(days=day)
     seconds = k * 7919 % 80_000
     came_at = f"{came_on}T{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}.000001+00:00"
@@ -139,34 +143,66 @@ def _add(found: Rows, written: Written, merchant_id: int, number: int, k: int, c
     phone = f"+47{msisdn_of(customer)}"
     subscription = subscription_of(customer)
     payment_id = f"in_{number}"
-    declined = ("insufficient_funds", "Your card has insufficient funds.", "insufficient_funds")
-    who = (f"cus_{customer}", subscription)
-    found[PaymentRow].append(
-        (
-            *(merchant_id, number, "maple", payment_id, status, str(order_on), failed_at, failed_at),
-            *(2 if second else 1, 1, amount, "NOK", amount if status == "paid" else 0),
-            *(*declined, *who, name, folded, email, email, phone, phone),
-            *("Monthly plan", "monthly plan", null, null, ids, "{}", came_at, came_at),
-        )
+    said = {
+        "merchant_id": merchant_id,
+        "amount_minor": amount,
+        "currency": "NOK",
+        "provider_customer_id": f"cus_{customer}",
+        "provider_subscription_id": subscription,
+        "customer_name": name,
+        "customer_email": email,
+        "customer_phone": phone,
+        "description": "Monthly plan",
+        "code": "insufficient_funds",
+        "message": "Your card has insufficient funds.",
+        "category": "insufficient_funds",
+        "details": "{}",
+    }
+    add(
+        PaymentRow,
+        **said,
+        id=number,
+        provider="maple",
+        provider_payment_id=payment_id,
+        status=status,
+        order_on=str(order_on),
+        first_failed_at=failed_at,
+        last_failed_at=failed_at,
+        attempt_count=2 if second else 1,
+        failed_attempt_count=1,
+        paid_minor=amount if status == "paid" else 0,
+        customer_name_folded=folded,
+        customer_email_folded=email,
+        customer_phone_key=phone,
+        description_folded="monthly plan",
+        identifiers_folded=ids,
+        created_at=came_at,
+        updated_at=came_at,
     )
-    attempts = found[AttemptRow]
-    attempts.append(
-        (
-            *(merchant_id, number, 1, "1", written.digest(number), null, written.false, "failed"),
-            *(failed_at, true, failed_at),
-            *(came_at, 0, amount, "NOK", *declined, *who, name, email, phone, "Monthly plan", null, "{}", null),
-        )
-    )
+    attempt = {"payment_id": number, "is_superseded": written.false, "occurred_at_known": true, "sequence": 0}
+    attempt |= {"digest": written.digest(number), "stated_at": failed_at, "received_at": came_at}
+    add(AttemptRow, **said, **attempt, number=1, provider_attempt_id="1", outcome="failed", occurred_at=failed_at)
     if second is not None:
-        attempts.append(
-            (
-                *(merchant_id, number, 2, "2", written.digest(number), null, written.false, second),
-                *(came_at, true, came_at),
-                *(came_at, 0, amount, "NOK", *(null,) * 10, "{}", null),
-            )
+        attempt |= {"stated_at": came_at, "merchant_id": merchant_id, "amount_minor": amount, "currency": "NOK"}
+        add(
+            AttemptRow,
+            **attempt,
+            number=2,
+            provider_attempt_id="2",
+            outcome=second,
+            occurred_at=came_at,
+            details="{}",
         )
     if status in _VERBS:
-        found[ActionRow].append((merchant_id, number, 1, _VERBS[status], "dashboard", null, came_at, *(null,) * 4))
+        add(
+            ActionRow,
+            merchant_id=merchant_id,
+            payment_id=number,
+            number=1,
+            verb=_VERBS[status],
+            actor="dashboard",
+            decided_at=came_at,
+        )
 
 
 def _name(customer: int) -> str:
@@ -187,7 +223,7 @@ def insert_directory(connection: sa.Connection, rows: int) -> None:
 
 def insert_counts(connection: sa.Connection) -> None:
     """The counts of all that has been loaded, spread over some shards."""
-    shard = "32" if connection.dialect.name == "sqlite" else f"32 + (id >> 13) % {SHARDS}"
+    shard = "0" if connection.dialect.name == "sqlite" else f"(id >> 13) % {SHARDS}"
     per_day = "merchant_id, order_on, status"
     for statement in (
         f"INSERT INTO daily_counts ({per_day}, shard, payments) "
