@@ -12,6 +12,7 @@ from pathlib import Path
 
 from databases import ROOT
 from machine import say
+from serving import environment
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,4 @@ def due_payments_per_s(installation: Installation, database: str, payments: int,
 
 
 def _environment(installation: Installation) -> dict[str, str]:
-    from serving import environment
-
     return environment() | {"PYTHONPATH": f"{installation.folder}/tools:{installation.folder}/tests"}

@@ -25,7 +25,7 @@ class Bulk(Protocol):
         """Sends the statements of the block in one round trip, and what they find is there when it ends. With `commits`
         the transaction's commit is the last of them.
 
-        Between databases whose round trips cost nothing they are sent one by one.
+        Where a statement costs no round trip each is sent at once.
         """
         ...
 

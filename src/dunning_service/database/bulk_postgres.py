@@ -46,10 +46,10 @@ def _lock_key(name: LockName) -> int:
 
 
 class PostgresBulk:
-    """One statement, one parameter.
+    """The bulk statements of one transaction on PostgreSQL, each with all its rows in one parameter.
 
-    The transaction begins with the first statement where the connection is in autocommit (see `Database.write_batch`):
-    the driver's own BEGIN would cost a round trip.
+    On a connection in autocommit (see `Database.write_batch`) BEGIN is sent with the first of them: in a pipeline the
+    driver would wait for the reply to its own.
     """
 
     is_remote = True
@@ -74,7 +74,7 @@ class PostgresBulk:
                 if commits:
                     self._driver.cursor().execute("COMMIT")
             if commits:
-                self._connection.commit()  # it is; this tells SQLAlchemy
+                self._connection.commit()  # the server has; this ends SQLAlchemy's transaction
             waiting, self._waiting = self._waiting, []
             for cursor, table, into in waiting:
                 into += _rows(cursor, table)

@@ -20,7 +20,10 @@ from dunning_service.database.engines import UtcDateTime
 
 
 class SqliteBulk:
-    """`executemany` would let go of the interpreter's lock after every row, and wait for it again."""
+    """The bulk statements of one transaction on SQLite, inserts and selects with many rows each.
+
+    `executemany` would let go of the interpreter's lock after every row, and wait for it again.
+    """
 
     is_remote = False
 

@@ -241,8 +241,10 @@ class Database:
 
     @contextmanager
     def write_batch(self) -> Iterator[Connection]:
-        """The same for the ledger's writer, whose first statement begins the transaction and whose last one commits it:
-        see `database/bulk.py`. What is not committed then is rolled back."""
+        """One transaction of the ledger's writer; `Bulk.together` commits it, and without that it is rolled back.
+
+        On PostgreSQL the connection is in autocommit, so that BEGIN and COMMIT are sent with the writer's statements.
+        """
         with self.write_engine.connect() as connection:
             if not self.is_sqlite:
                 connection.execution_options(isolation_level="AUTOCOMMIT")

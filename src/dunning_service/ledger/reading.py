@@ -26,7 +26,7 @@ from dunning_service.ledger.models import (
     PaymentRow,
     ReceiptRow,
 )
-from dunning_service.ledger.reads import Reads
+from dunning_service.ledger.reads import BY_PAYMENT, OF_PAYMENT, Reads
 from dunning_service.ledger.receipts import OPEN
 from dunning_service.ledger.row_cache import RowCache
 from dunning_service.ledger.status import ReceiptDue, Status
@@ -42,9 +42,7 @@ from dunning_service.ledger.working_set import (
 )
 from dunning_service.merchants.models import Merchant
 
-_BY_PAYMENT = ("merchant_id", "provider", "provider_payment_id")
 _BY_NUMBER = ("merchant_id", "id")
-_OF_PAYMENT = ("merchant_id", "payment_id")
 _BY_RECEIPT = ("merchant_id", "provider", "provider_receipt_id")
 _BY_PAYER = ("merchant_id", "provider", "payer_key")
 _BY_MOVED_RECEIPT = ("merchant_id", "provider_receipt_id")
@@ -176,7 +174,7 @@ class _Reader:
         working_set.looked_for = self._payments
         working_set.zones = self._zones = self._read_zones()
         self._read_deliveries(working_set)
-        rows = self._reads.select(PaymentRow, _BY_PAYMENT, self._payments)
+        rows = self._reads.select(PaymentRow, BY_PAYMENT, self._payments)
         numbered = {(request.merchant_id, request.payment_id) for request in self._requests}
         numbered |= {(one.merchant_id, one.to_payment_id) for one in self._requests if one.to_payment_id is not None}
         numbered |= {(one.merchant_id, payment_id) for one in self._erasures for payment_id in one.payment_ids}
@@ -282,9 +280,9 @@ def read_payments(reads: Reads, working_set: WorkingSet, rows: Iterable[Row], zo
             held = Counted._make(row[name] for name in Counted._fields)
             working_set.add(Payment(key, row["id"], zones[row["merchant_id"]], held=held))
             added.add(identity)
-    for row in reads.select(AttemptRow, _OF_PAYMENT, added):
+    for row in reads.select(AttemptRow, OF_PAYMENT, added):
         working_set.by_id[row["merchant_id"], row["payment_id"]].hold(from_row(Attempt, row))
-    for row in reads.select(ActionRow, _OF_PAYMENT, added):
+    for row in reads.select(ActionRow, OF_PAYMENT, added):
         payment = working_set.by_id[row["merchant_id"], row["payment_id"]]
         action = from_row(Action, row)
         payment.hold(action)
@@ -317,7 +315,7 @@ def read_open_failures(
         for row in rows
         if row["status"] == Status.PAID and row["provider_receipt_id"] is None
     }
-    actions = reads.select(ActionRow, _OF_PAYMENT, settled)
+    actions = reads.select(ActionRow, OF_PAYMENT, settled)
     expecting = {(one["merchant_id"], one["payment_id"]) for one in actions if one["receipt"] == ReceiptDue.EXPECTED}
     open_or_paid += [row for row in rows if (row["merchant_id"], row["id"]) in expecting]
     read_payments(reads, working_set, open_or_paid, zones)

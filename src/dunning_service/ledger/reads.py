@@ -12,9 +12,13 @@ from dunning_service.ledger.models import ActionRow, AttemptRow, PaymentRow
 
 Key = tuple[Any, ...]
 
-_OF_PAYMENT = ("merchant_id", "payment_id")
+BY_PAYMENT = ("merchant_id", "provider", "provider_payment_id")
+"""The sender's own key of a payment."""
+
+OF_PAYMENT = ("merchant_id", "payment_id")
+"""What the rows of a payment have in common."""
+
 _PAYMENTS: Any = PaymentRow.__table__
-_PAYMENT_KEY = ("merchant_id", "provider", "provider_payment_id")
 
 
 class Reads:
@@ -44,13 +48,13 @@ class Reads:
         """The payments of these (merchant_id, provider, provider_payment_id), with their attempts and actions."""
         if not keys or not self._bulk.is_remote:
             return
-        payments = self._bulk.select(_PAYMENTS, _PAYMENT_KEY, keys)
-        self._wanted.append((PaymentRow, _PAYMENT_KEY, keys, payments))
+        payments = self._bulk.select(_PAYMENTS, BY_PAYMENT, keys)
+        self._wanted.append((PaymentRow, BY_PAYMENT, keys, payments))
         through = Through(_PAYMENTS, (("merchant_id", "merchant_id"), ("payment_id", "id")))
         for model in (AttemptRow, ActionRow):
             table: Any = model.__table__
-            rows = self._bulk.select(table, _PAYMENT_KEY, keys, through=through)
-            self._wanted.append((model, _OF_PAYMENT, _Numbers(payments), rows))
+            rows = self._bulk.select(table, BY_PAYMENT, keys, through=through)
+            self._wanted.append((model, OF_PAYMENT, _Numbers(payments), rows))
 
     def select(self, model: Any, by: tuple[str, ...], keys: Collection[Key]) -> list[Row]:
         """The rows of a table whose columns `by` equal one of `keys`."""
