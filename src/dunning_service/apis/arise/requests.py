@@ -165,15 +165,15 @@ class Reading:
     def require_right(self) -> None:
         """Raises InvalidInput that names everything that is wrong."""
         if self.wrong:
-            raise _refused(self.wrong)
+            raise InvalidInput.of(self.wrong)
 
     def _read(self, body: bytes, content_type: bytes | None) -> CreateSubscription:
         try:
             value = read_json(body, content_type, _is_exact)
         except UnreadableNotice as error:
-            raise _refused(list(error.fields) or [FieldError("", error.message)]) from None
+            raise InvalidInput.of(error.fields or [FieldError("", error.message)]) from None
         if not isinstance(value, dict):
-            raise _refused([FieldError("", "the body must be a JSON object")])
+            raise InvalidInput.of([FieldError("", "the body must be a JSON object")])
         known = self._known(value, CreateSubscription)
         if isinstance(known.get("customer"), dict):
             known["customer"] = self._known(known["customer"], CreateSubscriptionCustomer, "customer")
@@ -202,7 +202,8 @@ class Reading:
                 continue
             if name in known:
                 other = self._spelling[path + name]
-                raise _refused([FieldError(written_path + written, f"was sent as {other} too; send it once")])
+                problem = FieldError(written_path + written, f"was sent as {other} too; send it once")
+                raise InvalidInput.of([problem])
             known[name] = member
             self._spelling[path + name] = written_path + written
         return known
@@ -275,7 +276,3 @@ def _number(value: Decimal) -> str:
 def _is_exact(path: str) -> bool:
     """True for addresses: members in which an unkeepable character is refused, not replaced. Ids are UUIDs anyway."""
     return path.lower() in ("customer.emailaddress", "customer.phonenumber")
-
-
-def _refused(wrong: list[FieldError]) -> InvalidInput:
-    return InvalidInput("; ".join(f"{one.field}: {one.message}" if one.field else one.message for one in wrong), wrong)
