@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from dunning_service.apis.arise.numbers import UnknownCurrency, currency_of, word_of
+from dunning_service.apis.arise.numbers import currency_of, word_of
 from dunning_service.apis.arise.requests import Reading
 from dunning_service.apis.arise.wire import CreateSubscriptionCustomer
 from dunning_service.billing.calendar import MAX_PAYMENTS, NoSuchDate, due_at, require_step
@@ -185,7 +185,7 @@ def _currency(reading: Reading) -> str | None:
         return None
     try:
         return currency_of(reading.sent.currency_id)
-    except UnknownCurrency as error:
+    except InvalidAmount as error:
         reading.refuse("currency_id", str(error))
         return None
 
