@@ -19,6 +19,7 @@ from dunning_service.billing.states import (
     TransactionType,
 )
 from dunning_service.values.money import InvalidAmount, currency_exponent, currency_number, currency_with_number
+from dunning_service.values.reading import INT32, whole_number
 
 EnumT = TypeVar("EnumT", bound=Enum)
 
@@ -66,8 +67,9 @@ def word_of(member: Enum) -> str:
     return member.name.title().replace("_", "")
 
 
-def member_of(kind: type[EnumT], number: int) -> EnumT:
-    """The member with a number. Raises ValueError that names all of them."""
+def member_of(kind: type[EnumT], number: object) -> EnumT:
+    """The member with a number of JSON. Raises ValueError that names all of them."""
+    whole_number(number, INT32)
     found: EnumT | None = next((member for member, its in NUMBERS[kind].items() if its == number), None)
     if found is None:
         known = ", ".join(f"{its} ({word_of(member)})" for member, its in NUMBERS[kind].items())

@@ -11,7 +11,7 @@ from uuid import UUID
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 from starlette.requests import Request
 
-from dunning_service.apis.arise.values import reader_of
+from dunning_service.apis.arise.numbers import member_of
 from dunning_service.apis.arise.wire import CreateSubscription, CreateSubscriptionCustomer
 from dunning_service.billing.commands import NO_SUCH_SUBSCRIPTION
 from dunning_service.billing.states import SubscriptionState
@@ -86,8 +86,8 @@ def _uuids(values: object) -> object:
 def _statuses(values: object) -> object:
     if not isinstance(values, list):
         return values
-    read = reader_of(SubscriptionState)
-    return tuple(read(int(value) if value.isascii() and value.isdigit() and len(value) < 4 else 0) for value in values)
+    numbers = [int(value) if value.isascii() and value.isdigit() and len(value) < 4 else 0 for value in values]
+    return tuple(member_of(SubscriptionState, number) for number in numbers)
 
 
 class SubscriptionFilters(Parameters):
