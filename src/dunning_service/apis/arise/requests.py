@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -46,29 +45,21 @@ MAX_PAGE = 10_000
 """The last page of the list, as the rows of the pages before it have to be read."""
 
 
-class Order(StrEnum):
-    """The members of a subscription that the list can be ordered by."""
-
-    CREATION_DATE = "creationDate"
-    START_DATE = "subscriptionStartDate"
-    CUSTOMER_NAME = "customerName"
-    STATUS = "status"
-    NUMBER_OF_PAYMENTS = "numberOfPayments"
-
-
-_ORDERS = {order.lower(): order for order in Order}
-_ORDERED_BY = {
-    Order.CREATION_DATE: SubscriptionOrder.CREATED,
-    Order.START_DATE: SubscriptionOrder.START,
-    Order.CUSTOMER_NAME: SubscriptionOrder.CUSTOMER_NAME,
-    Order.STATUS: SubscriptionOrder.STATE,
-    Order.NUMBER_OF_PAYMENTS: SubscriptionOrder.NUMBER_OF_PAYMENTS,
+_ORDERS = {
+    "creationDate": SubscriptionOrder.CREATED,
+    "subscriptionStartDate": SubscriptionOrder.START,
+    "customerName": SubscriptionOrder.CUSTOMER_NAME,
+    "status": SubscriptionOrder.STATE,
+    "numberOfPayments": SubscriptionOrder.NUMBER_OF_PAYMENTS,
 }
+"""The members of a subscription that the list can be ordered by."""
+
+_ORDERS_IN_LOWER_CASE = {name.lower(): order for name, order in _ORDERS.items()}
 
 
 def _order(value: object) -> object:
     """The order of that name, in any case; the default for another one, as clients of ARISE know more columns."""
-    return _ORDERS.get(value.lower(), Order.CREATION_DATE) if isinstance(value, str) else value
+    return _ORDERS_IN_LOWER_CASE.get(value.lower(), SubscriptionOrder.CREATED) if isinstance(value, str) else value
 
 
 def _yes_or_no(value: object) -> object:
@@ -118,9 +109,12 @@ class SubscriptionFilters(Parameters):
     search: Text | None = Field(
         None, description="part of the customer's or the company's name, whatever its case and accents"
     )
-    order: Annotated[Order, BeforeValidator(_order), WithJsonSchema({"type": "string", "enum": [*Order]})] = Field(
-        Order.CREATION_DATE,
+    order: Annotated[
+        SubscriptionOrder, BeforeValidator(_order), WithJsonSchema({"type": "string", "enum": [*_ORDERS]})
+    ] = Field(
+        SubscriptionOrder.CREATED,
         alias="orderBy",
+        json_schema_extra={"default": "creationDate"},
         description="by `creationDate`, `subscriptionStartDate`, `customerName`, `status` or `numberOfPayments`; "
         "anything else is as the first of them",
     )
@@ -135,7 +129,7 @@ class SubscriptionFilters(Parameters):
             customer_ids=self.customer_ids,
             states=self.status_ids,
             search=self.search,
-            order=_ORDERED_BY[self.order],
+            order=self.order,
             is_ascending=self.is_ascending,
             offset=(self.page - 1) * self.page_size,
             limit=self.page_size,
