@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from dunning_service.apis.arise.numbers import currency_of, word_of
 from dunning_service.apis.arise.requests import Reading
-from dunning_service.apis.arise.wire import CreateSubscriptionCustomer
+from dunning_service.apis.arise.wire import REQUIRED, CreateSubscriptionCustomer
 from dunning_service.billing.calendar import MAX_PAYMENTS, NoSuchDate, due_at, require_step
 from dunning_service.billing.pricing import Price, base_amount, price
 from dunning_service.billing.terms import Customer, MerchantTerms, MethodProblem, NewSubscription
@@ -25,16 +25,6 @@ MAX_AHEAD = timedelta(days=3_653)
 """The latest first payment, ten years ahead. A later one is a slip of the keyboard."""
 
 _NOTHING = Decimal(0)
-_REQUIRED = (
-    "payment_processor_id",
-    "transaction_type",
-    "amount",
-    "currency_id",
-    "payment_frequency_unit",
-    "payment_frequency",
-    "customer_id",
-    "payment_method_id",
-)
 
 
 def read_new_subscription(
@@ -81,7 +71,7 @@ def read_new_subscription(
 
 
 def _require_all(reading: Reading) -> None:
-    for name in _REQUIRED:
+    for name in REQUIRED:
         if getattr(reading.sent, name) is None and not reading.is_wrong(name):
             reading.refuse(name, "is required")
 

@@ -76,6 +76,19 @@ _Unit = Annotated[
 ]
 
 
+REQUIRED = (
+    "payment_processor_id",
+    "transaction_type",
+    "amount",
+    "currency_id",
+    "payment_frequency_unit",
+    "payment_frequency",
+    "customer_id",
+    "payment_method_id",
+)
+"""The members that a new subscription has to have."""
+
+
 class _Wire(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True)
 
@@ -93,21 +106,7 @@ class CreateSubscription(_Wire):
     """What is to be charged, how often and from when. Members that are not listed are passed over, as ASP.NET does."""
 
     # every member may be missing here: `rules` says which are required and which go together, all errors at once
-    model_config = ConfigDict(
-        extra="ignore",
-        json_schema_extra={
-            "required": [
-                "paymentProcessorId",
-                "transactionType",
-                "amount",
-                "currencyId",
-                "paymentFrequencyUnit",
-                "paymentFrequency",
-                "customerId",
-                "paymentMethodId",
-            ]
-        },
-    )
+    model_config = ConfigDict(extra="ignore", json_schema_extra={"required": [to_camel(name) for name in REQUIRED]})
 
     payment_processor_id: _Uuid | None = Field(
         None, description="a UUID, handed to the gateway as it is", examples=["a7699db0-1e16-4616-b2cf-4e8d4a5320cb"]
