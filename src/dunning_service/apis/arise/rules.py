@@ -54,6 +54,7 @@ def read_new_subscription(
     assert sent.payment_frequency is not None
     assert sent.customer_id is not None
     assert sent.payment_method_id is not None
+    customer = sent.customer or CreateSubscriptionCustomer()
     return NewSubscription(
         payment_processor_id=sent.payment_processor_id,
         transaction_type=sent.transaction_type,
@@ -66,7 +67,12 @@ def read_new_subscription(
         payment_method_id=sent.payment_method_id,
         is_faster_processing=sent.is_faster_processing,
         use_card_price=sent.use_card_price,
-        customer=_customer(sent.customer or CreateSubscriptionCustomer()),
+        customer=Customer(
+            name=customer.customer_name,
+            company_name=customer.company_name,
+            email=customer.email_address,
+            phone=customer.phone_number,
+        ),
     )
 
 
@@ -164,7 +170,8 @@ def _is_fit_start(reading: Reading, start: datetime, zone: ZoneInfo, now: dateti
     if start > now + MAX_AHEAD:
         reading.refuse("payment_start_date_time", "must not be more than ten years ahead")
         return False
-    if start < now - CLOCK_TOLERANCE and start < _start_of_today(zone, now):
+    today = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+    if start < now - CLOCK_TOLERANCE and start < today.astimezone(UTC):
         reading.refuse("payment_start_date_time", "must not be on an earlier day than today; null: now")
         return False
     return True
@@ -178,16 +185,3 @@ def _currency(reading: Reading) -> str | None:
     except InvalidAmount as error:
         reading.refuse("currency_id", str(error))
         return None
-
-
-def _start_of_today(zone: ZoneInfo, now: datetime) -> datetime:
-    return now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0, fold=0).astimezone(UTC)
-
-
-def _customer(sent: CreateSubscriptionCustomer) -> Customer:
-    return Customer(
-        name=sent.customer_name,
-        company_name=sent.company_name,
-        email=sent.email_address,
-        phone=sent.phone_number,
-    )
