@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import orjson
-from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 
 from dunning_service.apis.arise import replies, wire
 from dunning_service.apis.arise.errors import responses
@@ -23,18 +23,15 @@ from dunning_service.apis.arise.rules import read_new_subscription
 from dunning_service.billing import queries
 from dunning_service.billing.first_payment import create_subscription
 from dunning_service.billing.service import PostedRequest, terminate_subscription
-from dunning_service.http.auth import scoped
+from dunning_service.http.auth import Reader, Writer
 from dunning_service.http.idempotency import REPLAYED, REPLAYED_HEADER, idempotency_key
 from dunning_service.http.parameters import openapi_parameters, read_parameters
-from dunning_service.merchants.directory import Principal, Scope
 from dunning_service.services import services
 
 PATH = "/sub-api/v1/subscriptions"
 
 router = APIRouter(prefix=PATH, tags=["subscriptions"])
 
-Reader = Annotated[Principal, Depends(scoped(Scope.READ))]
-Writer = Annotated[Principal, Depends(scoped(Scope.WRITE))]
 SubscriptionId = Annotated[
     str,
     Path(alias="id", description="id of the subscription", examples=["629626a9-2ecc-48c0-b45a-cc1d4d71074e"]),

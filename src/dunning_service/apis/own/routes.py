@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 
 from dunning_service.apis.own.errors import responses
 from dunning_service.apis.own.queries import detail_of, page_of
@@ -22,13 +22,13 @@ from dunning_service.errors import ActionDoesNotApply, FieldError, NotFound
 from dunning_service.failed_payments.cursors import CursorError
 from dunning_service.failed_payments.public_number import payment_id_of
 from dunning_service.failed_payments.queries import find_payment
-from dunning_service.http.auth import scoped
+from dunning_service.http.auth import Reader, Writer
 from dunning_service.http.idempotency import REPLAYED, REPLAYED_HEADER, idempotency_key
 from dunning_service.http.links import address, query_without
 from dunning_service.http.parameters import NoParameters, openapi_parameters, read_parameters, refused
 from dunning_service.ledger.status import ActionKind, ReceiptDue
 from dunning_service.ledger.work import NO_SUCH_PAYMENT, ActionRecorded, ActionRequest, IdempotencyKey
-from dunning_service.merchants.directory import Principal, Scope
+from dunning_service.merchants.directory import Principal
 from dunning_service.senders import SUBSCRIPTIONS
 from dunning_service.services import Services, services
 
@@ -36,8 +36,6 @@ PATH = "/api/v1/failed-payments"
 
 router = APIRouter(prefix=PATH, tags=["failed payments"])
 
-Reader = Annotated[Principal, Depends(scoped(Scope.READ))]
-Writer = Annotated[Principal, Depends(scoped(Scope.WRITE))]
 PublicNumber = Annotated[
     str, Path(alias="id", description="public number of the payment: `ODR` and digits", examples=["ODR1276808511"])
 ]
