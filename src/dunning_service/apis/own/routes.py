@@ -24,8 +24,8 @@ from dunning_service.failed_payments.public_number import payment_id_of
 from dunning_service.failed_payments.queries import find_payment
 from dunning_service.http.auth import Reader, Writer
 from dunning_service.http.idempotency import REPLAYED, REPLAYED_HEADER, idempotency_key
-from dunning_service.http.links import address, query_without
-from dunning_service.http.parameters import NoParameters, openapi_parameters, read_parameters, refused
+from dunning_service.http.links import address
+from dunning_service.http.parameters import Parameters, openapi_parameters, read_parameters, refused
 from dunning_service.ledger.status import ActionKind, ReceiptDue
 from dunning_service.ledger.work import NO_SUCH_PAYMENT, ActionRecorded, ActionRequest, IdempotencyKey
 from dunning_service.merchants.directory import Principal
@@ -63,7 +63,7 @@ async def list_failed_payments(request: Request, response: Response, principal: 
             page = await page_of(connection, principal.merchant.id, parameters)
     except CursorError as error:
         raise refused("query", [FieldError("cursor", str(error))]) from None
-    filters = query_without(request, "cursor")
+    filters = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
     links = [f'<{address(request, PATH, filters)}>; rel="first"']
     if page.next is not None:
         links.insert(0, f'<{address(request, PATH, [*filters, ("cursor", page.next)])}>; rel="next"')
@@ -103,7 +103,7 @@ async def read_failed_payment(request: Request, principal: Reader, number: Publi
     attempt replaced is listed too, marked `superseded`. After each attempt of this service's own stands what was
     decided then: when it is tried again, or why not. A `note` says of a receipt that it may belong to another payment,
     or that it paid another one before, and which action puts that right."""
-    read_parameters(request, NoParameters)
+    read_parameters(request, Parameters)
     async with services(request).database.read() as connection:
         return await detail_of(connection, principal.merchant, number)
 
@@ -133,7 +133,7 @@ async def act_on_failed_payment(
     payment_id = payment_id_of(number)
     if payment_id is None:
         raise NotFound(NO_SUCH_PAYMENT)
-    read_parameters(request, NoParameters)
+    read_parameters(request, Parameters)
     action = await read_action(request)
     key = idempotency_key(request, action.compared())
     if action.action is ActionKind.RETRY:
