@@ -76,16 +76,9 @@ async def _timeline_of(connection: AsyncConnection, merchant: MerchantView, paym
     current = {(attempt.provider_attempt_id, attempt.digest) for attempt in current_attempts(attempts)}
     for attempt in every_statement(attempts):
         entry = AttemptEntry(
+            **attempt._mapping,
             at=attempt.occurred_at,
-            occurred_at_known=attempt.occurred_at_known,
             id=attempt.provider_attempt_id,
-            outcome=attempt.outcome,
-            category=attempt.category,
-            code=attempt.code,
-            message=attempt.message,
-            amount_minor=attempt.amount_minor,
-            currency=attempt.currency,
-            received_at=attempt.received_at,
             superseded=(attempt.provider_attempt_id, attempt.digest) not in current,
             **_own_decision(payment, attempt),
         )

@@ -221,23 +221,12 @@ class ActionAnswer(BaseModel):
 
 
 def failed_payment_fields(row: Any, schedule: Schedule) -> dict[str, Any]:
-    """The fields of `FailedPayment` from a listed row, and what is to happen with it."""
+    """The fields of `FailedPayment` from a listed row, and what is to happen with it. Those that have another name in
+    the row, or none, are named here."""
     return {
+        **row._mapping,
         "id": public_number(row.id),
-        "provider": row.provider,
-        "provider_payment_id": row.provider_payment_id,
-        "status": row.status,
         "order_date": row.order_on,
-        "first_failed_at": row.first_failed_at,
-        "last_failed_at": row.last_failed_at,
-        "attempt_count": row.attempt_count,
-        "failed_attempt_count": row.failed_attempt_count,
-        "amount_minor": row.amount_minor,
-        "currency": row.currency,
-        "paid_minor": row.paid_minor,
-        "code": row.code,
-        "message": row.message,
-        "category": row.category,
         "customer": {
             "id": row.provider_customer_id,
             "name": row.customer_name,
@@ -245,12 +234,9 @@ def failed_payment_fields(row: Any, schedule: Schedule) -> dict[str, Any]:
             "phone": row.customer_phone,
         },
         "subscription": row.provider_subscription_id,
-        "description": row.description,
         "next_attempt_at": schedule.at,
         "next_attempt_rule": schedule.rule,
         "next_attempt_reason": schedule.reason,
-        "created_at": row.created_at,
-        "updated_at": row.updated_at,
     }
 
 
