@@ -11,7 +11,7 @@ from urllib.parse import unquote_to_bytes
 from dunning_service.errors import FieldError, UnreadableNotice, UnsupportedMediaType
 from dunning_service.providers._data_contract import read_xml
 from dunning_service.values.charsets import UTF_8, charset_of
-from dunning_service.values.exact_json import UNKEEPABLE, is_keepable, mended, read_json, refuse_unkeepable
+from dunning_service.values.exact_json import UNKEEPABLE, is_keepable, mended, read_json
 
 _MAX_FORM_FIELDS = 1_000
 
@@ -104,9 +104,9 @@ def _mended(pairs: Sequence[tuple[str, str | None]], contract: Contract) -> Sequ
     if all(value is None or is_keepable(value) for _, value in pairs):
         return pairs
     exact = [(name, value) for name, value in pairs if contract.is_exact(name)]
-    refuse_unkeepable(
-        [FieldError(name, UNKEEPABLE) for name, value in exact if value is not None and not is_keepable(value)]
-    )
+    wrong = [FieldError(name, UNKEEPABLE) for name, value in exact if value is not None and not is_keepable(value)]
+    if wrong:
+        raise UnreadableNotice.of(wrong)
     return [(name, value if value is None else mended(value)) for name, value in pairs]
 
 
@@ -117,8 +117,8 @@ def _under_own_names(members: Iterable[tuple[str, Any]], contract: Contract) -> 
         if name is None:
             continue
         if name in result:
-            message = "it is given twice; names are the same without regard to case"
-            raise UnreadableNotice(f"{name}: {message}", [FieldError(name, message)])
+            problem = FieldError(name, "it is given twice; names are the same without regard to case")
+            raise UnreadableNotice.of([problem])
         result[name] = value
     return result
 
