@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence, Set
 from datetime import datetime
+from functools import partial
 from typing import Any, ClassVar, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -51,6 +52,9 @@ _IMPERSONAL = frozenset(
         "PackageExpiryDate",
     }
 )
+PAYER: Final = ("UserId", "StripeCustomerId")
+"""The fields that a payer's key is made of."""
+
 _IDENTITY = ("InvoiceId", "PaymentIntentId", "UserId", "FailedTimeStamp")
 
 
@@ -193,9 +197,7 @@ PROVIDER = GoodParty()
 
 
 def _failed_attempt(delivery: Delivery, content_type: bytes | None, options: Options) -> AttemptReported:
-    def problems_of(request: PaymentIntentFailed, wrong: Set[str]) -> Sequence[FieldError]:
-        return _problems_of_failure(request, wrong, delivery.received_at)
-
+    problems_of = partial(_problems_of_failure, now=delivery.received_at)
     request = read_request(PaymentIntentFailed, delivery.body, content_type, problems_of)
     failed_at = request.FailedTimeStamp
     details = _details(request)
@@ -240,9 +242,7 @@ def _problems_of_failure(request: PaymentIntentFailed, wrong: Set[str], now: dat
 
 
 def _receipt(delivery: Delivery, content_type: bytes | None, options: Options) -> ReceiptReported:
-    def problems_of(request: DepositMoneyRequest, wrong: Set[str]) -> Sequence[FieldError]:
-        return _problems_of_deposit(request, wrong, options)
-
+    problems_of = partial(_problems_of_deposit, options=options)
     request = read_request(DepositMoneyRequest, delivery.body, content_type, problems_of)
     payer_key = _payer_key(request.UserId, request.StripeCustomerId)
     assert payer_key is not None
@@ -257,17 +257,14 @@ def _receipt(delivery: Delivery, content_type: bytes | None, options: Options) -
 
 def _problems_of_deposit(request: DepositMoneyRequest, wrong: Set[str], options: Options) -> Sequence[FieldError]:
     problems: list[FieldError] = []
-    if _payer_key(request.UserId, request.StripeCustomerId) is None and wrong.isdisjoint(_PAYER):
-        problems += [FieldError(name, "send UserId or StripeCustomerId: they name who has paid") for name in _PAYER]
+    if _payer_key(request.UserId, request.StripeCustomerId) is None and wrong.isdisjoint(PAYER):
+        problems += [FieldError(name, "send UserId or StripeCustomerId: they name who has paid") for name in PAYER]
     try:
         _deposit(request, options)
     except InvalidAmount as error:
         field = "DepositAmount" if _currency_is_known(request, options) else "Currency"
         problems.append(FieldError(field, str(error)))
     return problems
-
-
-_PAYER = ("UserId", "StripeCustomerId")
 
 
 def _deposit(request: DepositMoneyRequest, options: Options) -> Money | None:
