@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from dunning_service.errors import BadSignature, FieldError, UnreadableNotice
 from dunning_service.events import AttemptReported, Delivery, Event, Outcome, ReceiptReported, filled, shortened
-from dunning_service.providers._base import Options, Reply
+from dunning_service.providers import Options, Reply
 from dunning_service.providers._web_api import Contract, read_properties
 from dunning_service.providers._web_api_values import (
     Identifier,
