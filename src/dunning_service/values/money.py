@@ -13,7 +13,6 @@ from dunning_service.values.withdrawn_currencies import WITHDRAWN
 MAX_MINOR = 2**63 - 1
 """The largest amount a BIGINT column holds."""
 
-
 _EXACT = Context(prec=60, traps=[Inexact])
 """Sums of money are never rounded: what does not fit is refused."""
 
@@ -56,14 +55,12 @@ def currency_with_number(number: int) -> str | None:
 
     Of several that had it, one that is in use, else the one that was withdrawn last.
     """
-    return _by_number().get(number)
+    return _BY_NUMBER.get(number)
 
 
-@cache
-def _by_number() -> dict[int, str]:
-    found = {WITHDRAWN[code].number: code for code in sorted(WITHDRAWN, key=lambda code: WITHDRAWN[code].month)}
-    found.update({int(currency.number): str(currency.code) for currency in Currency})
-    return found
+_BY_NUMBER = {WITHDRAWN[code].number: code for code in sorted(WITHDRAWN, key=lambda code: WITHDRAWN[code].month)} | {
+    int(currency.number): str(currency.code) for currency in Currency
+}
 
 
 def decimal_text(value: Decimal) -> str:
