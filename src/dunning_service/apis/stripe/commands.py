@@ -12,7 +12,7 @@ from dunning_service.apis.stripe.errors import NoSuchObject
 from dunning_service.apis.stripe.numbers import to_value
 from dunning_service.apis.stripe.requests import ReportAttempt, ReportInformational, ReportPayment, ReportRefund
 from dunning_service.apis.stripe.values import GivenMetadata
-from dunning_service.apis.stripe.wire import ReportedAttempt, event_of, is_record_id, new_record_id, reported
+from dunning_service.apis.stripe.wire import ReportedAttempt, event_of, is_record_id, new_record_id
 from dunning_service.errors import RuleBroken
 from dunning_service.events import AttemptReported, Delivery, Outcome
 from dunning_service.ledger.models import RefundRow
@@ -148,7 +148,7 @@ def _latest(snapshot: Snapshot, record_id: str) -> ReportedAttempt:
     attempts = snapshot.attempts[record_id]
     if not attempts:
         raise NoSuchObject("payment_record", record_id)
-    return reported(attempts[-1].details)
+    return ReportedAttempt.model_validate(attempts[-1].details)
 
 
 def _require_new_reference(taken: Sequence[Row]) -> None:

@@ -142,7 +142,7 @@ class NoSuchObject(NotFound):
     code = NO_SUCH_OBJECT
 
     def __init__(self, kind: str, identifier: str, param: str = "id") -> None:
-        super().__init__(f"No such {kind}: '{_cut(identifier)}'")
+        super().__init__(f"No such {kind}: '{cut(identifier)}'")
         self.fields = (FieldError(param, self.message),)
 
 
@@ -197,7 +197,7 @@ def _type_of(status: int, code: str) -> str:
 
 def _unrecognized(request: Request) -> str:
     path: str = request.scope["path"]
-    message = f"Unrecognized request URL ({request.method}: {_cut(path)})."
+    message = f"Unrecognized request URL ({request.method}: {cut(path)})."
     if "//" in path:
         return f"{message} An id in it is empty."
     return (
@@ -212,5 +212,6 @@ def _sentence(wrong: FieldError) -> str:
     return f"{wrong.field} {wrong.message}{'' if wrong.message.endswith('?') else '.'}"
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= _LONGEST_PATH else f"{text[:_LONGEST_PATH]}…"
+def cut(text: str, longest: int = _LONGEST_PATH) -> str:
+    """`text` as a message repeats it, cut when it is long."""
+    return text if len(text) <= longest else f"{text[:longest]}…"

@@ -17,7 +17,6 @@ from dunning_service.apis.stripe.wire import (
     ReportedAttempt,
     is_record_id,
     record_of_attempt,
-    reported,
 )
 from dunning_service.events import Outcome
 from dunning_service.ledger.fold import current_attempts
@@ -37,7 +36,7 @@ async def find_record(connection: AsyncConnection, merchant_id: int, record_id: 
     """One record. Raises NoSuchObject."""
     row = await _payment(connection, merchant_id, record_id, "id")
     refunded = await _refunded(connection, merchant_id, [record_id])
-    return reported(row.details).as_record(refunded.get(record_id, 0))
+    return ReportedAttempt.model_validate(row.details).as_record(refunded.get(record_id, 0))
 
 
 async def page_of_records(
@@ -60,7 +59,7 @@ async def page_of_records(
         statement = statement.where(place > edge_place if backwards else place < edge_place)
     order = _OLDEST_FIRST if backwards else _NEWEST_FIRST
     found = await connection.execute(statement.order_by(*order).limit(wanted.limit + 1))
-    attempts = [reported(details) for details in found.scalars()]
+    attempts = [ReportedAttempt.model_validate(details) for details in found.scalars()]
     has_more = len(attempts) > wanted.limit
     shown = attempts[: wanted.limit]
     if backwards:
@@ -138,7 +137,10 @@ async def _attempts(connection: AsyncConnection, merchant_id: int, record_id: st
         )
     )
     current = current_attempts((await connection.execute(statement)).all())
-    return [reported(row.details) for row in sorted(current, key=lambda row: row.sequence, reverse=True)]
+    return [
+        ReportedAttempt.model_validate(row.details)
+        for row in sorted(current, key=lambda row: row.sequence, reverse=True)
+    ]
 
 
 async def _refunded(connection: AsyncConnection, merchant_id: int, record_ids: Collection[str]) -> Mapping[str, int]:
