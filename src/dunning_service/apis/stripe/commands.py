@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from dunning_service.apis.stripe import rules
@@ -88,16 +88,13 @@ def refund(posted: Posted, record_id: str, given: ReportRefund) -> Command:
             "provider_payment_id": record_id,
             "number": len(before) + 1,
             "provider_attempt_id": latest.id,
-            "reference": refund.reference,
-            "amount_minor": refund.amount_minor,
-            "currency": refund.currency,
-            "refunded_at": datetime.fromtimestamp(refund.refunded_at, UTC),
+            **refund,
             "received_at": posted.delivery.received_at,
             "delivery_digest": snapshot.delivery_digest,
             "details": {"initiated_at": given.initiated_at, "metadata": given.metadata or {}},
         }
         return Effect(
-            _answer(attempt, refunded_minor + refund.amount_minor),
+            _answer(attempt, refunded_minor + refund["amount_minor"]),
             _events(attempt, latest, snapshot, now),
             [(RefundRow, row)],
             touched=[record_id],

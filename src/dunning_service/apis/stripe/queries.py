@@ -48,7 +48,8 @@ async def page_of_records(
     """
     statement = sa.select(_PAYMENTS.details).where(_PAYMENTS.merchant_id == merchant_id, _IS_RECORD)
     if wanted.created_after is not None:
-        statement = statement.where(_PAYMENTS.created_at > _last_moment_of(wanted.created_after))
+        last_moment = datetime.fromtimestamp(wanted.created_after, UTC).replace(microsecond=999_999)
+        statement = statement.where(_PAYMENTS.created_at > last_moment)
     if wanted.created_before is not None:
         statement = statement.where(_PAYMENTS.created_at < datetime.fromtimestamp(wanted.created_before, UTC))
     backwards = wanted.ending_before is not None
@@ -160,7 +161,3 @@ async def _refunded(connection: AsyncConnection, merchant_id: int, record_ids: C
 def _refunded_of(attempt: ReportedAttempt, refunded: Mapping[str, int]) -> int:
     """The refunded minor units of an attempt: refunds belong to the guaranteed one."""
     return refunded.get(attempt.record_id, 0) if attempt.outcome is Outcome.GUARANTEED else 0
-
-
-def _last_moment_of(second: int) -> datetime:
-    return datetime.fromtimestamp(second, UTC).replace(microsecond=999_999)
