@@ -1,4 +1,7 @@
-"""The commands of the ledger for the calls that report something: the rows each one needs, and what it records."""
+"""The commands of the ledger for the calls that report something: the rows each one needs, and what it records.
+
+Each public function has the name of its call, and a docstring that is the call's description in the OpenAPI document.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,15 @@ from typing import Any
 from dunning_service.apis.stripe import rules
 from dunning_service.apis.stripe.errors import NoSuchObject
 from dunning_service.apis.stripe.numbers import to_value
-from dunning_service.apis.stripe.requests import ReportAttempt, ReportInformational, ReportPayment, ReportRefund
+from dunning_service.apis.stripe.requests import (
+    ReportAttempt,
+    ReportCanceled,
+    ReportFailed,
+    ReportGuaranteed,
+    ReportInformational,
+    ReportPayment,
+    ReportRefund,
+)
 from dunning_service.apis.stripe.values import GivenMetadata
 from dunning_service.apis.stripe.wire import ReportedAttempt, event_of, is_record_id, new_record_id
 from dunning_service.errors import RuleBroken
@@ -37,7 +48,7 @@ class Posted:
 
 
 def report_payment(posted: Posted, given: ReportPayment) -> Command:
-    """The command of `POST /v1/payment_records/report_payment`: a new record with its first attempt."""
+    """A new record with its first attempt, which is open unless its outcome is told."""
     record_id = new_record_id()
 
     def execute(snapshot: Snapshot, now: datetime) -> Effect:
@@ -47,23 +58,33 @@ def report_payment(posted: Posted, given: ReportPayment) -> Command:
     return _command(posted, record_id, execute)
 
 
-def report_attempt(posted: Posted, record_id: str, given: ReportAttempt) -> Command:
-    """The command of `.../report_payment_attempt`: another attempt at the payment of a record."""
+def report_payment_attempt(posted: Posted, record_id: str, given: ReportAttempt) -> Command:
+    """One more attempt, when all others have failed or were canceled."""
     return _changing(posted, record_id, lambda latest, now: rules.report_attempt(latest, given, now=now))
 
 
-def settle(posted: Posted, record_id: str, outcome: Outcome, at: int, metadata: GivenMetadata) -> Command:
-    """The command that sets the outcome of a record's latest attempt, as of `at` in Unix seconds."""
-    return _changing(posted, record_id, lambda latest, now: rules.settle(latest, outcome, at, metadata))
+def report_payment_attempt_failed(posted: Posted, record_id: str, given: ReportFailed) -> Command:
+    """The latest attempt must be open. The payment is a failed payment from then on."""
+    return _settling(posted, record_id, Outcome.FAILED, given.failed_at, given.metadata)
 
 
-def inform(posted: Posted, record_id: str, given: ReportInformational) -> Command:
-    """The command of `.../report_payment_attempt_informational`: details of the latest attempt, not its outcome."""
+def report_payment_attempt_guaranteed(posted: Posted, record_id: str, given: ReportGuaranteed) -> Command:
+    """The latest attempt must be open. The payment is paid from then on."""
+    return _settling(posted, record_id, Outcome.GUARANTEED, given.guaranteed_at, given.metadata)
+
+
+def report_payment_attempt_canceled(posted: Posted, record_id: str, given: ReportCanceled) -> Command:
+    """The latest attempt must be open."""
+    return _settling(posted, record_id, Outcome.CANCELED, given.canceled_at, given.metadata)
+
+
+def report_payment_attempt_informational(posted: Posted, record_id: str, given: ReportInformational) -> Command:
+    """Customer, description, shipping or metadata of the latest attempt; its outcome stays as it is."""
     return _changing(posted, record_id, lambda latest, now: rules.inform(latest, given))
 
 
-def refund(posted: Posted, record_id: str, given: ReportRefund) -> Command:
-    """The command of `.../report_refund`: money given back, under a reference no other refund has."""
+def report_refund(posted: Posted, record_id: str, given: ReportRefund) -> Command:
+    """Money paid back of a guaranteed attempt, at most what is left of it."""
     merchant_id = posted.merchant.id
     refunds = _refunds_of(merchant_id, record_id)
     lookups = [refunds]
@@ -101,6 +122,11 @@ def refund(posted: Posted, record_id: str, given: ReportRefund) -> Command:
         )
 
     return _command(posted, record_id, execute, lookups)
+
+
+def _settling(posted: Posted, record_id: str, outcome: Outcome, at: int, metadata: GivenMetadata) -> Command:
+    """The command that sets the outcome of a record's latest attempt, as of `at` in Unix seconds."""
+    return _changing(posted, record_id, lambda latest, now: rules.settle(latest, outcome, at, metadata))
 
 
 def _changing(posted: Posted, record_id: str, change: Change) -> Command:
