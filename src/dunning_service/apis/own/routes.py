@@ -6,17 +6,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
 
+from dunning_service.apis.own import wire
 from dunning_service.apis.own.errors import responses
 from dunning_service.apis.own.queries import detail_of, page_of
 from dunning_service.apis.own.requests import ACTION_REQUEST, FailedPaymentFilters, ListParameters, read_action
-from dunning_service.apis.own.wire import (
-    ActionAnswer,
-    FailedPaymentDetail,
-    FailedPaymentPage,
-    Summary,
-    SummaryLine,
-    action_answer,
-)
 from dunning_service.billing.service import retry_payment
 from dunning_service.errors import ActionDoesNotApply, FieldError, NotFound
 from dunning_service.failed_payments.cursors import CursorError
@@ -54,7 +47,7 @@ _LINK = {
     responses=responses(422, headers=_LINK),
     openapi_extra={"parameters": openapi_parameters(ListParameters)},
 )
-async def list_failed_payments(request: Request, response: Response, principal: Reader) -> FailedPaymentPage:
+async def list_failed_payments(request: Request, response: Response, principal: Reader) -> wire.FailedPaymentPage:
     """The failed payments that meet every filter, a page at a time. Follow `next`, or the `Link` header, until it is
     null: no payment that stays as it is will be skipped or repeated."""
     parameters = read_parameters(request, ListParameters)
@@ -77,14 +70,14 @@ async def list_failed_payments(request: Request, response: Response, principal: 
     responses=responses(422),
     openapi_extra={"parameters": openapi_parameters(FailedPaymentFilters)},
 )
-async def summarise_failed_payments(request: Request, principal: Reader) -> Summary:
+async def summarise_failed_payments(request: Request, principal: Reader) -> wire.Summary:
     """How many failed payments meet the filters and what they come to, by status and currency."""
     query = read_parameters(request, FailedPaymentFilters).query(principal.merchant.id)
     async with services(request).database.read() as connection:
         groups = await query.groups(connection)
-    return Summary(
+    return wire.Summary(
         data=[
-            SummaryLine(
+            wire.SummaryLine(
                 status=group.status,
                 currency=group.currency,
                 count=group.payments,
@@ -98,7 +91,7 @@ async def summarise_failed_payments(request: Request, principal: Reader) -> Summ
 
 
 @router.get("/{id}", summary="Read one failed payment", responses=responses(404, 422))
-async def read_failed_payment(request: Request, principal: Reader, number: PublicNumber) -> FailedPaymentDetail:
+async def read_failed_payment(request: Request, principal: Reader, number: PublicNumber) -> wire.FailedPaymentDetail:
     """The payment, and its attempts, decisions and receipt in time order. A statement that a later one about the same
     attempt replaced is listed too, marked `superseded`. After each attempt of this service's own stands what was
     decided then: when it is tried again, or why not. A `note` says of a receipt that it may belong to another payment,
@@ -116,7 +109,7 @@ async def read_failed_payment(request: Request, principal: Reader, number: Publi
 )
 async def act_on_failed_payment(
     request: Request, response: Response, principal: Writer, number: PublicNumber
-) -> ActionAnswer:
+) -> wire.ActionAnswer:
     """Records what a person decided. A payment that was really paid stays paid, whatever is decided.
 
     `retry` has a payment of this service's own subscriptions tried again at once, by a worker: also when nothing is
@@ -156,7 +149,7 @@ async def act_on_failed_payment(
         )
     if recorded.is_replay:
         response.headers[REPLAYED] = "true"
-    return action_answer(recorded)
+    return wire.action_answer(recorded)
 
 
 async def _retry(

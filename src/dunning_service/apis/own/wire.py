@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
@@ -10,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from dunning_service.events import Category, Outcome
 from dunning_service.failed_payments.public_number import public_number
 from dunning_service.failed_payments.receipt_notes import Note
-from dunning_service.failed_payments.schedules import Schedule
+from dunning_service.failed_payments.schedules import UNSCHEDULED, Schedule
 from dunning_service.ledger.status import ActionKind, ReceiptDue, Status
 from dunning_service.ledger.work import ActionRecorded
 from dunning_service.recovery.policy import Rule
@@ -220,9 +221,10 @@ class ActionAnswer(BaseModel):
     action: ActionTaken
 
 
-def failed_payment_fields(row: Any, schedule: Schedule) -> dict[str, Any]:
+def failed_payment_fields(row: Any, schedules: Mapping[int, Schedule]) -> dict[str, Any]:
     """The fields of `FailedPayment` from a listed row, and what is to happen with it. Those that have another name in
     the row, or none, are named here."""
+    schedule = schedules.get(row.id, UNSCHEDULED)
     return {
         **row._mapping,
         "id": public_number(row.id),

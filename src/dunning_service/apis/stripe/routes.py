@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from dunning_service.apis.stripe import commands
+from dunning_service.apis.stripe import commands, wire
 from dunning_service.apis.stripe.commands import Posted
 from dunning_service.apis.stripe.credentials import caller
 from dunning_service.apis.stripe.errors import headers_for, note_replay, responses
@@ -29,12 +29,6 @@ from dunning_service.apis.stripe.requests import (
     Retrieve,
     form_of,
     query_of,
-)
-from dunning_service.apis.stripe.wire import (
-    PaymentAttemptRecord,
-    PaymentAttemptRecordList,
-    PaymentRecord,
-    PaymentRecordList,
 )
 from dunning_service.errors import NotFound
 from dunning_service.events import Delivery, kept_headers
@@ -67,7 +61,7 @@ GivenT = TypeVar("GivenT", bound=Parameters)
 @router.get(
     _RECORDS,
     summary="List payment records",
-    response_model=PaymentRecordList,
+    response_model=wire.PaymentRecordList,
     responses=responses(),
     openapi_extra=query_of(ListRecords),
 )
@@ -77,13 +71,13 @@ async def list_payment_records(request: Request, principal: Reader) -> Response:
     wanted = read_query(request, ListRecords)
     async with services(request).database.read() as connection:
         records, has_more = await page_of_records(connection, principal.merchant.id, wanted)
-    return _answer(request, PaymentRecordList(data=records, has_more=has_more))
+    return _answer(request, wire.PaymentRecordList(data=records, has_more=has_more))
 
 
 @router.get(
     f"{_RECORDS}/{{id}}",
     summary="Retrieve a payment record",
-    response_model=PaymentRecord,
+    response_model=wire.PaymentRecord,
     responses=responses(),
     openapi_extra=query_of(Retrieve),
 )
@@ -97,7 +91,7 @@ async def retrieve_payment_record(request: Request, id: str, principal: Reader) 
 @router.get(
     _ATTEMPTS,
     summary="List the attempts of a payment record",
-    response_model=PaymentAttemptRecordList,
+    response_model=wire.PaymentAttemptRecordList,
     responses=responses(),
     openapi_extra=query_of(ListAttempts),
 )
@@ -107,13 +101,13 @@ async def list_payment_attempt_records(request: Request, principal: Reader) -> R
     wanted = read_query(request, ListAttempts)
     async with services(request).database.read() as connection:
         attempts, has_more = await page_of_attempts(connection, principal.merchant.id, wanted)
-    return _answer(request, PaymentAttemptRecordList(data=attempts, has_more=has_more))
+    return _answer(request, wire.PaymentAttemptRecordList(data=attempts, has_more=has_more))
 
 
 @router.get(
     f"{_ATTEMPTS}/{{id}}",
     summary="Retrieve a payment attempt record",
-    response_model=PaymentAttemptRecord,
+    response_model=wire.PaymentAttemptRecord,
     responses=responses(),
     openapi_extra=query_of(Retrieve),
 )
@@ -127,7 +121,7 @@ async def retrieve_payment_attempt_record(request: Request, id: str, principal: 
 @router.post(
     f"{_RECORDS}/report_payment",
     summary="Report a payment",
-    response_model=PaymentRecord,
+    response_model=wire.PaymentRecord,
     responses=responses(is_report=True),
     openapi_extra=form_of(ReportPayment),
 )
@@ -148,7 +142,7 @@ def _add_report(model: type[GivenT], summary: str, command_of: Callable[[Posted,
         endpoint,
         methods=["POST"],
         summary=summary,
-        response_model=PaymentRecord,
+        response_model=wire.PaymentRecord,
         responses=responses(is_report=True),
         openapi_extra=form_of(model),
     )
