@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 from starlette.requests import Request
@@ -13,11 +13,9 @@ from dunning_service.apis.goodparty import xml
 from dunning_service.apis.goodparty.requests import XML_TYPES, contents_of, reply_type
 from dunning_service.errors import FieldError, ReceiptContradicted, UnreadableNotice
 from dunning_service.http.auth import offer_basic
+from dunning_service.http.problems import Refusal
 from dunning_service.ledger.fold import ERASED_PAYER
 from dunning_service.providers.goodparty import PAYER
-
-if TYPE_CHECKING:
-    from dunning_service.http.problems import Refusal
 
 HttpError = Mapping[str, str | Mapping[str, Sequence[str]]]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import orjson
 from pydantic import BaseModel, Field
@@ -15,9 +15,7 @@ from dunning_service.errors import FieldError, IdempotencyKeyReused, InvalidInpu
 from dunning_service.http.auth import offer_basic
 from dunning_service.http.idempotency import ORIGINAL_REQUEST, REPLAYED
 from dunning_service.http.middleware import request_id
-
-if TYPE_CHECKING:
-    from dunning_service.http.problems import Refusal
+from dunning_service.http.problems import Refusal
 
 MISSING = "parameter_missing"
 UNKNOWN = "parameter_unknown"
