@@ -182,15 +182,10 @@ class GoodParty:
 
         Raises UnsupportedMediaType as well, which a delivery that has once been recorded does not.
         """
-        action = content_type = None
-        for name, value in delivery.headers:
-            if name == b"content-type":
-                content_type = value
-            elif name == b"x-dunning-action":
-                action = value
-        if action == RECORD_SUCCESS.encode():
-            return (_receipt(delivery, content_type, options),)
-        return (_failed_attempt(delivery, content_type, options),)
+        headers = dict(delivery.headers)
+        is_success = headers.get(b"x-dunning-action") == RECORD_SUCCESS.encode()
+        read = _receipt if is_success else _failed_attempt
+        return (read(delivery, headers.get(b"content-type"), options),)
 
 
 PROVIDER = GoodParty()
