@@ -16,11 +16,10 @@ from dunning_service.billing.commands import NO_SUCH_SUBSCRIPTION
 from dunning_service.billing.states import SubscriptionState
 from dunning_service.billing.views import SubscriptionOrder, SubscriptionQuery
 from dunning_service.errors import FieldError, InvalidInput, NotFound, UnreadableNotice
-from dunning_service.http.body import content_type_of, read_body, require_json
+from dunning_service.http.body import content_type_of
 from dunning_service.http.idempotency import idempotency_key, key_parameter
 from dunning_service.http.parameters import Parameters, Text, WholeNumber
 from dunning_service.ledger.work import IdempotencyKey
-from dunning_service.server.bodies import Bodies
 from dunning_service.values.exact_json import read_json
 from dunning_service.values.reading import uuid
 
@@ -156,11 +155,6 @@ class Reading:
         """True when the member could not be read."""
         return self._written(name) in self._wrong_fields
 
-    def require_right(self) -> None:
-        """Raises InvalidInput that names everything that is wrong."""
-        if self.wrong:
-            raise InvalidInput.of(self.wrong)
-
     def _read(self, body: bytes, content_type: bytes | None) -> CreateSubscription:
         try:
             value = read_json(body, content_type, _is_exact)
@@ -209,31 +203,18 @@ class Reading:
         return self._spelling.get(alias, alias)
 
 
-async def json_body(request: Request, bodies: Bodies) -> bytes:
-    """The body as it was sent. Raises UnsupportedMediaType for what does not say that it is JSON, and
-    whatever `read_body` does."""
-    body = await read_body(request, bodies)
-    require_json(request, "the subscription", "text/json")
-    return body
-
-
 def key_of(request: Request, body: bytes) -> IdempotencyKey | None:
     """The request's idempotency key; bodies are compared by their JSON values, or by their bytes where they are nested
     too deeply for that.
 
     A body that is no JSON is no error here, as `Reading` refuses it.
     """
-    try:
-        return idempotency_key(request, _canonical(read_json(body, content_type_of(request), _never)))
+    try:  # no member has to be exact, as the values are only compared
+        return idempotency_key(request, _canonical(read_json(body, content_type_of(request), lambda _path: False)))
     except UnreadableNotice:
         return idempotency_key(request, None)
     except RecursionError:
         return idempotency_key(request, body.hex())
-
-
-def _never(_path: str) -> bool:
-    """No member has to be exact here, as the values are only compared."""
-    return False
 
 
 def subscription_id_of(text: str) -> str:

@@ -11,19 +11,13 @@ from fastapi import APIRouter, Path, Request, Response
 
 from dunning_service.apis.arise import replies, wire
 from dunning_service.apis.arise.errors import responses
-from dunning_service.apis.arise.requests import (
-    CREATE_REQUEST,
-    KEY,
-    SubscriptionFilters,
-    json_body,
-    key_of,
-    subscription_id_of,
-)
+from dunning_service.apis.arise.requests import CREATE_REQUEST, KEY, SubscriptionFilters, key_of, subscription_id_of
 from dunning_service.apis.arise.rules import read_new_subscription
 from dunning_service.billing import queries
 from dunning_service.billing.first_payment import create_subscription
 from dunning_service.billing.service import PostedRequest, terminate_subscription
 from dunning_service.http.auth import Reader, Writer
+from dunning_service.http.body import read_body, require_json
 from dunning_service.http.idempotency import REPLAYED, REPLAYED_HEADER, idempotency_key
 from dunning_service.http.parameters import openapi_parameters, read_parameters
 from dunning_service.services import services
@@ -59,7 +53,8 @@ async def create(request: Request, principal: Writer) -> Response:
     request is still waiting for the gateway, the second waits up to five seconds with it.
     """
     found = services(request)
-    body = await json_body(request, found.bodies)
+    body = await read_body(request, found.bodies)
+    require_json(request, "the subscription", "text/json")
     posted = PostedRequest(
         path=PATH, headers=request.scope["headers"], body=body, idempotency_key=key_of(request, body)
     )

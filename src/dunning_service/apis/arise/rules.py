@@ -46,7 +46,8 @@ def read_new_subscription(
     _check_schedule(reading, terms.zone, now)
     if sent.payment_method_id is not None and (problem := method_problem(sent.payment_method_id)) is not None:
         reading.refuse("payment_method_id", problem)
-    reading.require_right()
+    if reading.wrong:
+        raise InvalidInput.of(reading.wrong)
     assert sent.payment_processor_id is not None
     assert sent.transaction_type is not None
     assert priced is not None
