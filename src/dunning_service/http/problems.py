@@ -90,17 +90,8 @@ PROBLEM_SCHEMA: dict[str, Any] = {
     },
 }
 
-_CODES = {
-    400: "invalid_request",
-    401: InvalidToken.code,
-    404: NotFound.code,
-    405: "method_not_allowed",
-    408: BodyTooSlow.code,
-    413: BodyTooLarge.code,
-    415: UnsupportedMediaType.code,
-    422: InvalidInput.code,
-    503: Unavailable.code,
-}
+_CODES = {404: NotFound.code, 405: "method_not_allowed"}
+"""Of the statuses that the framework itself answers with."""
 
 _HUNG_UP = 499
 _ABOUT_CREDENTIALS = (401, 403)
@@ -258,9 +249,6 @@ def _field_error(detail: Any) -> FieldError:
     """The parameter as the caller wrote it, without the place FastAPI found it in."""
     location = [str(part) for part in detail["loc"]]
     message = str(detail["msg"]).removeprefix("Value error, ")
-    if detail["type"] == "json_invalid":
-        reason = detail.get("ctx", {}).get("error", "")
-        return FieldError("", f"the body is not valid JSON: {reason}".removesuffix(": "))
     return FieldError(".".join(location[1:]), message)
 
 
