@@ -29,7 +29,7 @@ from dunning_service.providers._web_api_values import (
     identifiers_of,
 )
 from dunning_service.values.moments import require_possible
-from dunning_service.values.money import InvalidAmount, Money, currency_exponent
+from dunning_service.values.money import InvalidAmount, Money, UnknownCurrency
 from dunning_service.values.reading import field_errors
 
 LOG_FAILURE: Final = "LogInvoicePaymentFailed"
@@ -256,32 +256,21 @@ def _problems_of_deposit(request: DepositMoneyRequest, wrong: Set[str], options:
         problems += [FieldError(name, "send UserId or StripeCustomerId: they name who has paid") for name in PAYER]
     try:
         _deposit(request, options)
+    except UnknownCurrency as error:
+        problems.append(FieldError("Currency", str(error)))
     except InvalidAmount as error:
-        field = "DepositAmount" if _currency_is_known(request, options) else "Currency"
-        problems.append(FieldError(field, str(error)))
+        problems.append(FieldError("DepositAmount", str(error)))
     return problems
 
 
 def _deposit(request: DepositMoneyRequest, options: Options) -> Money | None:
     """The amount paid; None when the notice has no amount, or no currency and the merchant has no default. Raises
     InvalidAmount for a currency that does not exist, and for an amount that cannot be one of its currency."""
-    currency = _deposit_currency(request, options)
+    stated = filled(request.Currency)
+    currency = stated.strip().upper() if stated else options.default_currency
     if currency is None or request.DepositAmount is None:
         return None
     return Money.from_major(request.DepositAmount, currency)
-
-
-def _deposit_currency(request: DepositMoneyRequest, options: Options) -> str | None:
-    stated = filled(request.Currency)
-    return stated.strip().upper() if stated else options.default_currency
-
-
-def _currency_is_known(request: DepositMoneyRequest, options: Options) -> bool:
-    try:
-        currency_exponent(_deposit_currency(request, options) or "")
-    except InvalidAmount:
-        return False
-    return True
 
 
 def _payer_key(user_id: int, stripe_customer_id: str | None) -> str | None:

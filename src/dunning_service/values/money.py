@@ -18,7 +18,11 @@ _EXACT = Context(prec=60, traps=[Inexact])
 
 
 class InvalidAmount(ValueError):
-    """An amount that cannot be held exactly, or a currency that ISO 4217 does not list."""
+    """An amount that cannot be held exactly, or a currency that has none."""
+
+
+class UnknownCurrency(InvalidAmount):
+    """A currency that ISO 4217 does not list, or lists without minor units."""
 
 
 @cache
@@ -26,7 +30,7 @@ def currency_exponent(currency: str) -> int:
     """How many decimals `currency` has (NOK 2, JPY 0, KWD 3).
 
     A withdrawn currency (BGN, HRK) has what it had, whatever the date of the payment: a late return of a payment made
-    while it was in use, and a correction of one, come after it was withdrawn. Raises InvalidAmount for a code that
+    while it was in use, and a correction of one, come after it was withdrawn. Raises UnknownCurrency for a code that
     ISO 4217 does not list, and for one without minor units (XAU, XXX).
     """
     if currency in WITHDRAWN:
@@ -34,20 +38,20 @@ def currency_exponent(currency: str) -> int:
     try:
         exponent = Currency(currency).exponent
     except ValueError:
-        raise InvalidAmount(f"{currency!r} is not an ISO 4217 currency code") from None
+        raise UnknownCurrency(f"{currency!r} is not an ISO 4217 currency code") from None
     if exponent is None:
-        raise InvalidAmount(f"{currency} has no minor unit, so no amount can be stated in it")
+        raise UnknownCurrency(f"{currency} has no minor unit, so no amount can be stated in it")
     return int(exponent)
 
 
 def currency_number(currency: str) -> int:
-    """The numeric code of ISO 4217 (NOK 578). Raises InvalidAmount for a code that it does not list."""
+    """The numeric code of ISO 4217 (NOK 578). Raises UnknownCurrency for a code that it does not list."""
     if currency in WITHDRAWN:
         return WITHDRAWN[currency].number
     try:
         return int(Currency(currency).number)
     except ValueError:
-        raise InvalidAmount(f"{currency!r} is not an ISO 4217 currency code") from None
+        raise UnknownCurrency(f"{currency!r} is not an ISO 4217 currency code") from None
 
 
 def currency_with_number(number: int) -> str | None:
