@@ -77,23 +77,16 @@ async def _timeline_of(
 
     receipt = await _receipt_of(connection, merchant_id, payment)
     if receipt is not None:
-        paid = wire.ReceiptEntry(
-            at=receipt.received_at,
-            id=receipt.provider_receipt_id,
-            amount_minor=receipt.amount_minor,
-            currency=receipt.currency,
-        )
+        paid = wire.ReceiptEntry(**receipt._mapping, at=receipt.received_at, id=receipt.provider_receipt_id)
         entries.append(((paid.at, 1), paid))
 
     actions = sa.select(_ACTIONS).filter_by(merchant_id=merchant_id, payment_id=payment.id)
     for action in await connection.execute(actions):
         decided = wire.ActionEntry(
+            **action._mapping,
             at=action.decided_at,
             id=action.number,
             action=action.verb,
-            actor=action.actor,
-            reason=action.reason,
-            receipt=action.receipt,
             receipt_id=action.provider_receipt_id,
             to=None if action.to_payment_id is None else public_number(action.to_payment_id),
         )
@@ -103,14 +96,7 @@ async def _timeline_of(
         merchant_id=merchant_id, provider=payment.provider, provider_payment_id=payment.provider_payment_id
     )
     for refund in await connection.execute(refunds):
-        returned = wire.RefundEntry(
-            at=refund.refunded_at,
-            id=refund.number,
-            reference=refund.reference,
-            amount_minor=refund.amount_minor,
-            currency=refund.currency,
-            received_at=refund.received_at,
-        )
+        returned = wire.RefundEntry(**refund._mapping, at=refund.refunded_at, id=refund.number)
         entries.append(((returned.at, 3, returned.id), returned))
 
     notes = await connection.run_sync(notes_of, merchant, payment)
