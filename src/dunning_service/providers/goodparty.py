@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence, Set
 from datetime import datetime
-from functools import partial
 from typing import Any, ClassVar, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -34,6 +33,7 @@ from dunning_service.values.reading import field_errors
 
 LOG_FAILURE: Final = "LogInvoicePaymentFailed"
 RECORD_SUCCESS: Final = "InvoicePaymentSucceeded"
+_SUCCEEDED: Final = RECORD_SUCCESS.encode()
 ACTION_HEADER: Final = "x-dunning-action"
 """The header kept with a delivery that says to which of the two actions it was posted: the body does not."""
 
@@ -183,8 +183,7 @@ class GoodParty:
         Raises UnsupportedMediaType as well, which a delivery that has once been recorded does not.
         """
         headers = dict(delivery.headers)
-        is_success = headers.get(b"x-dunning-action") == RECORD_SUCCESS.encode()
-        read = _receipt if is_success else _failed_attempt
+        read = _receipt if headers.get(b"x-dunning-action") == _SUCCEEDED else _failed_attempt
         return (read(delivery, headers.get(b"content-type"), options),)
 
 
@@ -192,7 +191,9 @@ PROVIDER = GoodParty()
 
 
 def _failed_attempt(delivery: Delivery, content_type: bytes | None, options: Options) -> AttemptReported:
-    problems_of = partial(_problems_of_failure, now=delivery.received_at)
+    def problems_of(request: PaymentIntentFailed, wrong: Set[str]) -> Sequence[FieldError]:
+        return _problems_of_failure(request, wrong, delivery.received_at)
+
     request = read_request(PaymentIntentFailed, delivery.body, content_type, problems_of)
     failed_at = request.FailedTimeStamp
     details = _details(request)
@@ -237,7 +238,9 @@ def _problems_of_failure(request: PaymentIntentFailed, wrong: Set[str], now: dat
 
 
 def _receipt(delivery: Delivery, content_type: bytes | None, options: Options) -> ReceiptReported:
-    problems_of = partial(_problems_of_deposit, options=options)
+    def problems_of(request: DepositMoneyRequest, wrong: Set[str]) -> Sequence[FieldError]:
+        return _problems_of_deposit(request, wrong, options)
+
     request = read_request(DepositMoneyRequest, delivery.body, content_type, problems_of)
     payer_key = _payer_key(request.UserId, request.StripeCustomerId)
     assert payer_key is not None
