@@ -37,7 +37,7 @@ from dunning_service.database.name_index import NAMES
 from dunning_service.erasure.person import Person
 from dunning_service.erasure.service import Erased, impersonal, survey
 from dunning_service.errors import InvalidInput, RuleBroken
-from dunning_service.intake.replay import replayed_notice
+from dunning_service.intake.service import replayed_notice
 from dunning_service.ledger.models import AttemptRow, DeliveryRow, PaymentRow
 from dunning_service.ledger.work import ERASED, Erasure, ErasureDone, NoticeRecorded
 from ledgers import Ledger, complaints

@@ -27,7 +27,7 @@ from contract._payment_records import pairs
 from contract._payments import an_attempt, record
 from contract._subscriptions import a_request, send, told
 from dunning_service.errors import InvalidInput
-from dunning_service.intake.replay import replayed_notice
+from dunning_service.intake.service import replayed_notice
 from dunning_service.ledger.commit import Committer
 from dunning_service.ledger.models import AttemptRow, DeliveryRow
 from dunning_service.ledger.work import ERASED_AT, delivery_digest

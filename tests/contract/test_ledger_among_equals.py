@@ -13,7 +13,7 @@ from contract._webhooks import an_event, rows_of
 from contract._webhooks import post as post_webhook
 from dunning_service.errors import UnreadableNotice
 from dunning_service.events import Event, ReceiptReported
-from dunning_service.intake.replay import replayed_notice
+from dunning_service.intake.service import replayed_notice
 from dunning_service.ledger.models import DeliveryRow, PaymentRow
 from dunning_service.ledger.work import NoticeRecorded
 from dunning_service.providers.maple import MapleOptions

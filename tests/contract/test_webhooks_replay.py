@@ -9,7 +9,7 @@ import pytest
 
 from contract._webhooks import an_event, post, rows_of, the_delivery
 from dunning_service.errors import ConfigurationError, InvalidInput
-from dunning_service.intake.replay import replayed_notice
+from dunning_service.intake.service import replayed_notice
 from dunning_service.ledger.models import AttemptRow, DeliveryRow, PaymentRow
 from dunning_service.providers import Options
 from dunning_service.providers.maple import MapleOptions

@@ -276,7 +276,7 @@ def _outcome_of(notice: Notice, result: NoticeRecorded) -> tuple[str | None, str
 
 
 def _read_again(database: Database, key: Key, merchant: MerchantView) -> Notice | DunningError:
-    from dunning_service.intake.replay import replayed_notice  # here, because it imports the web application
+    from dunning_service.intake.service import replayed_notice  # here, because it imports the web application
 
     try:
         with database.read_blocking() as connection:

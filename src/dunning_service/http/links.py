@@ -14,8 +14,3 @@ def address(request: Request, path: str, query: Sequence[tuple[str, str]]) -> st
     """The URL of `path` with `query`: under DUNNING_PUBLIC_URL, else under the host of this request."""
     base = services(request).settings.public_url or str(request.base_url).rstrip("/")
     return f"{base}{quote(path)}{'?' if query else ''}{urlencode(query, quote_via=quote)}"
-
-
-def query_without(request: Request, *names: str) -> list[tuple[str, str]]:
-    """The request's query parameters but `names`, in their order."""
-    return [(name, value) for name, value in request.query_params.multi_items() if name not in names]

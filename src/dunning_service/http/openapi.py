@@ -16,7 +16,7 @@ from __future__ import annotations
 import copy
 import inspect
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,13 +70,9 @@ def complete(document: Document, routes: Sequence[BaseRoute]) -> None:
 
     _visit(document["paths"], make_components)
     document["components"]["schemas"] = dict(sorted(components.items()))
-    for operation in _operations(document):
-        operation.setdefault("security", [])
-
-
-def _operations(document: Document) -> Iterator[dict[str, Any]]:
     for methods in document["paths"].values():
-        yield from methods.values()
+        for operation in methods.values():
+            operation.setdefault("security", [])
 
 
 def _restore(document: Document, routes: Sequence[BaseRoute]) -> None:

@@ -7,7 +7,7 @@ is misspelt or sent twice would otherwise be dropped in silence, and a date may 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from functools import partial
 from typing import Annotated, Any, ClassVar, TypeVar, get_origin
@@ -27,7 +27,7 @@ _MAX_ERRORS = 20
 
 
 class Parameters(BaseModel):
-    """The query parameters of one route."""
+    """The query parameters of one route; by itself, of a route that takes none."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -37,10 +37,6 @@ class Parameters(BaseModel):
     def disagreements(self) -> Sequence[FieldError]:
         """Errors across fields, of parameters that are each right."""
         return ()
-
-
-class NoParameters(Parameters):
-    """The parameters of a route that takes none."""
 
 
 ParametersT = TypeVar("ParametersT", bound=Parameters)
@@ -62,7 +58,7 @@ def read_parameters(request: Request, model: type[ParametersT]) -> ParametersT:
                 errors.append(_unknown(name, known))
         elif any("\x00" in value for value in sent):
             errors.append(FieldError(name, "holds the character U+0000, which no stored value has"))
-        elif _is_repeatable(known[name]):
+        elif get_origin(known[name].annotation) is tuple:
             values[name] = sent
         elif len(sent) > 1:
             errors.append(FieldError(name, f"was sent {len(sent)} times; send it once"))
@@ -89,39 +85,46 @@ def refused(place: str, errors: Sequence[FieldError]) -> RequestValidationError:
     )
 
 
-def openapi_parameters(model: type[Parameters]) -> list[dict[str, Any]]:
+def openapi_parameters(model: type[BaseModel]) -> list[dict[str, Any]]:
     """The parameters as the OpenAPI document states them."""
-    schema = model.model_json_schema(by_alias=True)
-    definitions = schema.get("$defs", {})
+    schema = plain_schema(model)
     listed = []
     for name, stated in schema.get("properties", {}).items():
-        inlined = _inlined(stated, definitions)
-        described = {"name": name, "in": "query", "required": False, "description": inlined.pop("description", "")}
-        examples = inlined.pop("examples", [])
-        if examples:
+        described = {"name": name, "in": "query", "required": name in schema.get("required", ()), "schema": stated}
+        described["description"] = stated.pop("description", "")
+        if examples := stated.pop("examples", []):
             described["example"] = examples[0]
-        if inlined.get("default", ...) in (None, []):
-            inlined.pop("default")
-        described["schema"] = inlined
         listed.append(described)
     return listed
 
 
-def _inlined(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
-    """A schema without references, and without null, which no query string can carry."""
-    if "$ref" in schema:
-        schema = {**definitions[schema["$ref"].rsplit("/", 1)[-1]], **{k: v for k, v in schema.items() if k != "$ref"}}
-    if "anyOf" in schema:
-        stated = [one for one in schema["anyOf"] if one != {"type": "null"}]
-        if len(stated) == 1:
-            schema = {**_inlined(stated[0], definitions), **{k: v for k, v in schema.items() if k != "anyOf"}}
-    if isinstance(schema.get("items"), dict):
-        schema = {**schema, "items": _inlined(schema["items"], definitions)}
-    return {key: value for key, value in schema.items() if key != "title"}
+def plain_schema(model: type[BaseModel]) -> dict[str, Any]:
+    """The schema of a model as a query string or a form can carry it: without references, null, and titles that repeat
+    names."""
+    schema = model.model_json_schema()
+    del schema["description"]  # the docstring of the class, for readers of the code
+    carried: dict[str, Any] = _plain(schema, schema.pop("$defs", {}))
+    return carried
 
 
-def _is_repeatable(field: FieldInfo) -> bool:
-    return get_origin(field.annotation) is tuple
+def _plain(part: Any, definitions: Mapping[str, Any]) -> Any:
+    if isinstance(part, list):
+        return [_plain(one, definitions) for one in part]
+    if not isinstance(part, dict):
+        return part
+    part = {**definitions.get(str(part.get("$ref")).rpartition("/")[2], {}), **part}
+    possible = [one for one in part.get("anyOf", ()) if one != {"type": "null"}]
+    if len(possible) == 1:
+        del part["anyOf"]
+        part = {**possible[0], **part}
+        return _plain(part, definitions)
+    return {
+        name: _plain(value, definitions)
+        for name, value in part.items()
+        if name != "$ref"
+        and not (name == "title" and isinstance(value, str))
+        and not (name == "default" and not isinstance(value, (int, str)))
+    }
 
 
 def _unknown(name: str, known: dict[str, FieldInfo]) -> FieldError:
@@ -136,9 +139,8 @@ def _read(reader: Callable[[str], object]) -> BeforeValidator:
 
 def _moment(value: str) -> datetime:
     try:
-        return moment_with_offset(
-            _SPACE_FOR_PLUS.sub("+", value)
-        )  # a + that was not percent-encoded arrives as a space
+        # a + that was not percent-encoded arrives as a space
+        return moment_with_offset(_SPACE_FOR_PLUS.sub("+", value))
     except ValueError:
         expected = "must be a moment with its offset from UTC, such as 2026-11-21T12:00:00Z (ISO 8601)"
         raise ValueError(expected) from None

@@ -90,17 +90,8 @@ PROBLEM_SCHEMA: dict[str, Any] = {
     },
 }
 
-_CODES = {
-    400: "invalid_request",
-    401: InvalidToken.code,
-    404: NotFound.code,
-    405: "method_not_allowed",
-    408: BodyTooSlow.code,
-    413: BodyTooLarge.code,
-    415: UnsupportedMediaType.code,
-    422: InvalidInput.code,
-    503: Unavailable.code,
-}
+_CODES = {404: NotFound.code, 405: "method_not_allowed"}
+"""Of the statuses that the framework itself answers with."""
 
 _HUNG_UP = 499
 _ABOUT_CREDENTIALS = (401, 403)
@@ -128,7 +119,7 @@ def problem(request: Request, refusal: Refusal) -> Response:
     """A problem of RFC 9457, with a stable `code` and `errors`."""
     body = {
         "type": "about:blank",
-        "title": _title(refusal.status),
+        "title": title_of(refusal.status),
         "status": refusal.status,
         "detail": refusal.message,
         "code": refusal.code,
@@ -138,11 +129,12 @@ def problem(request: Request, refusal: Refusal) -> Response:
     return Response(orjson.dumps(body), refusal.status, refusal.headers, "application/problem+json")
 
 
-# RFC 9110's own words; which of them Python's table has depends on its version
+# which of RFC 9110's words Python's table has depends on its version
 _RENAMED = {413: "Content Too Large", 422: "Unprocessable Content"}
 
 
-def _title(status: int) -> str:
+def title_of(status: int) -> str:
+    """The reason phrase of a status, in RFC 9110's words; "Error" for a status that has none."""
     try:
         return _RENAMED.get(status) or HTTPStatus(status).phrase
     except ValueError:
@@ -200,8 +192,7 @@ class Problems:
 
     def _on_validation_error(self, request: Request, error: RequestValidationError) -> Response:
         fields = tuple(_field_error(detail) for detail in error.errors())
-        message = "; ".join(f"{wrong.field}: {wrong.message}" if wrong.field else wrong.message for wrong in fields)
-        return self.render(request, Refusal(422, InvalidInput.code, message, fields))
+        return self.render(request, Refusal(422, InvalidInput.code, InvalidInput.of(fields).message, fields))
 
     def _on_http_exception(self, request: Request, error: HTTPException) -> Response:
         status, headers = error.status_code, dict(error.headers or {})
@@ -258,9 +249,6 @@ def _field_error(detail: Any) -> FieldError:
     """The parameter as the caller wrote it, without the place FastAPI found it in."""
     location = [str(part) for part in detail["loc"]]
     message = str(detail["msg"]).removeprefix("Value error, ")
-    if detail["type"] == "json_invalid":
-        reason = detail.get("ctx", {}).get("error", "")
-        return FieldError("", f"the body is not valid JSON: {reason}".removesuffix(": "))
     return FieldError(".".join(location[1:]), message)
 
 

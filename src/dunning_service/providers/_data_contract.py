@@ -131,8 +131,7 @@ class _Properties:
                 self._name = name
                 self._is_nil = attributes.get(_NIL, "").strip() in ("true", "1")
         elif self._depth == 3 and self._name is not None:
-            message = "it holds another element; it must hold text"
-            raise UnreadableNotice(f"{self._name}: {message}", [FieldError(self._name, message)])
+            raise UnreadableNotice.of([FieldError(self._name, "it holds another element; it must hold text")])
 
     def data(self, text: str) -> None:
         if self._name is not None:

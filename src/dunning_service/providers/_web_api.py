@@ -3,33 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence, Set
-from enum import Enum
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import unquote_to_bytes
 
 from dunning_service.errors import FieldError, UnreadableNotice, UnsupportedMediaType
 from dunning_service.providers._data_contract import read_xml
 from dunning_service.values.charsets import UTF_8, charset_of
-from dunning_service.values.exact_json import UNKEEPABLE, is_keepable, mended, read_json, refuse_unkeepable
+from dunning_service.values.exact_json import UNKEEPABLE, is_keepable, mended, read_json
 
 _MAX_FORM_FIELDS = 1_000
 
 
-class BodyFormat(Enum):
-    """The format of a request body."""
+BodyFormat = Literal["JSON", "XML", "form"]
 
-    JSON = "JSON"
-    XML = "XML"
-    FORM = "form"
-
-
-_FORMATS = {
-    "application/json": BodyFormat.JSON,
-    "text/json": BodyFormat.JSON,
-    "application/xml": BodyFormat.XML,
-    "text/xml": BodyFormat.XML,
-    "application/x-www-form-urlencoded": BodyFormat.FORM,
+_FORMATS: dict[str, BodyFormat] = {
+    "application/json": "JSON",
+    "text/json": "JSON",
+    "application/xml": "XML",
+    "text/xml": "XML",
+    "application/x-www-form-urlencoded": "form",
 }
 
 
@@ -65,12 +58,12 @@ def read_properties(body: bytes, content_type: bytes | None, contract: Contract)
     if not body:
         raise UnreadableNotice(f"the body is empty; send {contract.root} in it")
     body_format = format_of(content_type)
-    if body_format is BodyFormat.JSON:
+    if body_format == "JSON":
         value = read_json(body, content_type, contract.is_exact)
         if type(value) is not dict:
             raise UnreadableNotice(f"the body must be one JSON object, {contract.root}")
         return value if value.keys() <= contract.properties else _under_own_names(value.items(), contract)
-    if body_format is BodyFormat.XML:
+    if body_format == "XML":
         codec = charset_of(content_type)
         pairs = read_xml(body, root=contract.root, namespace=contract.namespace, is_known=contract.named, codec=codec)
         return _under_own_names(_mended(pairs, contract), contract)
@@ -93,7 +86,7 @@ def format_of(content_type: bytes | None) -> BodyFormat:
         raise UnsupportedMediaType(
             f"The request entity's media type '{media_type[:100]}' is not supported for this resource."
         ) from None
-    if charset_of(content_type) not in (None, UTF_8) and body_format is BodyFormat.FORM:
+    if charset_of(content_type) not in (None, UTF_8) and body_format == "form":
         raise UnsupportedMediaType("a form is read as UTF-8 only: percent-encode it so, and leave out the charset")
     return body_format
 
@@ -104,9 +97,9 @@ def _mended(pairs: Sequence[tuple[str, str | None]], contract: Contract) -> Sequ
     if all(value is None or is_keepable(value) for _, value in pairs):
         return pairs
     exact = [(name, value) for name, value in pairs if contract.is_exact(name)]
-    refuse_unkeepable(
-        [FieldError(name, UNKEEPABLE) for name, value in exact if value is not None and not is_keepable(value)]
-    )
+    wrong = [FieldError(name, UNKEEPABLE) for name, value in exact if value is not None and not is_keepable(value)]
+    if wrong:
+        raise UnreadableNotice.of(wrong)
     return [(name, value if value is None else mended(value)) for name, value in pairs]
 
 
@@ -117,8 +110,8 @@ def _under_own_names(members: Iterable[tuple[str, Any]], contract: Contract) -> 
         if name is None:
             continue
         if name in result:
-            message = "it is given twice; names are the same without regard to case"
-            raise UnreadableNotice(f"{name}: {message}", [FieldError(name, message)])
+            problem = FieldError(name, "it is given twice; names are the same without regard to case")
+            raise UnreadableNotice.of([problem])
         result[name] = value
     return result
 

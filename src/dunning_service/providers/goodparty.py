@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from dunning_service.errors import BadSignature, FieldError, UnreadableNotice
 from dunning_service.events import AttemptReported, Delivery, Event, Outcome, ReceiptReported, filled, shortened
-from dunning_service.providers._base import Options, Reply
+from dunning_service.providers import Options, Reply
 from dunning_service.providers._web_api import Contract, read_properties
 from dunning_service.providers._web_api_values import (
     Identifier,
@@ -28,11 +28,12 @@ from dunning_service.providers._web_api_values import (
     identifiers_of,
 )
 from dunning_service.values.moments import require_possible
-from dunning_service.values.money import InvalidAmount, Money, currency_exponent
+from dunning_service.values.money import InvalidAmount, Money, UnknownCurrency
 from dunning_service.values.reading import field_errors
 
 LOG_FAILURE: Final = "LogInvoicePaymentFailed"
 RECORD_SUCCESS: Final = "InvoicePaymentSucceeded"
+_SUCCEEDED: Final = RECORD_SUCCESS.encode()
 ACTION_HEADER: Final = "x-dunning-action"
 """The header kept with a delivery that says to which of the two actions it was posted: the body does not."""
 
@@ -51,6 +52,9 @@ _IMPERSONAL = frozenset(
         "PackageExpiryDate",
     }
 )
+PAYER: Final = ("UserId", "StripeCustomerId")
+"""The fields that a payer's key is made of."""
+
 _IDENTITY = ("InvoiceId", "PaymentIntentId", "UserId", "FailedTimeStamp")
 
 
@@ -178,15 +182,9 @@ class GoodParty:
 
         Raises UnsupportedMediaType as well, which a delivery that has once been recorded does not.
         """
-        action = content_type = None
-        for name, value in delivery.headers:
-            if name == b"content-type":
-                content_type = value
-            elif name == b"x-dunning-action":
-                action = value
-        if action == RECORD_SUCCESS.encode():
-            return (_receipt(delivery, content_type, options),)
-        return (_failed_attempt(delivery, content_type, options),)
+        headers = dict(delivery.headers)
+        read = _receipt if headers.get(b"x-dunning-action") == _SUCCEEDED else _failed_attempt
+        return (read(delivery, headers.get(b"content-type"), options),)
 
 
 PROVIDER = GoodParty()
@@ -257,39 +255,25 @@ def _receipt(delivery: Delivery, content_type: bytes | None, options: Options) -
 
 def _problems_of_deposit(request: DepositMoneyRequest, wrong: Set[str], options: Options) -> Sequence[FieldError]:
     problems: list[FieldError] = []
-    if _payer_key(request.UserId, request.StripeCustomerId) is None and wrong.isdisjoint(_PAYER):
-        problems += [FieldError(name, "send UserId or StripeCustomerId: they name who has paid") for name in _PAYER]
+    if _payer_key(request.UserId, request.StripeCustomerId) is None and wrong.isdisjoint(PAYER):
+        problems += [FieldError(name, "send UserId or StripeCustomerId: they name who has paid") for name in PAYER]
     try:
         _deposit(request, options)
+    except UnknownCurrency as error:
+        problems.append(FieldError("Currency", str(error)))
     except InvalidAmount as error:
-        field = "DepositAmount" if _currency_is_known(request, options) else "Currency"
-        problems.append(FieldError(field, str(error)))
+        problems.append(FieldError("DepositAmount", str(error)))
     return problems
-
-
-_PAYER = ("UserId", "StripeCustomerId")
 
 
 def _deposit(request: DepositMoneyRequest, options: Options) -> Money | None:
     """The amount paid; None when the notice has no amount, or no currency and the merchant has no default. Raises
     InvalidAmount for a currency that does not exist, and for an amount that cannot be one of its currency."""
-    currency = _deposit_currency(request, options)
+    stated = filled(request.Currency)
+    currency = stated.strip().upper() if stated else options.default_currency
     if currency is None or request.DepositAmount is None:
         return None
     return Money.from_major(request.DepositAmount, currency)
-
-
-def _deposit_currency(request: DepositMoneyRequest, options: Options) -> str | None:
-    stated = filled(request.Currency)
-    return stated.strip().upper() if stated else options.default_currency
-
-
-def _currency_is_known(request: DepositMoneyRequest, options: Options) -> bool:
-    try:
-        currency_exponent(_deposit_currency(request, options) or "")
-    except InvalidAmount:
-        return False
-    return True
 
 
 def _payer_key(user_id: int, stripe_customer_id: str | None) -> str | None:

@@ -24,7 +24,7 @@ from dunning_service.events import (
     filled,
     shortened,
 )
-from dunning_service.providers._base import Options, Reply
+from dunning_service.providers import Options, Reply
 from dunning_service.providers._fields import (
     Currency,
     Identifier,

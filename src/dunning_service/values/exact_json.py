@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn
 
@@ -20,13 +20,17 @@ _LONGEST_PATH = 200
 _INT64 = range(-(2**63), 2**63)
 
 
-def read_json(body: bytes, content_type: bytes | None = None, is_exact: Callable[[str], bool] | None = None) -> Any:
+def _every_member(_path: str) -> bool:
+    return True
+
+
+def read_json(body: bytes, content_type: bytes | None = None, is_exact: Callable[[str], bool] = _every_member) -> Any:
     """The value of a JSON text: integers as int, other numbers as Decimal. A byte order mark is skipped, and
     `content_type` may name the charset.
 
     A lone surrogate and U+0000, which no database keeps, become U+FFFD. `is_exact` is asked about the path of a member
-    that holds one, such as `customer.id`, and says whether its characters have to be right; None: those of every member
-    have to be.
+    that holds one, such as `customer.id`, and says whether its characters have to be right; those of every member have
+    to be unless it is given.
 
     Raises UnreadableNotice for those, and for what RFC 8259 forbids or leaves open and what a database cannot keep:
     bytes that are not in the charset, NaN and Infinity, a name twice in one object, an integer past 64 bits, nesting
@@ -43,7 +47,7 @@ def read_json(body: bytes, content_type: bytes | None = None, is_exact: Callable
         raise UnreadableNotice("the body is nested too deeply") from None
     # only an escape or UTF-16 can bring these past the decoder
     if ("\\u" in text or charset == UTF_16 or body[:1] >= b"\xfe") and _SUSPECT.search(text):
-        return _mended(value, is_exact or _every_member)
+        return _mended(value, is_exact)
     return value
 
 
@@ -55,16 +59,6 @@ def is_keepable(text: str) -> bool:
 def mended(text: str) -> str:
     """`text` with U+FFFD for each character that no database keeps."""
     return _UNKEEPABLE.sub("\ufffd", text)
-
-
-def refuse_unkeepable(problems: Sequence[FieldError]) -> None:
-    """Raises UnreadableNotice when there are `problems`."""
-    if problems:
-        raise UnreadableNotice.of(problems)
-
-
-def _every_member(_path: str) -> bool:
-    return True
 
 
 def _mended(value: Any, is_exact: Callable[[str], bool]) -> Any:
@@ -92,7 +86,8 @@ def _mended(value: Any, is_exact: Callable[[str], bool]) -> Any:
                         problems.append(FieldError(where, UNKEEPABLE))
             elif isinstance(item, (dict, list)):
                 waiting.append((where, item))
-    refuse_unkeepable(problems)
+    if problems:
+        raise UnreadableNotice.of(problems)
     return outermost[0]
 
 

@@ -13,13 +13,16 @@ from dunning_service.values.withdrawn_currencies import WITHDRAWN
 MAX_MINOR = 2**63 - 1
 """The largest amount a BIGINT column holds."""
 
-
 _EXACT = Context(prec=60, traps=[Inexact])
 """Sums of money are never rounded: what does not fit is refused."""
 
 
 class InvalidAmount(ValueError):
-    """An amount that cannot be held exactly, or a currency that ISO 4217 does not list."""
+    """An amount that cannot be held exactly, or a currency that has none."""
+
+
+class UnknownCurrency(InvalidAmount):
+    """A currency that ISO 4217 does not list, or lists without minor units."""
 
 
 @cache
@@ -27,7 +30,7 @@ def currency_exponent(currency: str) -> int:
     """How many decimals `currency` has (NOK 2, JPY 0, KWD 3).
 
     A withdrawn currency (BGN, HRK) has what it had, whatever the date of the payment: a late return of a payment made
-    while it was in use, and a correction of one, come after it was withdrawn. Raises InvalidAmount for a code that
+    while it was in use, and a correction of one, come after it was withdrawn. Raises UnknownCurrency for a code that
     ISO 4217 does not list, and for one without minor units (XAU, XXX).
     """
     if currency in WITHDRAWN:
@@ -35,20 +38,20 @@ def currency_exponent(currency: str) -> int:
     try:
         exponent = Currency(currency).exponent
     except ValueError:
-        raise InvalidAmount(f"{currency!r} is not an ISO 4217 currency code") from None
+        raise UnknownCurrency(f"{currency!r} is not an ISO 4217 currency code") from None
     if exponent is None:
-        raise InvalidAmount(f"{currency} has no minor unit, so no amount can be stated in it")
+        raise UnknownCurrency(f"{currency} has no minor unit, so no amount can be stated in it")
     return int(exponent)
 
 
 def currency_number(currency: str) -> int:
-    """The numeric code of ISO 4217 (NOK 578). Raises InvalidAmount for a code that it does not list."""
+    """The numeric code of ISO 4217 (NOK 578). Raises UnknownCurrency for a code that it does not list."""
     if currency in WITHDRAWN:
         return WITHDRAWN[currency].number
     try:
         return int(Currency(currency).number)
     except ValueError:
-        raise InvalidAmount(f"{currency!r} is not an ISO 4217 currency code") from None
+        raise UnknownCurrency(f"{currency!r} is not an ISO 4217 currency code") from None
 
 
 def currency_with_number(number: int) -> str | None:
@@ -56,14 +59,12 @@ def currency_with_number(number: int) -> str | None:
 
     Of several that had it, one that is in use, else the one that was withdrawn last.
     """
-    return _by_number().get(number)
+    return _BY_NUMBER.get(number)
 
 
-@cache
-def _by_number() -> dict[int, str]:
-    found = {WITHDRAWN[code].number: code for code in sorted(WITHDRAWN, key=lambda code: WITHDRAWN[code].month)}
-    found.update({int(currency.number): str(currency.code) for currency in Currency})
-    return found
+_BY_NUMBER = {WITHDRAWN[code].number: code for code in sorted(WITHDRAWN, key=lambda code: WITHDRAWN[code].month)} | {
+    int(currency.number): str(currency.code) for currency in Currency
+}
 
 
 def decimal_text(value: Decimal) -> str:

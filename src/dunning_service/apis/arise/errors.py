@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 from starlette.requests import Request
@@ -15,9 +15,7 @@ from starlette.responses import Response
 from dunning_service.apis.arise.wire import ProblemDetails
 from dunning_service.errors import IdempotencyKeyReused
 from dunning_service.http.middleware import request_id
-
-if TYPE_CHECKING:
-    from dunning_service.http.problems import Refusal
+from dunning_service.http.problems import Refusal
 
 WHOLE_BODY = "$"
 """What `errors` calls the body as a whole."""

@@ -19,6 +19,7 @@ from dunning_service.billing.states import (
     TransactionType,
 )
 from dunning_service.values.money import InvalidAmount, currency_exponent, currency_number, currency_with_number
+from dunning_service.values.reading import INT32, whole_number
 
 EnumT = TypeVar("EnumT", bound=Enum)
 
@@ -66,8 +67,9 @@ def word_of(member: Enum) -> str:
     return member.name.title().replace("_", "")
 
 
-def member_of(kind: type[EnumT], number: int) -> EnumT:
-    """The member with a number. Raises ValueError that names all of them."""
+def member_of(kind: type[EnumT], number: object) -> EnumT:
+    """The member with a number of JSON. Raises ValueError that names all of them."""
+    whole_number(number, INT32)
     found: EnumT | None = next((member for member, its in NUMBERS[kind].items() if its == number), None)
     if found is None:
         known = ", ".join(f"{its} ({word_of(member)})" for member, its in NUMBERS[kind].items())
@@ -75,32 +77,18 @@ def member_of(kind: type[EnumT], number: int) -> EnumT:
     return found
 
 
-class UnknownCurrency(ValueError):
-    """A `currencyId` of no currency that can be charged."""
-
-
 def currency_of(currency_id: int) -> str:
     """The ISO 4217 code of a number, such as "NOK" of 578.
 
-    Raises UnknownCurrency for a number of no currency, and of one without a minor unit (959 is gold).
+    Raises InvalidAmount for a number of no currency, and of one without a minor unit (959 is gold).
     """
     code = "USD" if currency_id == 1 else currency_with_number(currency_id)
     if code is None:
-        raise UnknownCurrency(
-            f"{currency_id} is not a currency; 1 is USD, others go by their ISO 4217 number (578: NOK)"
-        )
-    try:
-        currency_exponent(code)
-    except InvalidAmount as error:
-        raise UnknownCurrency(str(error)) from None
+        raise InvalidAmount(f"{currency_id} is not a currency; 1 is USD, others go by their ISO 4217 number (578: NOK)")
+    currency_exponent(code)
     return code
 
 
 def currency_id_of(currency: str) -> int:
-    """The number of a currency in replies: 1 for USD, else that of ISO 4217. Raises UnknownCurrency."""
-    if currency == "USD":
-        return 1
-    try:
-        return currency_number(currency)
-    except InvalidAmount as error:
-        raise UnknownCurrency(str(error)) from None
+    """The number of a currency in replies: 1 for USD, else that of ISO 4217. Raises InvalidAmount."""
+    return 1 if currency == "USD" else currency_number(currency)

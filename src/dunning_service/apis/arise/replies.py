@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from enum import Enum
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -39,10 +40,8 @@ def subscription_created(subscription_id: UUID, paid: PayNowView | None) -> dict
         "payNowResponse": {
             "transactionId": _transaction_id(attempt),
             "transactionDateTime": moment(attempt.executed_at),
-            "typeId": number_of(paid.transaction_type),
-            "type": word_of(paid.transaction_type),
-            "statusId": number_of(attempt.state),
-            "status": word_of(attempt.state),
+            **_choice("type", paid.transaction_type),
+            **_choice("status", attempt.state),
             "processedAmount": major(paid.amount.minor if succeeded else 0, paid.amount.currency),
             "details": {
                 "hostResponseCode": paid.code,
@@ -62,18 +61,15 @@ def subscription(view: SubscriptionView) -> dict[str, Any]:
         "id": view.id,
         "merchantId": merchant_uuid(view.merchant_id),
         "paymentProcessorId": view.payment_processor_id,
-        "statusId": number_of(view.state),
-        "status": word_of(view.state),
-        "transactionTypeId": number_of(view.transaction_type),
-        "transactionType": word_of(view.transaction_type),
+        **_choice("status", view.state),
+        **_choice("transactionType", view.transaction_type),
         "customerId": view.customer_id,
         "paymentMethodId": view.payment_method_id,
         "paymentAmount": payment_amount(view.price),
         "alreadyPaidAmount": major(view.already_paid_minor, currency),
         "allPaymentsAmount": None if count is None else major(view.price.total_minor * count, currency),
         "currencyId": currency_id_of(currency),
-        "paymentFrequencyUnitId": number_of(view.unit),
-        "paymentFrequencyUnit": word_of(view.unit),
+        **_choice("paymentFrequencyUnit", view.unit),
         "paymentFrequency": view.every,
         "creationDate": moment(view.created_at),
         "subscriptionStartDate": moment(view.starts_at),
@@ -123,8 +119,7 @@ def subscription_payment(view: PaymentView) -> dict[str, Any]:
     return {
         "id": view.id,
         "initialExecutionDateTime": moment(view.due_at),
-        "statusId": number_of(view.state),
-        "status": word_of(view.state),
+        **_choice("status", view.state),
         "amount": major(view.amount.minor, view.amount.currency),
         "paymentOrder": view.number,
         "attempts": [_attempt(attempt) for attempt in view.attempts],
@@ -133,8 +128,12 @@ def subscription_payment(view: PaymentView) -> dict[str, Any]:
 
 def subscription_terminated(subscription_id: UUID) -> dict[str, Any]:
     """A `SubscriptionTerminated`."""
-    state = SubscriptionState.TERMINATED
-    return {"id": subscription_id, "statusId": number_of(state), "status": word_of(state), "message": TERMINATED}
+    return {"id": subscription_id, **_choice("status", SubscriptionState.TERMINATED), "message": TERMINATED}
+
+
+def _choice(name: str, member: Enum) -> dict[str, Any]:
+    """A state or choice as its two members, such as `statusId`, its number, and `status`, its word."""
+    return {f"{name}Id": number_of(member), name: word_of(member)}
 
 
 def major(minor: int, currency: str) -> orjson.Fragment:
@@ -180,10 +179,8 @@ def _attempt(view: AttemptView) -> dict[str, Any]:
     return {
         "id": view.id,
         "executionDateTime": moment(view.executed_at),
-        "statusId": number_of(view.state),
-        "status": word_of(view.state),
-        "transactionStatusId": number_of(view.state),
-        "transactionStatus": word_of(view.state),
+        **_choice("status", view.state),
+        **_choice("transactionStatus", view.state),
         "transactionId": _transaction_id(view),
     }
 

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 from starlette.requests import Request
 
-from dunning_service.apis.arise.values import reader_of
+from dunning_service.apis.arise.numbers import member_of
 from dunning_service.apis.arise.wire import CreateSubscription, CreateSubscriptionCustomer
 from dunning_service.billing.commands import NO_SUCH_SUBSCRIPTION
 from dunning_service.billing.states import SubscriptionState
 from dunning_service.billing.views import SubscriptionOrder, SubscriptionQuery
 from dunning_service.errors import FieldError, InvalidInput, NotFound, UnreadableNotice
-from dunning_service.http.body import content_type_of, read_body, require_json
+from dunning_service.http.body import content_type_of
 from dunning_service.http.idempotency import idempotency_key, key_parameter
 from dunning_service.http.parameters import Parameters, Text, WholeNumber
 from dunning_service.ledger.work import IdempotencyKey
-from dunning_service.server.bodies import Bodies
 from dunning_service.values.exact_json import read_json
 from dunning_service.values.reading import uuid
 
@@ -46,29 +44,21 @@ MAX_PAGE = 10_000
 """The last page of the list, as the rows of the pages before it have to be read."""
 
 
-class Order(StrEnum):
-    """The members of a subscription that the list can be ordered by."""
-
-    CREATION_DATE = "creationDate"
-    START_DATE = "subscriptionStartDate"
-    CUSTOMER_NAME = "customerName"
-    STATUS = "status"
-    NUMBER_OF_PAYMENTS = "numberOfPayments"
-
-
-_ORDERS = {order.lower(): order for order in Order}
-_ORDERED_BY = {
-    Order.CREATION_DATE: SubscriptionOrder.CREATED,
-    Order.START_DATE: SubscriptionOrder.START,
-    Order.CUSTOMER_NAME: SubscriptionOrder.CUSTOMER_NAME,
-    Order.STATUS: SubscriptionOrder.STATE,
-    Order.NUMBER_OF_PAYMENTS: SubscriptionOrder.NUMBER_OF_PAYMENTS,
+_ORDERS = {
+    "creationDate": SubscriptionOrder.CREATED,
+    "subscriptionStartDate": SubscriptionOrder.START,
+    "customerName": SubscriptionOrder.CUSTOMER_NAME,
+    "status": SubscriptionOrder.STATE,
+    "numberOfPayments": SubscriptionOrder.NUMBER_OF_PAYMENTS,
 }
+"""The members of a subscription that the list can be ordered by."""
+
+_ORDERS_IN_LOWER_CASE = {name.lower(): order for name, order in _ORDERS.items()}
 
 
 def _order(value: object) -> object:
     """The order of that name, in any case; the default for another one, as clients of ARISE know more columns."""
-    return _ORDERS.get(value.lower(), Order.CREATION_DATE) if isinstance(value, str) else value
+    return _ORDERS_IN_LOWER_CASE.get(value.lower(), SubscriptionOrder.CREATED) if isinstance(value, str) else value
 
 
 def _yes_or_no(value: object) -> object:
@@ -86,8 +76,8 @@ def _uuids(values: object) -> object:
 def _statuses(values: object) -> object:
     if not isinstance(values, list):
         return values
-    read = reader_of(SubscriptionState)
-    return tuple(read(int(value) if value.isascii() and value.isdigit() and len(value) < 4 else 0) for value in values)
+    numbers = [int(value) if value.isascii() and value.isdigit() and len(value) < 4 else 0 for value in values]
+    return tuple(member_of(SubscriptionState, number) for number in numbers)
 
 
 class SubscriptionFilters(Parameters):
@@ -118,9 +108,12 @@ class SubscriptionFilters(Parameters):
     search: Text | None = Field(
         None, description="part of the customer's or the company's name, whatever its case and accents"
     )
-    order: Annotated[Order, BeforeValidator(_order), WithJsonSchema({"type": "string", "enum": [*Order]})] = Field(
-        Order.CREATION_DATE,
+    order: Annotated[
+        SubscriptionOrder, BeforeValidator(_order), WithJsonSchema({"type": "string", "enum": [*_ORDERS]})
+    ] = Field(
+        SubscriptionOrder.CREATED,
         alias="orderBy",
+        json_schema_extra={"default": "creationDate"},
         description="by `creationDate`, `subscriptionStartDate`, `customerName`, `status` or `numberOfPayments`; "
         "anything else is as the first of them",
     )
@@ -135,7 +128,7 @@ class SubscriptionFilters(Parameters):
             customer_ids=self.customer_ids,
             states=self.status_ids,
             search=self.search,
-            order=_ORDERED_BY[self.order],
+            order=self.order,
             is_ascending=self.is_ascending,
             offset=(self.page - 1) * self.page_size,
             limit=self.page_size,
@@ -162,18 +155,13 @@ class Reading:
         """True when the member could not be read."""
         return self._written(name) in self._wrong_fields
 
-    def require_right(self) -> None:
-        """Raises InvalidInput that names everything that is wrong."""
-        if self.wrong:
-            raise _refused(self.wrong)
-
     def _read(self, body: bytes, content_type: bytes | None) -> CreateSubscription:
         try:
             value = read_json(body, content_type, _is_exact)
         except UnreadableNotice as error:
-            raise _refused(list(error.fields) or [FieldError("", error.message)]) from None
+            raise InvalidInput.of(error.fields or [FieldError("", error.message)]) from None
         if not isinstance(value, dict):
-            raise _refused([FieldError("", "the body must be a JSON object")])
+            raise InvalidInput.of([FieldError("", "the body must be a JSON object")])
         known = self._known(value, CreateSubscription)
         if isinstance(known.get("customer"), dict):
             known["customer"] = self._known(known["customer"], CreateSubscriptionCustomer, "customer")
@@ -202,7 +190,8 @@ class Reading:
                 continue
             if name in known:
                 other = self._spelling[path + name]
-                raise _refused([FieldError(written_path + written, f"was sent as {other} too; send it once")])
+                problem = FieldError(written_path + written, f"was sent as {other} too; send it once")
+                raise InvalidInput.of([problem])
             known[name] = member
             self._spelling[path + name] = written_path + written
         return known
@@ -214,31 +203,18 @@ class Reading:
         return self._spelling.get(alias, alias)
 
 
-async def json_body(request: Request, bodies: Bodies) -> bytes:
-    """The body as it was sent. Raises UnsupportedMediaType for what does not say that it is JSON, and
-    whatever `read_body` does."""
-    body = await read_body(request, bodies)
-    require_json(request, "the subscription", "text/json")
-    return body
-
-
 def key_of(request: Request, body: bytes) -> IdempotencyKey | None:
     """The request's idempotency key; bodies are compared by their JSON values, or by their bytes where they are nested
     too deeply for that.
 
     A body that is no JSON is no error here, as `Reading` refuses it.
     """
-    try:
-        return idempotency_key(request, _canonical(read_json(body, content_type_of(request), _never)))
+    try:  # no member has to be exact, as the values are only compared
+        return idempotency_key(request, _canonical(read_json(body, content_type_of(request), lambda _path: False)))
     except UnreadableNotice:
         return idempotency_key(request, None)
     except RecursionError:
         return idempotency_key(request, body.hex())
-
-
-def _never(_path: str) -> bool:
-    """No member has to be exact here, as the values are only compared."""
-    return False
 
 
 def subscription_id_of(text: str) -> str:
@@ -275,7 +251,3 @@ def _number(value: Decimal) -> str:
 def _is_exact(path: str) -> bool:
     """True for addresses: members in which an unkeepable character is refused, not replaced. Ids are UUIDs anyway."""
     return path.lower() in ("customer.emailaddress", "customer.phonenumber")
-
-
-def _refused(wrong: list[FieldError]) -> InvalidInput:
-    return InvalidInput("; ".join(f"{one.field}: {one.message}" if one.field else one.message for one in wrong), wrong)

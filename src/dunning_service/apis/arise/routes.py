@@ -7,47 +7,25 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import orjson
-from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 
+from dunning_service.apis.arise import replies, wire
 from dunning_service.apis.arise.errors import responses
-from dunning_service.apis.arise.replies import (
-    subscription,
-    subscription_created,
-    subscription_page,
-    subscription_payment,
-    subscription_terminated,
-)
-from dunning_service.apis.arise.requests import (
-    CREATE_REQUEST,
-    KEY,
-    SubscriptionFilters,
-    json_body,
-    key_of,
-    subscription_id_of,
-)
+from dunning_service.apis.arise.requests import CREATE_REQUEST, KEY, SubscriptionFilters, key_of, subscription_id_of
 from dunning_service.apis.arise.rules import read_new_subscription
-from dunning_service.apis.arise.wire import (
-    Subscription,
-    SubscriptionCreated,
-    SubscriptionPage,
-    SubscriptionPayment,
-    SubscriptionTerminated,
-)
 from dunning_service.billing import queries
 from dunning_service.billing.first_payment import create_subscription
 from dunning_service.billing.service import PostedRequest, terminate_subscription
-from dunning_service.http.auth import scoped
+from dunning_service.http.auth import Reader, Writer
+from dunning_service.http.body import read_body, require_json
 from dunning_service.http.idempotency import REPLAYED, REPLAYED_HEADER, idempotency_key
 from dunning_service.http.parameters import openapi_parameters, read_parameters
-from dunning_service.merchants.directory import Principal, Scope
 from dunning_service.services import services
 
 PATH = "/sub-api/v1/subscriptions"
 
 router = APIRouter(prefix=PATH, tags=["subscriptions"])
 
-Reader = Annotated[Principal, Depends(scoped(Scope.READ))]
-Writer = Annotated[Principal, Depends(scoped(Scope.WRITE))]
 SubscriptionId = Annotated[
     str,
     Path(alias="id", description="id of the subscription", examples=["629626a9-2ecc-48c0-b45a-cc1d4d71074e"]),
@@ -57,7 +35,7 @@ SubscriptionId = Annotated[
 @router.post(
     "",
     summary="Create a subscription",
-    response_model=SubscriptionCreated,
+    response_model=wire.SubscriptionCreated,
     responses=responses(400, 408, 409, 413, 415, 422, headers=REPLAYED_HEADER),
     openapi_extra=CREATE_REQUEST,
 )
@@ -75,20 +53,21 @@ async def create(request: Request, principal: Writer) -> Response:
     request is still waiting for the gateway, the second waits up to five seconds with it.
     """
     found = services(request)
-    body = await json_body(request, found.bodies)
+    body = await read_body(request, found.bodies)
+    require_json(request, "the subscription", "text/json")
     posted = PostedRequest(
         path=PATH, headers=request.scope["headers"], body=body, idempotency_key=key_of(request, body)
     )
     created = await create_subscription(
         found.charging, principal, posted, partial(read_new_subscription, posted.body, posted.content_type)
     )
-    return _answer(subscription_created(created.id, created.paid), is_replay=created.is_replay)
+    return _answer(replies.subscription_created(created.id, created.paid), is_replay=created.is_replay)
 
 
 @router.get(
     "",
     summary="List subscriptions",
-    response_model=SubscriptionPage,
+    response_model=wire.SubscriptionPage,
     responses=responses(400),
     openapi_extra={"parameters": openapi_parameters(SubscriptionFilters)},
 )
@@ -97,22 +76,22 @@ async def list_all(request: Request, principal: Reader) -> Response:
     filters = read_parameters(request, SubscriptionFilters)
     async with services(request).database.read() as connection:
         views, total = await queries.list_subscriptions(connection, principal.merchant.id, filters.query)
-    return _answer(subscription_page(views, total))
+    return _answer(replies.subscription_page(views, total))
 
 
-@router.get("/{id}", summary="Read a subscription", response_model=Subscription, responses=responses(404))
+@router.get("/{id}", summary="Read a subscription", response_model=wire.Subscription, responses=responses(404))
 async def read(request: Request, principal: Reader, identifier: SubscriptionId) -> Response:
     """What was agreed, what has been paid and what comes next."""
     subscription_id = subscription_id_of(identifier)
     async with services(request).database.read() as connection:
         view = await queries.read_subscription(connection, principal.merchant.id, subscription_id)
-    return _answer(subscription(view))
+    return _answer(replies.subscription(view))
 
 
 @router.get(
     "/{id}/payments",
     summary="List the payments of a subscription",
-    response_model=list[SubscriptionPayment],
+    response_model=list[wire.SubscriptionPayment],
     responses=responses(404),
 )
 async def list_payments(request: Request, principal: Reader, identifier: SubscriptionId) -> Response:
@@ -121,20 +100,20 @@ async def list_payments(request: Request, principal: Reader, identifier: Subscri
     subscription_id = subscription_id_of(identifier)
     async with services(request).database.read() as connection:
         views = await queries.list_payments(connection, principal.merchant.id, subscription_id)
-    return _answer([subscription_payment(view) for view in views])
+    return _answer([replies.subscription_payment(view) for view in views])
 
 
 @router.put(
     "/{id}/terminate",
     summary="Terminate a subscription",
-    response_model=SubscriptionTerminated,
+    response_model=wire.SubscriptionTerminated,
     responses=responses(400, 404, 422, headers=REPLAYED_HEADER),
     openapi_extra=KEY,
 )
 @router.post(
     "/{id}/terminate",
     summary="Terminate a subscription",
-    response_model=SubscriptionTerminated,
+    response_model=wire.SubscriptionTerminated,
     responses=responses(400, 404, 422, headers=REPLAYED_HEADER),
     openapi_extra=KEY,
 )
@@ -151,7 +130,7 @@ async def terminate(request: Request, principal: Writer, identifier: Subscriptio
         idempotency_key=idempotency_key(request, None),
     )
     done = await terminate_subscription(found.writer, principal.merchant, subscription_id, posted, found.clock())
-    return _answer(subscription_terminated(UUID(subscription_id)), is_replay=done.answered_before is not None)
+    return _answer(replies.subscription_terminated(UUID(subscription_id)), is_replay=done.answered_before is not None)
 
 
 def _answer(content: Any, *, is_replay: bool = False) -> Response:

@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from dunning_service.apis.arise.numbers import UnknownCurrency, currency_of, word_of
+from dunning_service.apis.arise.numbers import currency_of, word_of
 from dunning_service.apis.arise.requests import Reading
-from dunning_service.apis.arise.wire import CreateSubscriptionCustomer
+from dunning_service.apis.arise.wire import REQUIRED, CreateSubscriptionCustomer
 from dunning_service.billing.calendar import MAX_PAYMENTS, NoSuchDate, due_at, require_step
 from dunning_service.billing.pricing import Price, base_amount, price
 from dunning_service.billing.terms import Customer, MerchantTerms, MethodProblem, NewSubscription
@@ -25,16 +25,6 @@ MAX_AHEAD = timedelta(days=3_653)
 """The latest first payment, ten years ahead. A later one is a slip of the keyboard."""
 
 _NOTHING = Decimal(0)
-_REQUIRED = (
-    "payment_processor_id",
-    "transaction_type",
-    "amount",
-    "currency_id",
-    "payment_frequency_unit",
-    "payment_frequency",
-    "customer_id",
-    "payment_method_id",
-)
 
 
 def read_new_subscription(
@@ -56,7 +46,8 @@ def read_new_subscription(
     _check_schedule(reading, terms.zone, now)
     if sent.payment_method_id is not None and (problem := method_problem(sent.payment_method_id)) is not None:
         reading.refuse("payment_method_id", problem)
-    reading.require_right()
+    if reading.wrong:
+        raise InvalidInput.of(reading.wrong)
     assert sent.payment_processor_id is not None
     assert sent.transaction_type is not None
     assert priced is not None
@@ -64,6 +55,7 @@ def read_new_subscription(
     assert sent.payment_frequency is not None
     assert sent.customer_id is not None
     assert sent.payment_method_id is not None
+    customer = sent.customer or CreateSubscriptionCustomer()
     return NewSubscription(
         payment_processor_id=sent.payment_processor_id,
         transaction_type=sent.transaction_type,
@@ -76,12 +68,17 @@ def read_new_subscription(
         payment_method_id=sent.payment_method_id,
         is_faster_processing=sent.is_faster_processing,
         use_card_price=sent.use_card_price,
-        customer=_customer(sent.customer or CreateSubscriptionCustomer()),
+        customer=Customer(
+            name=customer.customer_name,
+            company_name=customer.company_name,
+            email=customer.email_address,
+            phone=customer.phone_number,
+        ),
     )
 
 
 def _require_all(reading: Reading) -> None:
-    for name in _REQUIRED:
+    for name in REQUIRED:
         if getattr(reading.sent, name) is None and not reading.is_wrong(name):
             reading.refuse(name, "is required")
 
@@ -174,7 +171,8 @@ def _is_fit_start(reading: Reading, start: datetime, zone: ZoneInfo, now: dateti
     if start > now + MAX_AHEAD:
         reading.refuse("payment_start_date_time", "must not be more than ten years ahead")
         return False
-    if start < now - CLOCK_TOLERANCE and start < _start_of_today(zone, now):
+    today = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+    if start < now - CLOCK_TOLERANCE and start < today.astimezone(UTC):
         reading.refuse("payment_start_date_time", "must not be on an earlier day than today; null: now")
         return False
     return True
@@ -185,19 +183,6 @@ def _currency(reading: Reading) -> str | None:
         return None
     try:
         return currency_of(reading.sent.currency_id)
-    except UnknownCurrency as error:
+    except InvalidAmount as error:
         reading.refuse("currency_id", str(error))
         return None
-
-
-def _start_of_today(zone: ZoneInfo, now: datetime) -> datetime:
-    return now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0, fold=0).astimezone(UTC)
-
-
-def _customer(sent: CreateSubscriptionCustomer) -> Customer:
-    return Customer(
-        name=sent.customer_name,
-        company_name=sent.company_name,
-        email=sent.email_address,
-        phone=sent.phone_number,
-    )

@@ -6,34 +6,87 @@ and the tests; `CreateSubscription` reads what is sent.
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
-from dunning_service.apis.arise import values
+from dunning_service.apis.arise.numbers import member_of
 from dunning_service.billing.states import FrequencyUnit, TransactionType
+from dunning_service.events import MAX_IDENTIFIER, MAX_TEXT
 from dunning_service.values import reading
+from dunning_service.values.moments import is_unset, rfc_1123_moment
+from dunning_service.values.rates import rate_units
+
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
+
+
+def _read_rate(value: object) -> Decimal:
+    """A percentage that `pricing` takes."""
+    rate = reading.number(value)
+    rate_units(rate)
+    return rate
+
+
+def _read_moment(value: object) -> datetime | None:
+    """ISO 8601 with its offset, or RFC 1123, in UTC. None for a date that was never set, as .NET writes it."""
+    if isinstance(value, str):
+        if is_unset(value):
+            return None
+        try:
+            if (moment := rfc_1123_moment(value)) is not None:
+                return moment
+        except ValueError:
+            raise ValueError("must be a date and time that exists") from None
+    return reading.moment_with_offset(value)
+
+
+def _read_email(value: object) -> str | None:
+    """Something, an @ and something: more than that only its server knows."""
+    address = reading.text(value, MAX_IDENTIFIER)
+    if address is not None and not _EMAIL.fullmatch(address):
+        raise ValueError("must be an e-mail address")
+    return address
+
 
 Number = Annotated[Decimal, WithJsonSchema({"type": "number"})]
 Moment = Annotated[datetime, WithJsonSchema({"type": "string", "format": "date-time"})]
 
 _Uuid = Annotated[UUID, BeforeValidator(reading.uuid)]
 _Number = Annotated[Decimal, BeforeValidator(reading.number), WithJsonSchema({"type": "number"})]
-_Rate = Annotated[Decimal, BeforeValidator(values.read_rate), WithJsonSchema({"type": "number"})]
-_WholeNumber = Annotated[int, BeforeValidator(values.read_whole_number), WithJsonSchema({"type": "integer"})]
-_YesOrNo = Annotated[bool, BeforeValidator(reading.flag)]
-_Offset = Annotated[datetime | None, BeforeValidator(values.read_moment)]
-_Address = Annotated[str | None, BeforeValidator(values.read_address)]
-_Email = Annotated[str | None, BeforeValidator(values.read_email)]
-_Name = Annotated[str | None, BeforeValidator(values.read_name)]
-_Type = Annotated[
-    TransactionType, BeforeValidator(values.reader_of(TransactionType)), WithJsonSchema({"enum": [1, 2, 11]})
+_Rate = Annotated[Decimal, BeforeValidator(_read_rate), WithJsonSchema({"type": "number"})]
+_WholeNumber = Annotated[
+    int, BeforeValidator(partial(reading.whole_number, allowed=reading.INT32)), WithJsonSchema({"type": "integer"})
 ]
-_Unit = Annotated[FrequencyUnit, BeforeValidator(values.reader_of(FrequencyUnit)), WithJsonSchema({"enum": [1, 2, 3]})]
+_YesOrNo = Annotated[bool, BeforeValidator(reading.flag)]
+_Offset = Annotated[datetime | None, BeforeValidator(_read_moment)]
+_Address = Annotated[str | None, BeforeValidator(partial(reading.text, longest=MAX_IDENTIFIER))]
+_Email = Annotated[str | None, BeforeValidator(_read_email)]
+_Name = Annotated[str | None, BeforeValidator(partial(reading.text, longest=MAX_TEXT))]
+_Type = Annotated[
+    TransactionType, BeforeValidator(partial(member_of, TransactionType)), WithJsonSchema({"enum": [1, 2, 11]})
+]
+_Unit = Annotated[
+    FrequencyUnit, BeforeValidator(partial(member_of, FrequencyUnit)), WithJsonSchema({"enum": [1, 2, 3]})
+]
+
+
+REQUIRED = (
+    "payment_processor_id",
+    "transaction_type",
+    "amount",
+    "currency_id",
+    "payment_frequency_unit",
+    "payment_frequency",
+    "customer_id",
+    "payment_method_id",
+)
+"""The members that a new subscription has to have."""
 
 
 class _Wire(BaseModel):
@@ -53,21 +106,7 @@ class CreateSubscription(_Wire):
     """What is to be charged, how often and from when. Members that are not listed are passed over, as ASP.NET does."""
 
     # every member may be missing here: `rules` says which are required and which go together, all errors at once
-    model_config = ConfigDict(
-        extra="ignore",
-        json_schema_extra={
-            "required": [
-                "paymentProcessorId",
-                "transactionType",
-                "amount",
-                "currencyId",
-                "paymentFrequencyUnit",
-                "paymentFrequency",
-                "customerId",
-                "paymentMethodId",
-            ]
-        },
-    )
+    model_config = ConfigDict(extra="ignore", json_schema_extra={"required": [to_camel(name) for name in REQUIRED]})
 
     payment_processor_id: _Uuid | None = Field(
         None, description="a UUID, handed to the gateway as it is", examples=["a7699db0-1e16-4616-b2cf-4e8d4a5320cb"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import Any
 
 import orjson
@@ -11,7 +10,7 @@ from starlette.responses import Response
 
 from dunning_service.apis.frontpayment.wire import ErrorEnvelope
 from dunning_service.errors import FieldError, NotFound
-from dunning_service.http.problems import Refusal
+from dunning_service.http.problems import Refusal, title_of
 
 INVALID = 417
 """What Front Payment answers where others say 422."""
@@ -56,7 +55,7 @@ def render(request: Request, refusal: Refusal) -> Response:
         message = "orderNotFound"
     body = {
         "status_code": status,
-        "status_message": _STATUS_MESSAGES.get(status) or _phrase(status),
+        "status_message": _STATUS_MESSAGES.get(status) or title_of(status),
         "message": message,
         "is_data": False,
         "data": None,
@@ -73,10 +72,3 @@ def _errors(status: int, refusal: Refusal) -> list[dict[str, str]] | None:
         return None
     wrong = refusal.fields or (FieldError("", refusal.message),)
     return [{"field": one.field, "message": one.message} for one in wrong]
-
-
-def _phrase(status: int) -> str:
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return "Error"

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 
 from dunning_service.apis.frontpayment.errors import INVALID, responses
 from dunning_service.apis.frontpayment.requests import STATUS_NAMES, FailedOrderParameters, read_status
 from dunning_service.apis.frontpayment.wire import FailedOrderAnswer, FailedOrderList, order_details, order_item
 from dunning_service.failed_payments.queries import find_payment
-from dunning_service.http.auth import scoped
+from dunning_service.http.auth import Reader
 from dunning_service.http.links import address
 from dunning_service.http.parameters import openapi_parameters, read_parameters
-from dunning_service.merchants.directory import Principal, Scope
+from dunning_service.merchants.directory import Principal
 from dunning_service.services import services
 
 PER_PAGE = 50
@@ -22,8 +22,6 @@ PER_PAGE = 50
 PATH = "/api/v1/connect/subscriptions/failed"
 
 router = APIRouter(prefix=PATH, tags=["Front Payment"])
-
-Reader = Annotated[Principal, Depends(scoped(Scope.READ))]
 
 
 @router.get(

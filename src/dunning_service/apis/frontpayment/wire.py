@@ -75,12 +75,16 @@ class Links(_Shape):
     )
 
 
-class FailedOrderList(_Shape):
-    """A page of the list."""
-
+class _Envelope(_Shape):
     status_code: int
     status_message: str
     message: str
+    is_data: bool
+
+
+class FailedOrderList(_Envelope):
+    """A page of the list."""
+
     is_data: bool = Field(description="false when `data` is empty")
     data: list[FailedOrder]
     metaData: MetaData  # noqa: N815
@@ -122,13 +126,9 @@ class FailedOrderDetails(_Shape):
     products: list[Product] = Field(description="one line with the payment's description, if it has one")
 
 
-class FailedOrderAnswer(_Shape):
+class FailedOrderAnswer(_Envelope):
     """The envelope of one order."""
 
-    status_code: int
-    status_message: str
-    message: str
-    is_data: bool
     data: FailedOrderDetails
 
 
@@ -139,13 +139,9 @@ class ValidationMessage(_Shape):
     message: str
 
 
-class ErrorEnvelope(_Shape):
+class ErrorEnvelope(_Envelope):
     """Any error of this API."""
 
-    status_code: int
-    status_message: str
-    message: str
-    is_data: bool
     data: None
     is_error: bool
     errors: list[ValidationMessage] | None

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from fastapi import Depends
-from fastapi.security import APIKeyHeader, HTTPBasic, HTTPBearer
+from fastapi.security import APIKeyHeader, HTTPBasic
 from starlette.requests import Request
 
 from dunning_service.errors import InvalidToken
-from dunning_service.http.auth import basic_credentials, bearer_token, require_scope
+from dunning_service.http.auth import BEARER, basic_credentials, bearer_token, principal_of
 from dunning_service.merchants.directory import Principal, Scope
-from dunning_service.services import services
 
 DOCUMENTED = [
-    Depends(
-        HTTPBearer(
-            auto_error=False, scheme_name="token", description="A token of a merchant, made with `dunning token add`."
-        )
-    ),
+    Depends(BEARER),
     Depends(HTTPBasic(auto_error=False, scheme_name="tokenAsPassword", description="The token is the password.")),
     Depends(APIKeyHeader(name="X-Api-Key", auto_error=False, scheme_name="tokenAsApiKey", description="The token.")),
 ]
@@ -28,9 +23,7 @@ async def caller(request: Request, scope: Scope) -> Principal:
     token = bearer_token(request) or _token_elsewhere(request)
     if token is None:
         raise InvalidToken("a token is needed: as Bearer, as the password of Basic, or in X-Api-Key, once")
-    principal = await services(request).directory.principal(token)
-    require_scope(principal, scope)
-    return principal
+    return await principal_of(request, token, scope)
 
 
 def _token_elsewhere(request: Request) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 from starlette.requests import Request
@@ -13,15 +13,11 @@ from dunning_service.apis.goodparty import xml
 from dunning_service.apis.goodparty.requests import XML_TYPES, contents_of, reply_type
 from dunning_service.errors import FieldError, ReceiptContradicted, UnreadableNotice
 from dunning_service.http.auth import offer_basic
+from dunning_service.http.problems import Refusal
 from dunning_service.ledger.fold import ERASED_PAYER
-
-if TYPE_CHECKING:
-    from dunning_service.http.problems import Refusal
+from dunning_service.providers.goodparty import PAYER
 
 HttpError = Mapping[str, str | Mapping[str, Sequence[str]]]
-
-_PAYER = ("UserId", "StripeCustomerId")
-"""What a payer's key is made of: see `providers/goodparty.py`."""
 
 _SCHEMA = {
     "title": "ActionServiceError",
@@ -119,14 +115,14 @@ def refused_deposit(error: ReceiptContradicted) -> UnreadableNotice:
             problems.append(FieldError("DepositAmount", f"the deposit {number} is recorded {recorded}"))
     message = f"the deposit {number} is recorded and stays as it is; send another deposit with a number of its own"
     problems.append(FieldError("TransactionNo", message))
-    return UnreadableNotice("; ".join(f"{problem.field}: {problem.message}" for problem in problems), problems)
+    return UnreadableNotice.of(problems)
 
 
 def _other_payer(number: str, held: str, given: str) -> list[FieldError]:
     if held.startswith(ERASED_PAYER):
         message = f"the deposit {number} is recorded of a customer whose data were erased"
-        return [FieldError(name, message) for name in _PAYER]
-    parts = zip(_PAYER, held.partition(":")[::2], given.partition(":")[::2], strict=True)
+        return [FieldError(name, message) for name in PAYER]
+    parts = zip(PAYER, held.partition(":")[::2], given.partition(":")[::2], strict=True)
     return [
         FieldError(name, f"the deposit {number} is recorded {f'with {recorded}' if recorded else 'without one'}")
         for name, recorded, sent in parts

@@ -8,24 +8,13 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dunning_service.apis.own import wire
 from dunning_service.apis.own.requests import ListParameters
-from dunning_service.apis.own.wire import (
-    ActionEntry,
-    AttemptEntry,
-    FailedPayment,
-    FailedPaymentDetail,
-    FailedPaymentPage,
-    NoteEntry,
-    ReceiptEntry,
-    RefundEntry,
-    TimelineEntry,
-    failed_payment_fields,
-)
 from dunning_service.failed_payments.cursors import decode_cursor, encode_cursor
 from dunning_service.failed_payments.public_number import public_number
 from dunning_service.failed_payments.queries import AnyRow, find_payment
 from dunning_service.failed_payments.receipt_notes import notes_of
-from dunning_service.failed_payments.schedules import UNSCHEDULED, schedules_of
+from dunning_service.failed_payments.schedules import schedules_of
 from dunning_service.failed_payments.sorting import position_of
 from dunning_service.ledger.fold import current_attempts, every_statement
 from dunning_service.ledger.models import ActionRow, AttemptRow, ReceiptRow, RefundRow
@@ -39,7 +28,7 @@ _RECEIPTS = ReceiptRow.__table__
 _REFUNDS = RefundRow.__table__
 
 
-async def page_of(connection: AsyncConnection, merchant_id: int, parameters: ListParameters) -> FailedPaymentPage:
+async def page_of(connection: AsyncConnection, merchant_id: int, parameters: ListParameters) -> wire.FailedPaymentPage:
     """The page of a merchant's failed payments that is asked for. Raises CursorError for a cursor of another list."""
     query = parameters.query(merchant_id)
     sort, cursor = parameters.sort, parameters.cursor
@@ -49,43 +38,37 @@ async def page_of(connection: AsyncConnection, merchant_id: int, parameters: Lis
     shown = rows[: parameters.limit]
     schedules = await schedules_of(connection, merchant_id, shown)
     has_more = len(rows) > parameters.limit
-    return FailedPaymentPage(
-        data=[FailedPayment(**failed_payment_fields(row, schedules.get(row.id, UNSCHEDULED))) for row in shown],
+    return wire.FailedPaymentPage(
+        data=[wire.FailedPayment(**wire.failed_payment_fields(row, schedules)) for row in shown],
         total=total,
         next=encode_cursor(sort, query.digest, position_of(sort, shown[-1])) if has_more else None,
     )
 
 
-async def detail_of(connection: AsyncConnection, merchant: MerchantView, number: str) -> FailedPaymentDetail:
+async def detail_of(connection: AsyncConnection, merchant: MerchantView, number: str) -> wire.FailedPaymentDetail:
     """The merchant's failed payment of that public number, with its time line. Raises NotFound for another number."""
     row = await find_payment(connection, merchant.id, number)
     timeline = await _timeline_of(connection, merchant, row)
     schedules = await schedules_of(connection, merchant.id, [row])
-    schedule = schedules.get(row.id, UNSCHEDULED)
-    return FailedPaymentDetail(**failed_payment_fields(row, schedule), timeline=timeline)
+    return wire.FailedPaymentDetail(**wire.failed_payment_fields(row, schedules), timeline=timeline)
 
 
-async def _timeline_of(connection: AsyncConnection, merchant: MerchantView, payment: AnyRow) -> list[TimelineEntry]:
+async def _timeline_of(
+    connection: AsyncConnection, merchant: MerchantView, payment: AnyRow
+) -> list[wire.TimelineEntry]:
     """Every statement about its attempts once, the superseded ones too, its actions, the applied receipt, notes about
     receipts, and refunds."""
     merchant_id = merchant.id
-    entries: list[tuple[tuple[Any, ...], TimelineEntry]] = []
+    entries: list[tuple[tuple[Any, ...], wire.TimelineEntry]] = []
 
     statements = sa.select(_ATTEMPTS).filter_by(merchant_id=merchant_id, payment_id=payment.id)
     attempts = (await connection.execute(statements)).all()
     current = {(attempt.provider_attempt_id, attempt.digest) for attempt in current_attempts(attempts)}
     for attempt in every_statement(attempts):
-        entry = AttemptEntry(
+        entry = wire.AttemptEntry(
+            **attempt._mapping,
             at=attempt.occurred_at,
-            occurred_at_known=attempt.occurred_at_known,
             id=attempt.provider_attempt_id,
-            outcome=attempt.outcome,
-            category=attempt.category,
-            code=attempt.code,
-            message=attempt.message,
-            amount_minor=attempt.amount_minor,
-            currency=attempt.currency,
-            received_at=attempt.received_at,
             superseded=(attempt.provider_attempt_id, attempt.digest) not in current,
             **_own_decision(payment, attempt),
         )
@@ -94,23 +77,16 @@ async def _timeline_of(connection: AsyncConnection, merchant: MerchantView, paym
 
     receipt = await _receipt_of(connection, merchant_id, payment)
     if receipt is not None:
-        paid = ReceiptEntry(
-            at=receipt.received_at,
-            id=receipt.provider_receipt_id,
-            amount_minor=receipt.amount_minor,
-            currency=receipt.currency,
-        )
+        paid = wire.ReceiptEntry(**receipt._mapping, at=receipt.received_at, id=receipt.provider_receipt_id)
         entries.append(((paid.at, 1), paid))
 
     actions = sa.select(_ACTIONS).filter_by(merchant_id=merchant_id, payment_id=payment.id)
     for action in await connection.execute(actions):
-        decided = ActionEntry(
+        decided = wire.ActionEntry(
+            **action._mapping,
             at=action.decided_at,
             id=action.number,
             action=action.verb,
-            actor=action.actor,
-            reason=action.reason,
-            receipt=action.receipt,
             receipt_id=action.provider_receipt_id,
             to=None if action.to_payment_id is None else public_number(action.to_payment_id),
         )
@@ -120,18 +96,11 @@ async def _timeline_of(connection: AsyncConnection, merchant: MerchantView, paym
         merchant_id=merchant_id, provider=payment.provider, provider_payment_id=payment.provider_payment_id
     )
     for refund in await connection.execute(refunds):
-        returned = RefundEntry(
-            at=refund.refunded_at,
-            id=refund.number,
-            reference=refund.reference,
-            amount_minor=refund.amount_minor,
-            currency=refund.currency,
-            received_at=refund.received_at,
-        )
+        returned = wire.RefundEntry(**refund._mapping, at=refund.refunded_at, id=refund.number)
         entries.append(((returned.at, 3, returned.id), returned))
 
     notes = await connection.run_sync(notes_of, merchant, payment)
-    entries += [((note.at, 4, number), NoteEntry(**asdict(note))) for number, note in enumerate(notes)]
+    entries += [((note.at, 4, number), wire.NoteEntry(**asdict(note))) for number, note in enumerate(notes)]
     return [entry for _, entry in sorted(entries, key=lambda placed: placed[0])]
 
 

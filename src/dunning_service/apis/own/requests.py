@@ -12,7 +12,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    StringConstraints,
     ValidationError,
     WithJsonSchema,
 )
@@ -212,12 +211,6 @@ class ListParameters(FailedPaymentFilters):
     )
 
 
-def _storable(text: str) -> str:
-    if "\x00" in text:
-        raise ValueError("must not hold the character U+0000")
-    return text
-
-
 class ActionRequest(BaseModel):
     """The body of an action on a payment."""
 
@@ -227,8 +220,11 @@ class ActionRequest(BaseModel):
         description="what is decided; `retry` has a payment of this service's own subscriptions tried again at once",
         examples=["send_to_collection"],
     )
-    reason: Annotated[str, StringConstraints(max_length=MAX_TEXT), AfterValidator(_storable)] | None = Field(
-        None, description="why, for whoever reads the time line", examples=["no answer to two reminders"]
+    reason: str | None = Field(
+        None,
+        max_length=MAX_TEXT,
+        description="why, for whoever reads the time line",
+        examples=["no answer to two reminders"],
     )
     receipt: Literal["expected", "none"] | None = Field(
         None,
@@ -236,10 +232,10 @@ class ActionRequest(BaseModel):
         "goes to this payment before any other; `none`, the default, when the money came another way",
         examples=["expected"],
     )
-    receipt_id: (
-        Annotated[str, StringConstraints(min_length=1, max_length=MAX_IDENTIFIER), AfterValidator(_storable)] | None
-    ) = Field(
+    receipt_id: str | None = Field(
         None,
+        min_length=1,
+        max_length=MAX_IDENTIFIER,
         description="with `move_receipt` only: the sender's own id of the receipt; left out, the one that pays this "
         "payment",
         examples=["T-1"],
@@ -276,14 +272,15 @@ class ActionRequest(BaseModel):
 
 
 async def read_action(request: Request) -> ActionRequest:
-    """The action in the body, which is JSON and holds nothing else.
+    """The action in the body, which is JSON and holds nothing else. A character that no database keeps is replaced in
+    the reason, which is only shown, and refused elsewhere.
 
     Raises UnsupportedMediaType, BodyTooLarge, or RequestValidationError naming what is wrong.
     """
     body = await read_body(request, services(request).bodies)
     require_json(request, "the decision")
     try:
-        action = ActionRequest.model_validate(read_json(body, content_type_of(request), _is_exact))
+        action = ActionRequest.model_validate(read_json(body, content_type_of(request), lambda path: path != "reason"))
     except UnreadableNotice as error:
         raise refused("body", [FieldError("", error.message)]) from None
     except ValidationError as error:
@@ -292,11 +289,6 @@ async def read_action(request: Request) -> ActionRequest:
     if errors:
         raise refused("body", errors)
     return action
-
-
-def _is_exact(path: str) -> bool:
-    """False for the reason, which is only shown."""
-    return path != "reason"
 
 
 ACTION_REQUEST: dict[str, Any] = {

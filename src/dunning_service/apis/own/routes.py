@@ -4,31 +4,24 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 
+from dunning_service.apis.own import wire
 from dunning_service.apis.own.errors import responses
 from dunning_service.apis.own.queries import detail_of, page_of
 from dunning_service.apis.own.requests import ACTION_REQUEST, FailedPaymentFilters, ListParameters, read_action
-from dunning_service.apis.own.wire import (
-    ActionAnswer,
-    FailedPaymentDetail,
-    FailedPaymentPage,
-    Summary,
-    SummaryLine,
-    action_answer,
-)
 from dunning_service.billing.service import retry_payment
 from dunning_service.errors import ActionDoesNotApply, FieldError, NotFound
 from dunning_service.failed_payments.cursors import CursorError
 from dunning_service.failed_payments.public_number import payment_id_of
 from dunning_service.failed_payments.queries import find_payment
-from dunning_service.http.auth import scoped
+from dunning_service.http.auth import Reader, Writer
 from dunning_service.http.idempotency import REPLAYED, REPLAYED_HEADER, idempotency_key
-from dunning_service.http.links import address, query_without
-from dunning_service.http.parameters import NoParameters, openapi_parameters, read_parameters, refused
+from dunning_service.http.links import address
+from dunning_service.http.parameters import Parameters, openapi_parameters, read_parameters, refused
 from dunning_service.ledger.status import ActionKind, ReceiptDue
 from dunning_service.ledger.work import NO_SUCH_PAYMENT, ActionRecorded, ActionRequest, IdempotencyKey
-from dunning_service.merchants.directory import Principal, Scope
+from dunning_service.merchants.directory import Principal
 from dunning_service.senders import SUBSCRIPTIONS
 from dunning_service.services import Services, services
 
@@ -36,8 +29,6 @@ PATH = "/api/v1/failed-payments"
 
 router = APIRouter(prefix=PATH, tags=["failed payments"])
 
-Reader = Annotated[Principal, Depends(scoped(Scope.READ))]
-Writer = Annotated[Principal, Depends(scoped(Scope.WRITE))]
 PublicNumber = Annotated[
     str, Path(alias="id", description="public number of the payment: `ODR` and digits", examples=["ODR1276808511"])
 ]
@@ -56,7 +47,7 @@ _LINK = {
     responses=responses(422, headers=_LINK),
     openapi_extra={"parameters": openapi_parameters(ListParameters)},
 )
-async def list_failed_payments(request: Request, response: Response, principal: Reader) -> FailedPaymentPage:
+async def list_failed_payments(request: Request, response: Response, principal: Reader) -> wire.FailedPaymentPage:
     """The failed payments that meet every filter, a page at a time. Follow `next`, or the `Link` header, until it is
     null: no payment that stays as it is will be skipped or repeated."""
     parameters = read_parameters(request, ListParameters)
@@ -65,7 +56,7 @@ async def list_failed_payments(request: Request, response: Response, principal: 
             page = await page_of(connection, principal.merchant.id, parameters)
     except CursorError as error:
         raise refused("query", [FieldError("cursor", str(error))]) from None
-    filters = query_without(request, "cursor")
+    filters = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
     links = [f'<{address(request, PATH, filters)}>; rel="first"']
     if page.next is not None:
         links.insert(0, f'<{address(request, PATH, [*filters, ("cursor", page.next)])}>; rel="next"')
@@ -79,14 +70,14 @@ async def list_failed_payments(request: Request, response: Response, principal: 
     responses=responses(422),
     openapi_extra={"parameters": openapi_parameters(FailedPaymentFilters)},
 )
-async def summarise_failed_payments(request: Request, principal: Reader) -> Summary:
+async def summarise_failed_payments(request: Request, principal: Reader) -> wire.Summary:
     """How many failed payments meet the filters and what they come to, by status and currency."""
     query = read_parameters(request, FailedPaymentFilters).query(principal.merchant.id)
     async with services(request).database.read() as connection:
         groups = await query.groups(connection)
-    return Summary(
+    return wire.Summary(
         data=[
-            SummaryLine(
+            wire.SummaryLine(
                 status=group.status,
                 currency=group.currency,
                 count=group.payments,
@@ -100,12 +91,12 @@ async def summarise_failed_payments(request: Request, principal: Reader) -> Summ
 
 
 @router.get("/{id}", summary="Read one failed payment", responses=responses(404, 422))
-async def read_failed_payment(request: Request, principal: Reader, number: PublicNumber) -> FailedPaymentDetail:
+async def read_failed_payment(request: Request, principal: Reader, number: PublicNumber) -> wire.FailedPaymentDetail:
     """The payment, and its attempts, decisions and receipt in time order. A statement that a later one about the same
     attempt replaced is listed too, marked `superseded`. After each attempt of this service's own stands what was
     decided then: when it is tried again, or why not. A `note` says of a receipt that it may belong to another payment,
     or that it paid another one before, and which action puts that right."""
-    read_parameters(request, NoParameters)
+    read_parameters(request, Parameters)
     async with services(request).database.read() as connection:
         return await detail_of(connection, principal.merchant, number)
 
@@ -118,7 +109,7 @@ async def read_failed_payment(request: Request, principal: Reader, number: Publi
 )
 async def act_on_failed_payment(
     request: Request, response: Response, principal: Writer, number: PublicNumber
-) -> ActionAnswer:
+) -> wire.ActionAnswer:
     """Records what a person decided. A payment that was really paid stays paid, whatever is decided.
 
     `retry` has a payment of this service's own subscriptions tried again at once, by a worker: also when nothing is
@@ -135,7 +126,7 @@ async def act_on_failed_payment(
     payment_id = payment_id_of(number)
     if payment_id is None:
         raise NotFound(NO_SUCH_PAYMENT)
-    read_parameters(request, NoParameters)
+    read_parameters(request, Parameters)
     action = await read_action(request)
     key = idempotency_key(request, action.compared())
     if action.action is ActionKind.RETRY:
@@ -158,7 +149,7 @@ async def act_on_failed_payment(
         )
     if recorded.is_replay:
         response.headers[REPLAYED] = "true"
-    return action_answer(recorded)
+    return wire.action_answer(recorded)
 
 
 async def _retry(

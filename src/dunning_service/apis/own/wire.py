@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
@@ -10,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from dunning_service.events import Category, Outcome
 from dunning_service.failed_payments.public_number import public_number
 from dunning_service.failed_payments.receipt_notes import Note
-from dunning_service.failed_payments.schedules import Schedule
+from dunning_service.failed_payments.schedules import UNSCHEDULED, Schedule
 from dunning_service.ledger.status import ActionKind, ReceiptDue, Status
 from dunning_service.ledger.work import ActionRecorded
 from dunning_service.recovery.policy import Rule
@@ -220,24 +221,14 @@ class ActionAnswer(BaseModel):
     action: ActionTaken
 
 
-def failed_payment_fields(row: Any, schedule: Schedule) -> dict[str, Any]:
-    """The fields of `FailedPayment` from a listed row, and what is to happen with it."""
+def failed_payment_fields(row: Any, schedules: Mapping[int, Schedule]) -> dict[str, Any]:
+    """The fields of `FailedPayment` from a listed row, and what is to happen with it. Those that have another name in
+    the row, or none, are named here."""
+    schedule = schedules.get(row.id, UNSCHEDULED)
     return {
+        **row._mapping,
         "id": public_number(row.id),
-        "provider": row.provider,
-        "provider_payment_id": row.provider_payment_id,
-        "status": row.status,
         "order_date": row.order_on,
-        "first_failed_at": row.first_failed_at,
-        "last_failed_at": row.last_failed_at,
-        "attempt_count": row.attempt_count,
-        "failed_attempt_count": row.failed_attempt_count,
-        "amount_minor": row.amount_minor,
-        "currency": row.currency,
-        "paid_minor": row.paid_minor,
-        "code": row.code,
-        "message": row.message,
-        "category": row.category,
         "customer": {
             "id": row.provider_customer_id,
             "name": row.customer_name,
@@ -245,12 +236,9 @@ def failed_payment_fields(row: Any, schedule: Schedule) -> dict[str, Any]:
             "phone": row.customer_phone,
         },
         "subscription": row.provider_subscription_id,
-        "description": row.description,
         "next_attempt_at": schedule.at,
         "next_attempt_rule": schedule.rule,
         "next_attempt_reason": schedule.reason,
-        "created_at": row.created_at,
-        "updated_at": row.updated_at,
     }
 
 

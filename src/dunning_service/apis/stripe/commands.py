@@ -1,18 +1,29 @@
-"""The commands of the ledger for the calls that report something: the rows each one needs, and what it records."""
+"""The commands of the ledger for the calls that report something: the rows each one needs, and what it records.
+
+Each public function has the name of its call, and a docstring that is the call's description in the OpenAPI document.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from dunning_service.apis.stripe import rules
 from dunning_service.apis.stripe.errors import NoSuchObject
 from dunning_service.apis.stripe.numbers import to_value
-from dunning_service.apis.stripe.requests import ReportAttempt, ReportInformational, ReportPayment, ReportRefund
+from dunning_service.apis.stripe.requests import (
+    ReportAttempt,
+    ReportCanceled,
+    ReportFailed,
+    ReportGuaranteed,
+    ReportInformational,
+    ReportPayment,
+    ReportRefund,
+)
 from dunning_service.apis.stripe.values import GivenMetadata
-from dunning_service.apis.stripe.wire import ReportedAttempt, event_of, is_record_id, new_record_id, reported
+from dunning_service.apis.stripe.wire import ReportedAttempt, event_of, is_record_id, new_record_id
 from dunning_service.errors import RuleBroken
 from dunning_service.events import AttemptReported, Delivery, Outcome
 from dunning_service.ledger.models import RefundRow
@@ -37,7 +48,7 @@ class Posted:
 
 
 def report_payment(posted: Posted, given: ReportPayment) -> Command:
-    """The command of `POST /v1/payment_records/report_payment`: a new record with its first attempt."""
+    """A new record with its first attempt, which is open unless its outcome is told."""
     record_id = new_record_id()
 
     def execute(snapshot: Snapshot, now: datetime) -> Effect:
@@ -47,23 +58,33 @@ def report_payment(posted: Posted, given: ReportPayment) -> Command:
     return _command(posted, record_id, execute)
 
 
-def report_attempt(posted: Posted, record_id: str, given: ReportAttempt) -> Command:
-    """The command of `.../report_payment_attempt`: another attempt at the payment of a record."""
+def report_payment_attempt(posted: Posted, record_id: str, given: ReportAttempt) -> Command:
+    """One more attempt, when all others have failed or were canceled."""
     return _changing(posted, record_id, lambda latest, now: rules.report_attempt(latest, given, now=now))
 
 
-def settle(posted: Posted, record_id: str, outcome: Outcome, at: int, metadata: GivenMetadata) -> Command:
-    """The command that sets the outcome of a record's latest attempt, as of `at` in Unix seconds."""
-    return _changing(posted, record_id, lambda latest, now: rules.settle(latest, outcome, at, metadata))
+def report_payment_attempt_failed(posted: Posted, record_id: str, given: ReportFailed) -> Command:
+    """The latest attempt must be open. The payment is a failed payment from then on."""
+    return _settling(posted, record_id, Outcome.FAILED, given.failed_at, given.metadata)
 
 
-def inform(posted: Posted, record_id: str, given: ReportInformational) -> Command:
-    """The command of `.../report_payment_attempt_informational`: details of the latest attempt, not its outcome."""
+def report_payment_attempt_guaranteed(posted: Posted, record_id: str, given: ReportGuaranteed) -> Command:
+    """The latest attempt must be open. The payment is paid from then on."""
+    return _settling(posted, record_id, Outcome.GUARANTEED, given.guaranteed_at, given.metadata)
+
+
+def report_payment_attempt_canceled(posted: Posted, record_id: str, given: ReportCanceled) -> Command:
+    """The latest attempt must be open."""
+    return _settling(posted, record_id, Outcome.CANCELED, given.canceled_at, given.metadata)
+
+
+def report_payment_attempt_informational(posted: Posted, record_id: str, given: ReportInformational) -> Command:
+    """Customer, description, shipping or metadata of the latest attempt; its outcome stays as it is."""
     return _changing(posted, record_id, lambda latest, now: rules.inform(latest, given))
 
 
-def refund(posted: Posted, record_id: str, given: ReportRefund) -> Command:
-    """The command of `.../report_refund`: money given back, under a reference no other refund has."""
+def report_refund(posted: Posted, record_id: str, given: ReportRefund) -> Command:
+    """Money paid back of a guaranteed attempt, at most what is left of it."""
     merchant_id = posted.merchant.id
     refunds = _refunds_of(merchant_id, record_id)
     lookups = [refunds]
@@ -88,22 +109,24 @@ def refund(posted: Posted, record_id: str, given: ReportRefund) -> Command:
             "provider_payment_id": record_id,
             "number": len(before) + 1,
             "provider_attempt_id": latest.id,
-            "reference": refund.reference,
-            "amount_minor": refund.amount_minor,
-            "currency": refund.currency,
-            "refunded_at": datetime.fromtimestamp(refund.refunded_at, UTC),
+            **refund,
             "received_at": posted.delivery.received_at,
             "delivery_digest": snapshot.delivery_digest,
             "details": {"initiated_at": given.initiated_at, "metadata": given.metadata or {}},
         }
         return Effect(
-            _answer(attempt, refunded_minor + refund.amount_minor),
+            _answer(attempt, refunded_minor + refund["amount_minor"]),
             _events(attempt, latest, snapshot, now),
             [(RefundRow, row)],
             touched=[record_id],
         )
 
     return _command(posted, record_id, execute, lookups)
+
+
+def _settling(posted: Posted, record_id: str, outcome: Outcome, at: int, metadata: GivenMetadata) -> Command:
+    """The command that sets the outcome of a record's latest attempt, as of `at` in Unix seconds."""
+    return _changing(posted, record_id, lambda latest, now: rules.settle(latest, outcome, at, metadata))
 
 
 def _changing(posted: Posted, record_id: str, change: Change) -> Command:
@@ -148,7 +171,7 @@ def _latest(snapshot: Snapshot, record_id: str) -> ReportedAttempt:
     attempts = snapshot.attempts[record_id]
     if not attempts:
         raise NoSuchObject("payment_record", record_id)
-    return reported(attempts[-1].details)
+    return ReportedAttempt.model_validate(attempts[-1].details)
 
 
 def _require_new_reference(taken: Sequence[Row]) -> None:

@@ -6,13 +6,12 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 from fastapi import Depends
-from fastapi.security import HTTPBasic, HTTPBearer
+from fastapi.security import HTTPBasic
 from starlette.requests import HTTPConnection, Request
 
 from dunning_service.errors import InvalidToken
-from dunning_service.http.auth import basic_credentials, bearer_token, require_scope
+from dunning_service.http.auth import BEARER, basic_credentials, bearer_token, principal_of
 from dunning_service.merchants.directory import Principal, Scope
-from dunning_service.services import services
 
 
 class _Basic(HTTPBasic):
@@ -21,9 +20,6 @@ class _Basic(HTTPBasic):
     async def __call__(self, request: HTTPConnection) -> None: ...
 
 
-_BEARER = HTTPBearer(
-    auto_error=False, scheme_name="token", description="A token of a merchant, made with `dunning token add`."
-)
 _BASIC = _Basic(scheme_name="tokenAsUserName", description="The token is the user name.")
 
 
@@ -32,7 +28,7 @@ def caller(scope: Scope) -> Callable[..., Awaitable[Principal]]:
 
     async def principal(
         request: Request,
-        _bearer: Annotated[object, Depends(_BEARER)],
+        _bearer: Annotated[object, Depends(BEARER)],
         _basic: Annotated[object, Depends(_BASIC)],
     ) -> Principal:
         basic = basic_credentials(request)
@@ -43,11 +39,9 @@ def caller(scope: Scope) -> Callable[..., Awaitable[Principal]]:
                 "as the user name of Basic, once."
             )
         try:
-            found = await services(request).directory.principal(token)
+            return await principal_of(request, token, scope)
         except InvalidToken as error:
             hint = "; of Basic, the token is the user name" if basic else ""
             raise InvalidToken(f"{error.message}{hint}", error.reason) from None
-        require_scope(found, scope)
-        return found
 
     return principal

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import orjson
 from pydantic import BaseModel, Field
@@ -15,9 +15,7 @@ from dunning_service.errors import FieldError, IdempotencyKeyReused, InvalidInpu
 from dunning_service.http.auth import offer_basic
 from dunning_service.http.idempotency import ORIGINAL_REQUEST, REPLAYED
 from dunning_service.http.middleware import request_id
-
-if TYPE_CHECKING:
-    from dunning_service.http.problems import Refusal
+from dunning_service.http.problems import Refusal
 
 MISSING = "parameter_missing"
 UNKNOWN = "parameter_unknown"
@@ -142,7 +140,7 @@ class NoSuchObject(NotFound):
     code = NO_SUCH_OBJECT
 
     def __init__(self, kind: str, identifier: str, param: str = "id") -> None:
-        super().__init__(f"No such {kind}: '{_cut(identifier)}'")
+        super().__init__(f"No such {kind}: '{cut(identifier)}'")
         self.fields = (FieldError(param, self.message),)
 
 
@@ -197,7 +195,7 @@ def _type_of(status: int, code: str) -> str:
 
 def _unrecognized(request: Request) -> str:
     path: str = request.scope["path"]
-    message = f"Unrecognized request URL ({request.method}: {_cut(path)})."
+    message = f"Unrecognized request URL ({request.method}: {cut(path)})."
     if "//" in path:
         return f"{message} An id in it is empty."
     return (
@@ -212,5 +210,6 @@ def _sentence(wrong: FieldError) -> str:
     return f"{wrong.field} {wrong.message}{'' if wrong.message.endswith('?') else '.'}"
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= _LONGEST_PATH else f"{text[:_LONGEST_PATH]}…"
+def cut(text: str, longest: int = _LONGEST_PATH) -> str:
+    """`text` as a message repeats it, cut when it is long."""
+    return text if len(text) <= longest else f"{text[:longest]}…"

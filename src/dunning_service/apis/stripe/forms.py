@@ -16,7 +16,7 @@ from urllib.parse import unquote_to_bytes
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
-from dunning_service.apis.stripe.errors import EMPTY, INVALID_CHARACTERS, MISSING, UNKNOWN, InvalidParameters
+from dunning_service.apis.stripe.errors import EMPTY, INVALID_CHARACTERS, MISSING, UNKNOWN, InvalidParameters, cut
 from dunning_service.apis.stripe.values import NO_CODE, shown
 from dunning_service.apis.stripe.wire import Shape
 from dunning_service.errors import FieldError
@@ -79,18 +79,13 @@ async def read_form(request: Request, model: type[ParametersT]) -> tuple[Paramet
     body = await read_body(request, services(request).bodies)
     if body:
         _require_form(request)
-    query = _query(request)
+    query = request.scope["query_string"]
     return _validated(parse_form(query, body), model), b"&".join(filter(None, (query, body)))
 
 
 def read_query(request: Request, model: type[ParametersT]) -> ParametersT:
     """The parameters of a GET. Raises InvalidParameters naming every one that is wrong."""
-    return _validated(parse_form(_query(request)), model)
-
-
-def _query(request: Request) -> bytes:
-    query: bytes = request.scope["query_string"]
-    return query
+    return _validated(parse_form(request.scope["query_string"]), model)
 
 
 def _require_form(request: Request) -> None:
@@ -99,10 +94,10 @@ def _require_form(request: Request) -> None:
     advice = f"send the parameters as a form, with the header Content-Type: {FORM_TYPE}"
     if media_type.strip().lower() != FORM_TYPE:
         what = f"This call does not read {media_type.strip()[:100]}" if media_type else "The body has no Content-Type"
-        raise InvalidParameters([FieldError("", f"{what}: {advice}.")])
+        raise _refused("", f"{what}: {advice}.")
     charset = options.lower().partition("charset=")[2].partition(";")[0].strip(" \"'")
     if charset not in ("", "utf-8", "utf8", "us-ascii"):
-        raise InvalidParameters([FieldError("", f"The body is read as UTF-8, not as {charset[:40]}: {advice}.")])
+        raise _refused("", f"The body is read as UTF-8, not as {charset[:40]}: {advice}.")
 
 
 def _validated(form: Mapping[str, Node], model: type[ParametersT]) -> ParametersT:
@@ -133,7 +128,7 @@ def parse_form(*parts: bytes) -> dict[str, Node]:
                 continue
             count += 1
             if count > MAX_PARAMETERS:
-                raise InvalidParameters([FieldError("", f"Send at most {MAX_PARAMETERS:,} parameters.")])
+                raise _refused("", f"Send at most {MAX_PARAMETERS:,} parameters.")
             raw_name, equals, raw_value = pair.partition(b"=")
             name = _decoded(raw_name, raw_name)
             path = _path(name)
@@ -161,14 +156,13 @@ def _decoded(raw: bytes, raw_name: bytes) -> str:
 def _path(name: str) -> list[str]:
     """`["a", "b", ""]` for `a[b][]`."""
     if len(name) > MAX_NAME:
-        raise _refused(_cut(name), f"is a longer name than any parameter has ({len(name):,} characters)")
+        raise _refused(cut(name, _LONGEST_SHOWN), f"is a longer name than any parameter has ({len(name):,} characters)")
     match = _NAME.fullmatch(name)
     if match is None:
         if not name:
-            raise InvalidParameters([FieldError("", "A value was sent without a name: write name=value.")])
-        raise _refused(
-            _cut(name), "must be a name with its brackets, each closed, at the end, such as failed[failed_at]"
-        )
+            raise _refused("", "A value was sent without a name: write name=value.")
+        message = "must be a name with its brackets, each closed, at the end, such as failed[failed_at]"
+        raise _refused(cut(name, _LONGEST_SHOWN), message)
     base, brackets = match.groups()
     path = [base, *brackets[1:-1].split("][")] if brackets else [base]
     if "" in path[:-1]:
@@ -198,22 +192,14 @@ def _put(form: dict[str, Node], name: str, path: list[str], value: str) -> None:
 
 
 def _sent_as_well(found: Node) -> str:
-    if isinstance(found, str):
-        return "was sent without brackets as well; send one or the other"
-    if isinstance(found, list):
-        return "was sent with [] as well; send one or the other"
-    return "was sent with a name in brackets as well; send one or the other"
+    how = {str: "without brackets", list: "with []", dict: "with a name in brackets"}[type(found)]
+    return f"was sent {how} as well; send one or the other"
 
 
 def _as_written(raw_name: bytes) -> str:
     """A raw name as text for a message, even if it is not valid UTF-8."""
-    return _cut(
-        unquote_to_bytes(raw_name[: 6 * _LONGEST_SHOWN]).decode(errors="backslashreplace").replace("\x00", "\\x00")
-    )
-
-
-def _cut(name: str) -> str:
-    return name if len(name) <= _LONGEST_SHOWN else f"{name[:_LONGEST_SHOWN]}…"
+    name = unquote_to_bytes(raw_name[: 6 * _LONGEST_SHOWN]).decode(errors="backslashreplace")
+    return cut(name.replace("\x00", "\\x00"), _LONGEST_SHOWN)
 
 
 def _refused(name: str, message: str, code: str | None = None) -> InvalidParameters:
@@ -241,7 +227,7 @@ def _explained(detail: Any, model: type[BaseModel], path: Sequence[str], count: 
     name, kind, given = _bracketed(path), detail["type"], detail["input"]
     if kind == "extra_forbidden":
         advice = f"; {_advice(model, path)}" if count < _MOST_ADVISED else ""
-        yield Wrong(_cut(name), f"is not a parameter of this call{advice}", UNKNOWN)
+        yield Wrong(cut(name, _LONGEST_SHOWN), f"is not a parameter of this call{advice}", UNKNOWN)
     elif kind == "missing":
         yield Wrong(name, f"is missing{_what_it_takes(model, path)}", MISSING)
     elif given == "":
@@ -254,7 +240,7 @@ def _explained(detail: Any, model: type[BaseModel], path: Sequence[str], count: 
         yield Wrong(name, f"must be {detail['ctx']['expected']}; {shown(given)} is not")
     elif fields := detail["ctx"]["fields"]:
         for field in fields:
-            yield Wrong(_cut(field.field), field.message)
+            yield Wrong(cut(field.field, _LONGEST_SHOWN), field.message)
     else:
         yield Wrong(name, detail["ctx"]["message"], None if kind == NO_CODE else kind)
 

@@ -17,7 +17,6 @@ from dunning_service.apis.stripe.wire import (
     ReportedAttempt,
     is_record_id,
     record_of_attempt,
-    reported,
 )
 from dunning_service.events import Outcome
 from dunning_service.ledger.fold import current_attempts
@@ -37,7 +36,7 @@ async def find_record(connection: AsyncConnection, merchant_id: int, record_id: 
     """One record. Raises NoSuchObject."""
     row = await _payment(connection, merchant_id, record_id, "id")
     refunded = await _refunded(connection, merchant_id, [record_id])
-    return reported(row.details).as_record(refunded.get(record_id, 0))
+    return ReportedAttempt.model_validate(row.details).as_record(refunded.get(record_id, 0))
 
 
 async def page_of_records(
@@ -49,7 +48,8 @@ async def page_of_records(
     """
     statement = sa.select(_PAYMENTS.details).where(_PAYMENTS.merchant_id == merchant_id, _IS_RECORD)
     if wanted.created_after is not None:
-        statement = statement.where(_PAYMENTS.created_at > _last_moment_of(wanted.created_after))
+        last_moment = datetime.fromtimestamp(wanted.created_after, UTC).replace(microsecond=999_999)
+        statement = statement.where(_PAYMENTS.created_at > last_moment)
     if wanted.created_before is not None:
         statement = statement.where(_PAYMENTS.created_at < datetime.fromtimestamp(wanted.created_before, UTC))
     backwards = wanted.ending_before is not None
@@ -60,7 +60,7 @@ async def page_of_records(
         statement = statement.where(place > edge_place if backwards else place < edge_place)
     order = _OLDEST_FIRST if backwards else _NEWEST_FIRST
     found = await connection.execute(statement.order_by(*order).limit(wanted.limit + 1))
-    attempts = [reported(details) for details in found.scalars()]
+    attempts = [ReportedAttempt.model_validate(details) for details in found.scalars()]
     has_more = len(attempts) > wanted.limit
     shown = attempts[: wanted.limit]
     if backwards:
@@ -138,7 +138,10 @@ async def _attempts(connection: AsyncConnection, merchant_id: int, record_id: st
         )
     )
     current = current_attempts((await connection.execute(statement)).all())
-    return [reported(row.details) for row in sorted(current, key=lambda row: row.sequence, reverse=True)]
+    return [
+        ReportedAttempt.model_validate(row.details)
+        for row in sorted(current, key=lambda row: row.sequence, reverse=True)
+    ]
 
 
 async def _refunded(connection: AsyncConnection, merchant_id: int, record_ids: Collection[str]) -> Mapping[str, int]:
@@ -158,7 +161,3 @@ async def _refunded(connection: AsyncConnection, merchant_id: int, record_ids: C
 def _refunded_of(attempt: ReportedAttempt, refunded: Mapping[str, int]) -> int:
     """The refunded minor units of an attempt: refunds belong to the guaranteed one."""
     return refunded.get(attempt.record_id, 0) if attempt.outcome is Outcome.GUARANTEED else 0
-
-
-def _last_moment_of(second: int) -> datetime:
-    return datetime.fromtimestamp(second, UTC).replace(microsecond=999_999)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeAlias, get_args
 
-from pydantic import BaseModel, BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from dunning_service.apis.stripe.errors import EXCLUSIVE, MISSING
 from dunning_service.apis.stripe.forms import FORM_TYPE, Node, Parameters, Wrong
@@ -31,6 +31,8 @@ from dunning_service.apis.stripe.values import (
     wrong,
 )
 from dunning_service.apis.stripe.wire import BillingDetails, CustomerDetails, CustomerPresence, Shape, ShippingDetails
+from dunning_service.http.idempotency import key_parameter
+from dunning_service.http.parameters import openapi_parameters, plain_schema
 from dunning_service.values.money import InvalidAmount
 
 _EXPANDS_NOTHING = Field((), description="accepted for Stripe's clients: nothing that can be expanded is recorded")
@@ -267,15 +269,11 @@ class Retrieve(Parameters):
 
 
 _DEEP = {"style": "deepObject", "explode": True}
-_IDEMPOTENCY_KEY = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "required": False,
-    "description": "For 24 hours the same request under the same key is answered as the first time and reports nothing "
-    "twice. Stripe's clients send one by themselves.",
-    "schema": {"type": "string", "pattern": "^[ -~]{1,255}$"},
-    "example": "in_1PaY7h-attempt-2",
-}
+_IDEMPOTENCY_KEY = key_parameter(
+    "For 24 hours the same request under the same key is answered as the first time and reports nothing twice. "
+    "Stripe's clients send one by themselves.",
+    "in_1PaY7h-attempt-2",
+)
 _BODY = (
     "Names are nested with brackets, such as `failed[failed_at]=1794398460`; arrays have an index in them, or nothing. "
     "An optional parameter that is sent empty is unset. Parameters may stand in the query too, but none of them twice."
@@ -284,7 +282,7 @@ _BODY = (
 
 def form_of(model: type[Parameters]) -> dict[str, Any]:
     """The parameters of a POST in OpenAPI: `openapi_extra` of its route."""
-    schema = _schema_of(model)
+    schema = plain_schema(model)
     encoding = {name: _DEEP for name, stated in schema["properties"].items() if _is_nested(stated)}
     content = {FORM_TYPE: {"schema": {"title": model.__name__, **schema}, "encoding": encoding}}
     body = {"required": "required" in schema, "description": _BODY, "content": content}
@@ -293,48 +291,9 @@ def form_of(model: type[Parameters]) -> dict[str, Any]:
 
 def query_of(model: type[Parameters]) -> dict[str, Any]:
     """The parameters of a GET in OpenAPI: `openapi_extra` of its route."""
-    schema = _schema_of(model)
-    parameters = [
-        {
-            "name": name,
-            "in": "query",
-            "required": name in schema.get("required", ()),
-            "description": stated.pop("description"),
-            "schema": stated,
-            **(_DEEP if _is_nested(stated) else {}),
-        }
-        for name, stated in schema["properties"].items()
-    ]
-    return {"parameters": parameters}
+    parameters = openapi_parameters(model)
+    return {"parameters": [stated | (_DEEP if _is_nested(stated["schema"]) else {}) for stated in parameters]}
 
 
 def _is_nested(schema: Mapping[str, Any]) -> bool:
     return schema.get("type") in ("object", "array") or any(_is_nested(one) for one in schema.get("anyOf", ()))
-
-
-def _schema_of(model: type[BaseModel]) -> dict[str, Any]:
-    schema = model.model_json_schema()
-    del schema["description"]  # the docstring of the class, for readers of the code
-    carried: dict[str, Any] = _in_a_form(schema, schema.pop("$defs", {}))
-    return carried
-
-
-def _in_a_form(part: Any, definitions: Mapping[str, Any]) -> Any:
-    """A part of a schema as a form can carry it: without references, null, and titles that repeat names."""
-    if isinstance(part, list):
-        return [_in_a_form(one, definitions) for one in part]
-    if not isinstance(part, dict):
-        return part
-    part = {**definitions.get(str(part.get("$ref")).rpartition("/")[2], {}), **part}
-    possible = [one for one in part.get("anyOf", ()) if one != {"type": "null"}]
-    if len(possible) == 1:
-        del part["anyOf"]
-        part = {**possible[0], **part}
-        return _in_a_form(part, definitions)
-    return {
-        name: _in_a_form(value, definitions)
-        for name, value in part.items()
-        if name != "$ref"
-        and not (name == "title" and isinstance(value, str))
-        and not (name == "default" and not isinstance(value, (int, str)))
-    }

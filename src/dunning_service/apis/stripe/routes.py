@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, TypeAlias, TypeVar
+from typing import Annotated, TypeVar
 
 import orjson
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from dunning_service.apis.stripe import commands
+from dunning_service.apis.stripe import commands, wire
 from dunning_service.apis.stripe.commands import Posted
 from dunning_service.apis.stripe.credentials import caller
 from dunning_service.apis.stripe.errors import headers_for, note_replay, responses
@@ -30,14 +30,8 @@ from dunning_service.apis.stripe.requests import (
     form_of,
     query_of,
 )
-from dunning_service.apis.stripe.wire import (
-    PaymentAttemptRecord,
-    PaymentAttemptRecordList,
-    PaymentRecord,
-    PaymentRecordList,
-)
 from dunning_service.errors import NotFound
-from dunning_service.events import Delivery, Outcome, kept_headers
+from dunning_service.events import Delivery, kept_headers
 from dunning_service.http.idempotency import idempotency_key
 from dunning_service.http.middleware import had_trailing_slash
 from dunning_service.http.notices import CountedNotice
@@ -62,14 +56,12 @@ Reader = Annotated[Principal, Depends(caller(Scope.READ))]
 Writer = Annotated[Principal, Depends(caller(Scope.WRITE))]
 
 GivenT = TypeVar("GivenT", bound=Parameters)
-CommandOf: TypeAlias = Callable[[Posted, str, GivenT], Command]
-"""From a request, the id of a record and the parameters to a command."""
 
 
 @router.get(
     _RECORDS,
     summary="List payment records",
-    response_model=PaymentRecordList,
+    response_model=wire.PaymentRecordList,
     responses=responses(),
     openapi_extra=query_of(ListRecords),
 )
@@ -79,13 +71,13 @@ async def list_payment_records(request: Request, principal: Reader) -> Response:
     wanted = read_query(request, ListRecords)
     async with services(request).database.read() as connection:
         records, has_more = await page_of_records(connection, principal.merchant.id, wanted)
-    return _answer(request, PaymentRecordList(data=records, has_more=has_more))
+    return _answer(request, wire.PaymentRecordList(data=records, has_more=has_more))
 
 
 @router.get(
     f"{_RECORDS}/{{id}}",
     summary="Retrieve a payment record",
-    response_model=PaymentRecord,
+    response_model=wire.PaymentRecord,
     responses=responses(),
     openapi_extra=query_of(Retrieve),
 )
@@ -99,7 +91,7 @@ async def retrieve_payment_record(request: Request, id: str, principal: Reader) 
 @router.get(
     _ATTEMPTS,
     summary="List the attempts of a payment record",
-    response_model=PaymentAttemptRecordList,
+    response_model=wire.PaymentAttemptRecordList,
     responses=responses(),
     openapi_extra=query_of(ListAttempts),
 )
@@ -109,13 +101,13 @@ async def list_payment_attempt_records(request: Request, principal: Reader) -> R
     wanted = read_query(request, ListAttempts)
     async with services(request).database.read() as connection:
         attempts, has_more = await page_of_attempts(connection, principal.merchant.id, wanted)
-    return _answer(request, PaymentAttemptRecordList(data=attempts, has_more=has_more))
+    return _answer(request, wire.PaymentAttemptRecordList(data=attempts, has_more=has_more))
 
 
 @router.get(
     f"{_ATTEMPTS}/{{id}}",
     summary="Retrieve a payment attempt record",
-    response_model=PaymentAttemptRecord,
+    response_model=wire.PaymentAttemptRecord,
     responses=responses(),
     openapi_extra=query_of(Retrieve),
 )
@@ -129,7 +121,7 @@ async def retrieve_payment_attempt_record(request: Request, id: str, principal: 
 @router.post(
     f"{_RECORDS}/report_payment",
     summary="Report a payment",
-    response_model=PaymentRecord,
+    response_model=wire.PaymentRecord,
     responses=responses(is_report=True),
     openapi_extra=form_of(ReportPayment),
 )
@@ -138,62 +130,34 @@ async def report_payment(request: Request, principal: Writer) -> Response:
     return await _report(request, principal, ReportPayment, commands.report_payment)
 
 
-def _reports(model: type[GivenT], summary: str) -> Callable[[CommandOf[GivenT]], CommandOf[GivenT]]:
-    """Adds a route named as the decorated function, which makes the command from the parameters in `model`."""
+def _add_report(model: type[GivenT], summary: str, command_of: Callable[[Posted, str, GivenT], Command]) -> None:
+    """Adds a route named as the function that makes the command from the id of a record and the parameters."""
 
-    def add_route(command_of: CommandOf[GivenT]) -> CommandOf[GivenT]:
-        async def endpoint(request: Request, id: str, principal: Writer) -> Response:
-            return await _report(request, principal, model, lambda posted, given: command_of(posted, id, given))
+    async def endpoint(request: Request, id: str, principal: Writer) -> Response:
+        return await _report(request, principal, model, lambda posted, given: command_of(posted, id, given))
 
-        endpoint.__name__, endpoint.__doc__ = command_of.__name__, command_of.__doc__
-        router.add_api_route(
-            f"{_RECORDS}/{{id}}/{command_of.__name__}",
-            endpoint,
-            methods=["POST"],
-            summary=summary,
-            response_model=PaymentRecord,
-            responses=responses(is_report=True),
-            openapi_extra=form_of(model),
-        )
-        return command_of
-
-    return add_route
+    endpoint.__name__, endpoint.__doc__ = command_of.__name__, command_of.__doc__
+    router.add_api_route(
+        f"{_RECORDS}/{{id}}/{command_of.__name__}",
+        endpoint,
+        methods=["POST"],
+        summary=summary,
+        response_model=wire.PaymentRecord,
+        responses=responses(is_report=True),
+        openapi_extra=form_of(model),
+    )
 
 
-@_reports(ReportAttempt, "Report a payment attempt")
-def report_payment_attempt(posted: Posted, id: str, given: ReportAttempt) -> Command:
-    """One more attempt, when all others have failed or were canceled."""
-    return commands.report_attempt(posted, id, given)
-
-
-@_reports(ReportFailed, "Report that the latest attempt failed")
-def report_payment_attempt_failed(posted: Posted, id: str, given: ReportFailed) -> Command:
-    """The latest attempt must be open. The payment is a failed payment from then on."""
-    return commands.settle(posted, id, Outcome.FAILED, given.failed_at, given.metadata)
-
-
-@_reports(ReportGuaranteed, "Report that the funds of the latest attempt are guaranteed")
-def report_payment_attempt_guaranteed(posted: Posted, id: str, given: ReportGuaranteed) -> Command:
-    """The latest attempt must be open. The payment is paid from then on."""
-    return commands.settle(posted, id, Outcome.GUARANTEED, given.guaranteed_at, given.metadata)
-
-
-@_reports(ReportCanceled, "Report that the latest attempt was canceled")
-def report_payment_attempt_canceled(posted: Posted, id: str, given: ReportCanceled) -> Command:
-    """The latest attempt must be open."""
-    return commands.settle(posted, id, Outcome.CANCELED, given.canceled_at, given.metadata)
-
-
-@_reports(ReportInformational, "Report what else is known")
-def report_payment_attempt_informational(posted: Posted, id: str, given: ReportInformational) -> Command:
-    """Customer, description, shipping or metadata of the latest attempt; its outcome stays as it is."""
-    return commands.inform(posted, id, given)
-
-
-@_reports(ReportRefund, "Report a refund")
-def report_refund(posted: Posted, id: str, given: ReportRefund) -> Command:
-    """Money paid back of a guaranteed attempt, at most what is left of it."""
-    return commands.refund(posted, id, given)
+_add_report(ReportAttempt, "Report a payment attempt", commands.report_payment_attempt)
+_add_report(ReportFailed, "Report that the latest attempt failed", commands.report_payment_attempt_failed)
+_add_report(
+    ReportGuaranteed,
+    "Report that the funds of the latest attempt are guaranteed",
+    commands.report_payment_attempt_guaranteed,
+)
+_add_report(ReportCanceled, "Report that the latest attempt was canceled", commands.report_payment_attempt_canceled)
+_add_report(ReportInformational, "Report what else is known", commands.report_payment_attempt_informational)
+_add_report(ReportRefund, "Report a refund", commands.report_refund)
 
 
 def _require_no_empty_id(request: Request) -> None:

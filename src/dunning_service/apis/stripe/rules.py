@@ -8,8 +8,8 @@ for the latest attempt and only while it is open, and no more paid back than was
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TypeVar
+from datetime import UTC, datetime
+from typing import Any, TypeVar
 
 from dunning_service.apis.stripe.numbers import to_value
 from dunning_service.apis.stripe.requests import (
@@ -37,17 +37,6 @@ _ONE_GUARANTEED = (
 )
 
 DetailsT = TypeVar("DetailsT", CustomerDetails, ShippingDetails)
-
-
-@dataclass(frozen=True, slots=True)
-class Refund:
-    """A refund that the rules allow."""
-
-    amount_minor: int
-    currency: str
-    refunded_at: int
-    """Unix seconds."""
-    reference: str | None
 
 
 def report_payment(given: ReportPayment, *, record_id: str, now: int) -> ReportedAttempt:
@@ -123,8 +112,8 @@ def inform(latest: ReportedAttempt, given: ReportInformational) -> ReportedAttem
     )
 
 
-def refund(latest: ReportedAttempt, given: ReportRefund, *, refunded_minor: int, now: int) -> Refund:
-    """The refund of what is asked for or, without an amount, of all that is left.
+def refund(latest: ReportedAttempt, given: ReportRefund, *, refunded_minor: int, now: int) -> dict[str, Any]:
+    """The columns of a refund of what is asked for or, without an amount, of all that is left.
 
     `refunded_minor` was paid back before. Raises RuleBroken when nothing is guaranteed, when it is another currency,
     and when it is more than what is left.
@@ -155,12 +144,12 @@ def refund(latest: ReportedAttempt, given: ReportRefund, *, refunded_minor: int,
         refunded_at = given.refunded.refunded_at
     else:
         refunded_at = now if given.initiated_at is None else given.initiated_at
-    return Refund(
-        amount_minor=left if asked is None else asked.minor,
-        currency=latest.currency,
-        refunded_at=refunded_at,
-        reference=None if processor is None else processor.refund_reference,
-    )
+    return {
+        "amount_minor": left if asked is None else asked.minor,
+        "currency": latest.currency,
+        "refunded_at": datetime.fromtimestamp(refunded_at, UTC),
+        "reference": None if processor is None else processor.refund_reference,
+    }
 
 
 def merged_metadata(held: Mapping[str, str], given: GivenMetadata) -> dict[str, str]:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 from pydantic import BeforeValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from dunning_service.apis.stripe.errors import BLANK, EMPTY, NOT_AN_INTEGER
+from dunning_service.apis.stripe.errors import BLANK, EMPTY, NOT_AN_INTEGER, cut
 from dunning_service.errors import FieldError
 from dunning_service.events import MAX_IDENTIFIER
 from dunning_service.values.money import MAX_MINOR
@@ -66,7 +66,7 @@ def wrong(message: str, code: str = NO_CODE, fields: Sequence[FieldError] = ()) 
 
 def shown(text: str) -> str:
     """`text` as a message repeats it: in quotes, and cut when it is long."""
-    return f"'{text}'" if len(text) <= _SHOWN else f"'{text[:_SHOWN]}…'"
+    return f"'{cut(text, _SHOWN)}'"
 
 
 def _integer(text: str, expected: str) -> int | None:

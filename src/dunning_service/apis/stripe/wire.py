@@ -295,11 +295,6 @@ def without_the_person(answer: Mapping[str, Any]) -> dict[str, Any]:
     return {**answer, **dict.fromkeys(personal), "metadata": {}}
 
 
-def reported(details: dict[str, Any]) -> ReportedAttempt:
-    """The reported attempt in `details` of a revision."""
-    return ReportedAttempt.model_validate(details)
-
-
 def event_of(attempt: ReportedAttempt, before: Sequence[Attempt], now: datetime) -> AttemptReported:
     """The event that the ledger records of an attempt; `before` are the attempts that it holds of the record.
 

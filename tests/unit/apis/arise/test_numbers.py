@@ -9,7 +9,6 @@ from iso4217 import Currency
 
 from dunning_service.apis.arise.numbers import (
     NUMBERS,
-    UnknownCurrency,
     currency_id_of,
     currency_of,
     member_of,
@@ -24,6 +23,7 @@ from dunning_service.billing.states import (
     SubscriptionState,
     TransactionType,
 )
+from dunning_service.values.money import InvalidAmount
 from dunning_service.values.withdrawn_currencies import WITHDRAWN
 
 
@@ -65,12 +65,12 @@ def test_every_currency_comes_back_from_its_number(code: str) -> None:
 
 @pytest.mark.parametrize(("number", "complaint"), [(0, "578"), (-1, "578"), (2, "578"), (959, "no minor unit")])
 def test_other_numbers_are_refused(number: int, complaint: str) -> None:
-    with pytest.raises(UnknownCurrency, match=complaint):
+    with pytest.raises(InvalidAmount, match=complaint):
         currency_of(number)
 
 
 def test_an_unknown_code_has_no_number() -> None:
-    with pytest.raises(UnknownCurrency, match="'ABC'"):
+    with pytest.raises(InvalidAmount, match="'ABC'"):
         currency_id_of("ABC")
 
 

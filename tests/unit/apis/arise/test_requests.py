@@ -8,8 +8,9 @@ import pytest
 from fastapi.exceptions import RequestValidationError
 from starlette.requests import Request
 
-from dunning_service.apis.arise.requests import Order, SubscriptionFilters
+from dunning_service.apis.arise.requests import SubscriptionFilters
 from dunning_service.billing.states import SubscriptionState
+from dunning_service.billing.views import SubscriptionOrder
 from dunning_service.http.parameters import openapi_parameters, read_parameters
 
 CUSTOMER = "87d8e330-2878-4742-a86f-dbbb3bf522ac"
@@ -60,14 +61,14 @@ def test_what_cannot_be_meant_is_named(query: str, field: str) -> None:
 @pytest.mark.parametrize(
     ("query", "order", "is_ascending"),
     [
-        ("", Order.CREATION_DATE, False),
-        ("orderBy=subscriptionStartDate&asc=true", Order.START_DATE, True),
-        ("orderBy=CustomerName&asc=False", Order.CUSTOMER_NAME, False),
-        ("orderBy=amountPerPayment&asc=true", Order.CREATION_DATE, True),
-        ("orderBy=", Order.CREATION_DATE, False),
+        ("", SubscriptionOrder.CREATED, False),
+        ("orderBy=subscriptionStartDate&asc=true", SubscriptionOrder.START, True),
+        ("orderBy=CustomerName&asc=False", SubscriptionOrder.CUSTOMER_NAME, False),
+        ("orderBy=amountPerPayment&asc=true", SubscriptionOrder.CREATED, True),
+        ("orderBy=", SubscriptionOrder.CREATED, False),
     ],
 )
-def test_an_order_that_is_not_known_is_no_mistake(query: str, order: Order, is_ascending: bool) -> None:
+def test_an_order_that_is_not_known_is_no_mistake(query: str, order: SubscriptionOrder, is_ascending: bool) -> None:
     found = asked(query)
     assert (found.order, found.is_ascending) == (order, is_ascending)
 
