@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from dunning_service.errors import DunningError
 from dunning_service.events import MAX_IDENTIFIER, MAX_TEXT, Category
-from dunning_service.gateways._base import Charged, ChargeOutcome, NotCharged, OutcomeUnknown
+from dunning_service.gateways import Charged, ChargeOutcome, NotCharged, OutcomeUnknown
 from dunning_service.values.exact_json import read_json
 from dunning_service.values.moments import require_possible
 from dunning_service.values.reading import moment

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 from uuid import UUID
 
+from dunning_service.gateways import Charged, ChargeRequest, NotSent, OutcomeUnknown, require_key
 from dunning_service.gateways._answers import read_charge, read_lookup
-from dunning_service.gateways._base import Charged, ChargeRequest, NotSent, OutcomeUnknown, require_key
 from dunning_service.outgoing.client import MAX_ANSWER_BYTES, Answer, NoAnswer, OutgoingClient
 from dunning_service.outgoing.network import AddressRefused, NetworkRules, Resolve, system_addresses
 from dunning_service.values.clock import Clock

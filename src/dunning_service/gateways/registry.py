@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dunning_service.database.engines import Database, is_outage
 from dunning_service.errors import NotFound, Unavailable
-from dunning_service.gateways._base import Gateway
+from dunning_service.gateways import Gateway
 from dunning_service.gateways.http import HttpGateway
 from dunning_service.gateways.models import GatewayKind, GatewayRow, SandboxChargeRow
 from dunning_service.gateways.sandbox import Sandbox

@@ -17,7 +17,7 @@ from typing import ClassVar, Final, Protocol
 from uuid import UUID
 
 from dunning_service.events import Category, Decline
-from dunning_service.gateways._base import (
+from dunning_service.gateways import (
     Charged,
     ChargeOutcome,
     ChargeRequest,

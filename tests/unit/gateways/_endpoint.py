@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from dunning_service.gateways import ChargeRequest, HttpGateway
+from dunning_service.gateways import ChargeRequest
+from dunning_service.gateways.http import HttpGateway
 from dunning_service.outgoing.network import NetworkRules
 from dunning_service.values.money import Money
 
