@@ -23,6 +23,7 @@ from dunning_service.ledger.work import Command, Effect, Lookup, Recorder, Snaps
 from dunning_service.merchants.keyring import Keyring
 from dunning_service.merchants.lookup_cache import Found, LookupCache
 from dunning_service.merchants.models import Merchant
+from dunning_service.outgoing.client import OutgoingClient
 from dunning_service.outgoing.network import NetworkRules
 from dunning_service.values.clock import Clock
 
@@ -111,8 +112,8 @@ class MerchantGateways:
         identity = (row.url, secrets, row.merchant_id)
         made = self._endpoints.get(identity)
         if made is None:
-            made = HttpGateway(row.url, secrets, rules=self._rules, clock=self._clock)
-            self._endpoints[identity] = made
+            client = OutgoingClient(row.url, secrets, rules=self._rules, clock=self._clock)
+            made = self._endpoints[identity] = HttpGateway(client, self._clock)
         return made
 
 
