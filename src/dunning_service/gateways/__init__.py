@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Any, ClassVar, Final, Protocol
@@ -74,15 +74,7 @@ class Charged:
     @property
     def decline(self) -> Decline:
         """The codes, for `recovery.declines.read_decline`."""
-        return Decline(
-            provider=self.provider,
-            code=self.code,
-            provider_advice=self.provider_advice,
-            network=self.network,
-            network_code=self.network_code,
-            network_advice=self.network_advice,
-            category=self.category,
-        )
+        return Decline(**{code.name: getattr(self, code.name) for code in fields(Decline)})
 
     def as_record(self) -> dict[str, Any]:
         """The record as a JSON object, to be stored."""
