@@ -13,11 +13,12 @@ from dunning_service.billing import commands
 from dunning_service.billing.models import ScheduledPaymentRow
 from dunning_service.billing.pricing import price
 from dunning_service.billing.schedule import FirstLease
-from dunning_service.billing.states import FrequencyUnit, TransactionType
+from dunning_service.billing.states import FrequencyUnit
 from dunning_service.billing.terms import Customer, NewSubscription
 from dunning_service.database.engines import create_write_engine
 from dunning_service.database.engines import database_url as parsed_url
 from dunning_service.events import Delivery
+from dunning_service.gateways import TransactionType
 from dunning_service.gateways.sandbox import PAYS
 from dunning_service.gateways.service import choose_sandbox
 from dunning_service.ledger.work import CommandDone

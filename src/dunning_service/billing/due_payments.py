@@ -14,10 +14,10 @@ import structlog
 from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dunning_service.billing import states
 from dunning_service.billing.models import BlockedMethodRow, ScheduledPaymentRow, SubscriptionRow
 from dunning_service.billing.outcomes import LOOK_AGAIN_LAST, reason_to_leave
 from dunning_service.billing.schedule import charge_key
+from dunning_service.billing.states import PaymentState
 from dunning_service.database.bulk import bulk_for
 from dunning_service.database.engines import Base
 from dunning_service.errors import DunningError
@@ -90,7 +90,7 @@ class DuePayment:
             attempt_number=self.number,
             money=Money(payment["amount_minor"], payment["currency"]),
             payment_method_id=UUID(subscription["payment_method_id"]),
-            transaction_type=TransactionType[states.TransactionType(subscription["transaction_type"]).name],
+            transaction_type=TransactionType(subscription["transaction_type"]),
             is_faster_processing=subscription["is_faster_processing"],
             subscription_id=subscription["id"],
             customer_id=UUID(subscription["customer_id"]),
@@ -233,7 +233,7 @@ def _due_payments(connection: Connection, payments: Sequence[Mapping[str, Any]])
 def _leased(due: DuePayment, now: datetime, until: datetime) -> DuePayment:
     """The payment with its row as it is during the lease."""
     changes = {
-        "status": states.PaymentState.PROCESSING,
+        "status": PaymentState.PROCESSING,
         "attempt_in_flight": due.number,
         "gateway_id": due.gateway_id,
         "next_attempt_at": None,

@@ -15,13 +15,7 @@ from dunning_service.billing.commands import NO_SUCH_SUBSCRIPTION
 from dunning_service.billing.models import ScheduledPaymentRow, SubscriptionRow
 from dunning_service.billing.names import has_name_like
 from dunning_service.billing.schedule import attempt_id, price_of
-from dunning_service.billing.states import (
-    AttemptState,
-    FrequencyUnit,
-    PaymentState,
-    SubscriptionState,
-    TransactionType,
-)
+from dunning_service.billing.states import AttemptState, FrequencyUnit, PaymentState, SubscriptionState
 from dunning_service.billing.terms import Customer
 from dunning_service.billing.views import (
     AttemptView,
@@ -33,6 +27,7 @@ from dunning_service.billing.views import (
 )
 from dunning_service.errors import NotFound
 from dunning_service.events import Outcome
+from dunning_service.gateways import TransactionType
 from dunning_service.ledger.fold import current_attempts
 from dunning_service.ledger.models import AttemptRow, PaymentRow
 from dunning_service.ledger.status import Status

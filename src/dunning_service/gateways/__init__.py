@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, date, datetime
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Any, ClassVar, Final, Protocol
 from uuid import UUID
 
@@ -25,12 +25,17 @@ class ChargeOutcome(StrEnum):
     PENDING = "pending"
 
 
-class TransactionType(StrEnum):
-    """The kind of transaction that is asked of the payment method."""
+class TransactionType(IntEnum):
+    """The kind of charge to the payment method."""
 
-    AUTHORIZATION = "authorization"
-    SALE = "sale"
-    ACH_DEBIT = "ach_debit"
+    AUTHORIZATION = 1
+    SALE = 2
+    ACH_DEBIT = 11
+
+    @property
+    def is_card(self) -> bool:
+        """True of a charge to a card."""
+        return self is not TransactionType.ACH_DEBIT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -93,7 +93,7 @@ def charge_body(key: str, request: ChargeRequest) -> str:
         "amount_minor": request.money.minor,
         "currency": request.money.currency,
         "payment_method_id": request.payment_method_id,
-        "transaction_type": request.transaction_type,
+        "transaction_type": request.transaction_type.name.lower(),
         "is_faster_processing": request.is_faster_processing,
         "subscription_id": request.subscription_id,
         "customer_id": request.customer_id,

@@ -15,7 +15,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 from pydantic.alias_generators import to_camel
 
 from dunning_service.apis.arise import values
-from dunning_service.billing.states import FrequencyUnit, TransactionType
+from dunning_service.billing.states import FrequencyUnit
+from dunning_service.gateways import TransactionType
 from dunning_service.values import reading
 
 Number = Annotated[Decimal, WithJsonSchema({"type": "number"})]

@@ -14,9 +14,10 @@ import pytest
 
 from dunning_service.apis.arise.rules import read_new_subscription
 from dunning_service.apis.arise.wire import CreateSubscription
-from dunning_service.billing.states import FrequencyUnit, TransactionType
+from dunning_service.billing.states import FrequencyUnit
 from dunning_service.billing.terms import Customer, MerchantTerms, NewSubscription
 from dunning_service.errors import InvalidInput
+from dunning_service.gateways import TransactionType
 from dunning_service.values.money import Money
 
 DOCUMENT = json.loads((Path(__file__).parents[3] / "fixtures" / "subscriptions" / "document.json").read_text())
