@@ -12,7 +12,6 @@ import sqlalchemy as sa
 
 from contract._gateways import LEASE, PAID, Scripted, use_gateway
 from contract._subscriptions import TOMORROW, created, get
-from dunning_service.billing.due_payments import DuePayments
 from dunning_service.database.engines import Database, UtcDateTime
 from dunning_service.due.leases import Row, backlog, lease_due
 from dunning_service.due.worker import Worker
@@ -72,7 +71,7 @@ async def test_both_kinds_are_run_and_a_failure_again_when_its_lease_expires(
     use_gateway(service, Scripted(PAID))
     made = await created(service, paymentStartDateTime=TOMORROW.isoformat(), numberOfPayments=1)
     service.clock.advance(timedelta(seconds=2))
-    charges = DuePayments(service.app.state.services.charging)
+    charges = service.app.state.services.charging
     worker = Worker(service.database, [charges, reminders], service.clock, concurrency=1, lease=LEASE)
 
     assert await worker.run_once() == 3
@@ -96,7 +95,7 @@ async def test_a_kind_that_hangs_does_not_stop_the_other(service: RunningService
     use_gateway(service, Hanging(PAID))
     await created(service, paymentStartDateTime=TOMORROW.isoformat(), numberOfPayments=1)
     service.clock.advance(timedelta(seconds=1))
-    charges = DuePayments(service.app.state.services.charging)
+    charges = service.app.state.services.charging
     worker = Worker(service.database, [charges, reminders], service.clock, concurrency=1, lease=LEASE)
 
     running = asyncio.create_task(worker.run())

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 from dunning_service.billing.attempts import AttemptContext
+from dunning_service.billing.due_payments import DuePayment
 from dunning_service.billing.models import BlockedMethodRow, ScheduledPaymentRow, SubscriptionRow
 from dunning_service.billing.outcomes import ACTOR, TERMINATED, dropped
 from dunning_service.billing.schedule import FirstLease, first_payments, subscription_row
@@ -20,6 +21,8 @@ from dunning_service.ledger.work import ActionTaken, Command, Effect, Idempotenc
 from dunning_service.merchants.directory import MerchantView, Principal
 from dunning_service.recovery.ladder import Ladder
 from dunning_service.senders import SUBSCRIPTIONS
+
+EffectOf = Callable[[AttemptContext, datetime], Effect]
 
 NO_SUCH_SUBSCRIPTION = "there is no subscription of that id"
 FORGOTTEN = "the customer's data were erased"
@@ -164,22 +167,17 @@ def forget_customer(merchant: MerchantView, subscription_id: str) -> Command:
 
 
 def record(
-    payment: Mapping[str, Any],
-    subscription: Mapping[str, Any],
-    *,
-    number: int,
-    time_zone: str,
+    due: DuePayment,
     ladder: Ladder,
-    effect_of: Callable[[AttemptContext, datetime], Effect],
+    effect_of: EffectOf,
+    *,
     money_came_in: bool = False,
     delivery: Delivery | None = None,
     origin: str = "",
 ) -> Command:
-    """Records the result of attempt `number`, unless it has been recorded: then the answer says so. Only money that
-    came in is recorded however late the result is.
-
-    `payment` and `subscription` are rows as they were when the attempt began.
-    """
+    """Records the result of an attempt, unless it has been recorded: then the answer says so. Only money that came in
+    is recorded however late the result is."""
+    payment, subscription, number = due.payment, due.subscription, due.number
     merchant_id, payment_id = payment["merchant_id"], payment["id"]
     this = _by_id(ScheduledPaymentRow, merchant_id, payment_id)
     agreed = _by_id(SubscriptionRow, merchant_id, subscription["id"])
@@ -207,14 +205,14 @@ def record(
             siblings=[row] if siblings is None else snapshot.rows[siblings],
             blocked=next(iter(snapshot.rows[blocked]), None),
             attempts=snapshot.attempts[payment_id],
-            time_zone=time_zone,
+            time_zone=due.time_zone,
             ladder=ladder,
         )
         return effect_of(context, now)
 
     return Command(
         merchant_id=merchant_id,
-        time_zone=time_zone,
+        time_zone=due.time_zone,
         provider=SUBSCRIPTIONS.name,
         provider_payment_ids=[payment_id],
         origin=origin,

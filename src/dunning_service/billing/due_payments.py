@@ -1,11 +1,11 @@
-"""Scheduled payments as due work: what a lease changes, and the rows that an attempt needs."""
+"""Scheduled payments that are due: what a lease changes, and the rows that an attempt needs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Final, Protocol
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -20,7 +20,6 @@ from dunning_service.billing.schedule import charge_key
 from dunning_service.billing.states import PaymentState
 from dunning_service.database.bulk import bulk_for
 from dunning_service.database.engines import Base
-from dunning_service.errors import DunningError
 from dunning_service.gateways import ChargeRequest, TransactionType
 from dunning_service.gateways.models import GatewayRow
 from dunning_service.ledger.models import PaymentRow
@@ -41,10 +40,8 @@ _DECIDED = {
     Status.CANCELLED.value: "cancelled",
 }
 
-_CHANGED_BY_A_LEASE = ("status", "attempt_in_flight", "gateway_id", "next_attempt_at", "wake_at", "updated_at")
-
-_TABLE: Any = ScheduledPaymentRow.__table__
-_PAYMENTS = _TABLE.c
+TABLE: Any = ScheduledPaymentRow.__table__
+_PAYMENTS = TABLE.c
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,51 +96,31 @@ class DuePayment:
         )
 
 
-class Attempts(Protocol):
-    """Makes attempts: `Charging`."""
-
-    async def attempt(self, due: DuePayment) -> None:
-        """Makes the attempt at a leased payment."""
-        ...
-
-
-class DuePayments:
-    """The kind of due work that scheduled payments are: charges, retries and lookups."""
-
-    table: Final[sa.Table] = _TABLE
-
-    def __init__(self, attempts: Attempts) -> None:
-        self._attempts = attempts
-
-    def leased(
-        self, connection: Connection, rows: Sequence[Mapping[str, Any]], now: datetime, until: datetime
-    ) -> Sequence[DuePayment]:
-        """Marks the payments as being attempted; one without a subscription or a merchant is put off."""
-        found = [_leased(due, now, until) for due in _due_payments(connection, rows)]
-        whole = {due.payment["id"] for due in found}
-        orphans = [row for row in rows if row["id"] not in whole]
-        bulk_for(connection).update(
-            _TABLE,
-            [{"merchant_id": one["merchant_id"], "id": one["id"], "wake_at": now + _LATER} for one in orphans],
-        )
-        changed = [{name: due.payment[name] for name in ("merchant_id", "id", *_CHANGED_BY_A_LEASE)} for due in found]
-        bulk_for(connection).update(_TABLE, changed)
-        return found
-
-    def merchant_of(self, item: DuePayment) -> int:
-        """The merchant, for whom a fair share is kept."""
-        merchant_id: int = item.payment["merchant_id"]
-        return merchant_id
-
-    async def run(self, item: DuePayment) -> None:
-        """Makes the attempt. One whose outcome could not be recorded stays in flight: it is looked up when its lease
-        expires."""
-        try:
-            await self._attempts.attempt(item)
-        except DunningError as error:
-            log.warning("attempt.unrecorded", payment_id=item.payment["id"], attempt=item.number, error=error.message)
-        except Exception as error:
-            log.error("attempt.crashed", payment_id=item.payment["id"], attempt=item.number, exc_info=error)
+def lease_payments(
+    connection: Connection, rows: Sequence[Mapping[str, Any]], now: datetime, until: datetime
+) -> Sequence[DuePayment]:
+    """Marks the payments as being attempted; one without a subscription or a merchant is put off."""
+    found, changed = [], []
+    for due in _due_payments(connection, rows):
+        changes = {
+            "status": PaymentState.PROCESSING,
+            "attempt_in_flight": due.number,
+            "gateway_id": due.gateway_id,
+            "next_attempt_at": None,
+            "wake_at": until,
+            "updated_at": now,
+        }
+        found.append(replace(due, payment={**due.payment, **changes}))
+        changed.append({"merchant_id": due.payment["merchant_id"], "id": due.payment["id"], **changes})
+    whole = {due.payment["id"] for due in found}
+    put_off = [
+        {"merchant_id": row["merchant_id"], "id": row["id"], "wake_at": now + _LATER}
+        for row in rows
+        if row["id"] not in whole
+    ]
+    bulk_for(connection).update(TABLE, put_off)
+    bulk_for(connection).update(TABLE, changed)
+    return found
 
 
 async def first_payment_of(connection: AsyncConnection, merchant_id: int, subscription_id: str) -> DuePayment | None:
@@ -152,7 +129,7 @@ async def first_payment_of(connection: AsyncConnection, merchant_id: int, subscr
     None when that lease has expired and a worker has found out the outcome.
     """
     this = (_PAYMENTS.merchant_id == merchant_id) & (_PAYMENTS.subscription_id == subscription_id)
-    row = dict((await connection.execute(sa.select(_TABLE).where(this, _PAYMENTS.number == 1))).mappings().one())
+    row = dict((await connection.execute(sa.select(TABLE).where(this, _PAYMENTS.number == 1))).mappings().one())
     if row["attempt_in_flight"] != 1:
         return None
     (due,) = await connection.run_sync(_due_payments, [row])
@@ -228,16 +205,3 @@ def _due_payments(connection: Connection, payments: Sequence[Mapping[str, Any]])
             )
         )
     return due_payments
-
-
-def _leased(due: DuePayment, now: datetime, until: datetime) -> DuePayment:
-    """The payment with its row as it is during the lease."""
-    changes = {
-        "status": PaymentState.PROCESSING,
-        "attempt_in_flight": due.number,
-        "gateway_id": due.gateway_id,
-        "next_attempt_at": None,
-        "wake_at": until,
-        "updated_at": now,
-    }
-    return replace(due, payment={**due.payment, **changes})
