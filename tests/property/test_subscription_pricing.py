@@ -115,15 +115,9 @@ def test_a_rate_survives_its_storage(units: int) -> None:
     assert rate_units(rate_from_units(units)) == units
 
 
-WITHOUT_MONEY = {"first_payment.py"}
-"""Its numbers are seconds to wait."""
-
-
 @pytest.mark.parametrize(
     "path",
-    sorted(
-        path for path in Path(dunning_service.billing.__file__).parent.glob("*.py") if path.name not in WITHOUT_MONEY
-    ),
+    sorted(Path(dunning_service.billing.__file__).parent.glob("*.py")),
     ids=lambda path: path.name,
 )
 def test_no_float_is_written_or_made(path: Path) -> None:

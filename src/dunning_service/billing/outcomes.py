@@ -251,10 +251,11 @@ def _settled(number: int) -> Row:
 
 
 def _change(context: AttemptContext, changes: Row, now: datetime) -> tuple[type[Base], Row]:
-    return _row_change(ScheduledPaymentRow, context.payment, changes | {"updated_at": now})
+    return row_change(ScheduledPaymentRow, context.payment, changes | {"updated_at": now})
 
 
-def _row_change(model: type[Base], row: Mapping[str, Any], changes: Row) -> tuple[type[Base], Row]:
+def row_change(model: type[Base], row: Mapping[str, Any], changes: Row) -> tuple[type[Base], Row]:
+    """The update of a row with an id."""
     return model, {"merchant_id": row["merchant_id"], "id": row["id"], **changes}
 
 
@@ -335,14 +336,12 @@ def _is_open(payment: Mapping[str, Any]) -> bool:
 
 def _ending(context: AttemptContext, now: datetime) -> list[tuple[type[Base], Row]]:
     """The subscription has failed: what is still scheduled is dropped, and what has failed is not tried again."""
-    updates = [
-        _row_change(SubscriptionRow, context.subscription, {"status": SubscriptionState.FAILED, "ended_at": now})
-    ]
+    updates = [row_change(SubscriptionRow, context.subscription, {"status": SubscriptionState.FAILED, "ended_at": now})]
     for sibling in _others(context):
         if sibling["status"] == PaymentState.SCHEDULED:
-            updates.append(_row_change(ScheduledPaymentRow, sibling, dropped(NEVER_BEGAN, now)))
+            updates.append(row_change(ScheduledPaymentRow, sibling, dropped(NEVER_BEGAN, now)))
         elif sibling["status"] == PaymentState.FAILED and sibling["wake_at"] is not None:
-            updates.append(_row_change(ScheduledPaymentRow, sibling, _unplanned(NEVER_BEGAN, now)))
+            updates.append(row_change(ScheduledPaymentRow, sibling, _unplanned(NEVER_BEGAN, now)))
     return updates
 
 
@@ -356,7 +355,7 @@ def _completion(context: AttemptContext, becomes: PaymentState, now: datetime) -
         return []
     is_any_paid = becomes == PaymentState.PAID or any(other["status"] == PaymentState.PAID for other in others)
     status = SubscriptionState.COMPLETED if is_any_paid else SubscriptionState.FAILED
-    return [_row_change(SubscriptionRow, subscription, {"status": status, "ended_at": now})]
+    return [row_change(SubscriptionRow, subscription, {"status": status, "ended_at": now})]
 
 
 def _late_completion(context: AttemptContext, now: datetime) -> list[tuple[type[Base], Row]]:
@@ -367,4 +366,4 @@ def _late_completion(context: AttemptContext, now: datetime) -> list[tuple[type[
         return []
     if any(_is_open(other) or other["status"] == PaymentState.CANCELLED for other in _others(context)):
         return []
-    return [_row_change(SubscriptionRow, subscription, {"status": SubscriptionState.COMPLETED, "ended_at": now})]
+    return [row_change(SubscriptionRow, subscription, {"status": SubscriptionState.COMPLETED, "ended_at": now})]

@@ -33,9 +33,8 @@ from dunning_service.apis.arise.wire import (
     SubscriptionPayment,
     SubscriptionTerminated,
 )
-from dunning_service.billing import queries
-from dunning_service.billing.first_payment import create_subscription
-from dunning_service.billing.service import PostedRequest, terminate_subscription
+from dunning_service.billing import commands, queries
+from dunning_service.billing.service import create_subscription
 from dunning_service.http.auth import scoped
 from dunning_service.http.idempotency import REPLAYED, REPLAYED_HEADER, idempotency_key
 from dunning_service.http.parameters import openapi_parameters, read_parameters
@@ -76,8 +75,12 @@ async def create(request: Request, principal: Writer) -> Response:
     """
     found = services(request)
     body = await json_body(request, found.bodies)
-    posted = PostedRequest(
-        path=PATH, headers=request.scope["headers"], body=body, idempotency_key=key_of(request, body)
+    posted = commands.PostedRequest(
+        path=PATH,
+        headers=request.scope["headers"],
+        body=body,
+        idempotency_key=key_of(request, body),
+        received_at=found.clock(),
     )
     created = await create_subscription(
         found.charging, principal, posted, partial(read_new_subscription, posted.body, posted.content_type)
@@ -144,13 +147,14 @@ async def terminate(request: Request, principal: Writer, identifier: Subscriptio
     to terminate again is answered again."""
     subscription_id = subscription_id_of(identifier)
     found = services(request)
-    posted = PostedRequest(
+    posted = commands.PostedRequest(
         path=f"{PATH}/{subscription_id}/terminate",
         headers=request.scope["headers"],
         body=b"",
         idempotency_key=idempotency_key(request, None),
+        received_at=found.clock(),
     )
-    done = await terminate_subscription(found.writer, principal.merchant, subscription_id, posted, found.clock())
+    done = await found.writer.execute(commands.terminate(principal.merchant, subscription_id, posted))
     return _answer(subscription_terminated(UUID(subscription_id)), is_replay=done.answered_before is not None)
 
 
