@@ -100,11 +100,10 @@ async def _paid_now(charging: Charging, merchant: MerchantView, subscription_id:
         log.warning("attempt.unrecorded", payment_id=payment_id(subscription_id, 1), attempt=1, error=_in_words(error))
     try:
         async with charging.database.read() as connection:
-            first = await queries.first_attempt(connection, merchant.id, subscription_id)
+            return await queries.first_attempt(connection, merchant.id, subscription_id)
     except SQLAlchemyError as error:
         log.warning("attempt.unrecorded", payment_id=payment_id(subscription_id, 1), attempt=1, error=_in_words(error))
         return None
-    return None if first is None else first.view
 
 
 def _in_words(error: Exception) -> str:
@@ -118,7 +117,7 @@ async def _answer_again(charging: Charging, merchant: MerchantView, subscription
         async with charging.database.read() as connection:
             first = await queries.first_attempt(connection, merchant.id, subscription_id)
         if first is None or not first.is_under_way or time.monotonic() >= until:
-            return Created(UUID(subscription_id), None if first is None else first.view, is_replay=True)
+            return Created(UUID(subscription_id), first, is_replay=True)
         await asyncio.sleep(1 / _READS_PER_SECOND)
 
 

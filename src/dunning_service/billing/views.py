@@ -101,3 +101,5 @@ class PayNowView:
     message: str | None
     category: str | None
     next_attempt_at: datetime | None
+    is_under_way: bool = False
+    """True while the request that began it may still be waiting for its gateway."""
