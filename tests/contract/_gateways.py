@@ -48,7 +48,7 @@ def leased(
     """Leases what is due at a moment, as a worker does, and commits."""
     work = service.app.state.services.charging
     with service.database.write() as connection:
-        return [one.item for one in lease_due(connection, work, at, limit=limit, lease=lease, share=share)]
+        return lease_due(connection, work, at, limit=limit, lease=lease, share=share)
 
 
 async def charges(service: RunningService) -> int:

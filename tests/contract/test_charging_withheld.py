@@ -124,7 +124,7 @@ async def test_termination_waits_for_a_lease_and_does_not_undo_it(seller: Runnin
         await worker.close()
     assert await statuses(seller, subscription) == ["Processing", "Cancelled"]
 
-    await seller.app.state.services.charging.attempt(found.item)
+    await seller.app.state.services.charging.attempt(found)
 
     assert await statuses(seller, subscription) == ["Paid", "Cancelled"]
     assert complaints(seller.database) == []

@@ -115,5 +115,5 @@ async def test_two_workers_lease_different_rows_and_the_backlog_counts_them(
         leases = [lease_due(connection, reminders, at, limit=1, lease=LEASE) for _ in range(3)]
         left = backlog(connection, REMINDERS, at)
     assert (waiting.items, waiting.oldest) == (2, TOMORROW + timedelta(seconds=1))
-    assert [[one.item["id"] for one in some] for some in leases] == [[1], [2], []]
+    assert [[one["id"] for one in some] for some in leases] == [[1], [2], []]
     assert (left.items, left.oldest) == (0, None)
