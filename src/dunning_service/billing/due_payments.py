@@ -159,48 +159,43 @@ def _due_payments(connection: Connection, payments: Sequence[Mapping[str, Any]])
         rows = bulk_for(connection).select(table, by, set(keys))
         return {tuple(row[name] for name in by): row for row in rows}
 
-    def is_whole(payment: Mapping[str, Any]) -> bool:
-        return (payment["merchant_id"],) in merchants and (
-            payment["merchant_id"],
-            payment["subscription_id"],
-        ) in subscriptions
-
-    def agreed(payment: Mapping[str, Any]) -> Mapping[str, Any]:
-        return subscriptions[payment["merchant_id"], payment["subscription_id"]]
-
-    def method(payment: Mapping[str, Any]) -> tuple[int, str]:
-        return payment["merchant_id"], agreed(payment)["payment_method_id"]
-
-    def ledger_key(payment: Mapping[str, Any]) -> tuple[int, str, str]:
-        return payment["merchant_id"], SUBSCRIPTIONS.name, payment["id"]
-
     merchants = found(Merchant, ("id",), ((one["merchant_id"],) for one in payments))
     subscriptions = found(
         SubscriptionRow, ("merchant_id", "id"), ((one["merchant_id"], one["subscription_id"]) for one in payments)
     )
+    whole = []
     for payment in payments:
-        if not is_whole(payment):  # nothing can be charged for it, and the others are not to wait for it
+        merchant = merchants.get((payment["merchant_id"],))
+        subscription = subscriptions.get((payment["merchant_id"], payment["subscription_id"]))
+        if merchant is None or subscription is None:
+            # nothing can be charged for it, and the others are not to wait for it
             log.error("claim.orphaned", payment_id=payment["id"])
-    payments = [payment for payment in payments if is_whole(payment)]
-    blocked = found(BlockedMethodRow, ("merchant_id", "payment_method_id"), map(method, payments))
-    chosen = found(GatewayRow, ("merchant_id", "is_current"), ((one["merchant_id"], True) for one in payments))
-    ledger = found(PaymentRow, ("merchant_id", "provider", "provider_payment_id"), map(ledger_key, payments))
+        else:
+            method = (payment["merchant_id"], subscription["payment_method_id"])
+            whole.append((payment, merchant, subscription, method))
+    blocked = found(BlockedMethodRow, ("merchant_id", "payment_method_id"), (method for *_, method in whole))
+    chosen = found(GatewayRow, ("merchant_id", "is_current"), ((one["merchant_id"], True) for one, *_ in whole))
+    ledger = found(
+        PaymentRow,
+        ("merchant_id", "provider", "provider_payment_id"),
+        ((one["merchant_id"], SUBSCRIPTIONS.name, one["id"]) for one, *_ in whole),
+    )
     due_payments = []
-    for payment in payments:
-        merchant, held = merchants[(payment["merchant_id"],)], ledger.get(ledger_key(payment))
+    for payment, merchant, subscription, method in whole:
+        held = ledger.get((payment["merchant_id"], SUBSCRIPTIONS.name, payment["id"]))
         # where there was no gateway, nothing can have been charged
         has_begun = payment["attempt_in_flight"] is not None and payment["gateway_id"] is not None
         gateway = None if has_begun else chosen.get((payment["merchant_id"], True))
         due_payments.append(
             DuePayment(
                 payment=payment,
-                subscription=agreed(payment),
+                subscription=subscription,
                 time_zone=merchant["time_zone"],
                 ladder=merchant["retry_ladder"],
                 number=payment["attempt_in_flight"] or payment["attempt_count"] + 1,
                 has_begun=has_begun,
                 gateway_id=payment["gateway_id"] if gateway is None else gateway["id"],
-                is_blocked=method(payment) in blocked,
+                is_blocked=method in blocked,
                 decided=None if held is None or held["status"] == Status.FAILED.value else held["status"],
             )
         )
