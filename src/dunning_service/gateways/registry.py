@@ -117,38 +117,37 @@ class MerchantGateways:
         return made
 
 
+@dataclass(frozen=True, slots=True)
 class SandboxBook:
     """The sandbox's charges of one merchant, in a table that all processes share. See ChargeBook."""
 
-    def __init__(self, database: Database, recorder: Recorder, merchant_id: int, time_zone: str) -> None:
-        self._database = database
-        self._recorder = recorder
-        self._merchant_id = merchant_id
-        self._time_zone = time_zone
+    database: Database
+    recorder: Recorder
+    merchant_id: int
+    time_zone: str
 
     async def get(self, key: str) -> str | None:
         """The record stored under `key`."""
-        async with _reading(self._database) as connection:
+        async with _reading(self.database) as connection:
             kept: str | None = (
-                await connection.execute(_CHARGE, {"merchant_id": self._merchant_id, "key": key})
+                await connection.execute(_CHARGE, {"merchant_id": self.merchant_id, "key": key})
             ).scalar_one_or_none()
         return kept
 
     async def put(self, key: str, value: str) -> str:
         """Stores `value` unless there is a record already; returns the stored one. It rides in the ledger's commits."""
-        merchant_id = self._merchant_id
-        lookup = Lookup(SandboxChargeRow, ("merchant_id", "key"), (merchant_id, key))
+        lookup = Lookup(SandboxChargeRow, ("merchant_id", "key"), (self.merchant_id, key))
 
         def execute(snapshot: Snapshot, now: datetime) -> Effect:
             if snapshot.rows[lookup]:
                 return Effect({"value": snapshot.rows[lookup][0]["value"]})
-            row = {"merchant_id": merchant_id, "key": key, "value": value, "created_at": now}
+            row = {"merchant_id": self.merchant_id, "key": key, "value": value, "created_at": now}
             return Effect({"value": value}, inserts=[(SandboxChargeRow, row)])
 
-        done = await self._recorder.execute(
+        done = await self.recorder.execute(
             Command(
-                merchant_id=merchant_id,
-                time_zone=self._time_zone,
+                merchant_id=self.merchant_id,
+                time_zone=self.time_zone,
                 provider=Sandbox.name,
                 lookups=[lookup],
                 is_idempotent=True,
