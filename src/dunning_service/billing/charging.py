@@ -13,7 +13,7 @@ import structlog
 
 from dunning_service.billing import commands, outcomes
 from dunning_service.billing.attempts import AttemptResult
-from dunning_service.billing.due_payments import TABLE, DuePayment, first_payment_of, lease_payments
+from dunning_service.billing.due_payments import TABLE, DuePayment, lease_payments
 from dunning_service.billing.states import AttemptState
 from dunning_service.database.engines import Database
 from dunning_service.errors import ConfigurationError, DunningError
@@ -64,16 +64,6 @@ class Charging:
             log.warning("attempt.unrecorded", payment_id=item.payment["id"], attempt=item.number, error=error.message)
         except Exception as error:
             log.error("attempt.crashed", payment_id=item.payment["id"], attempt=item.number, exc_info=error)
-
-    async def attempt_first(self, merchant_id: int, subscription_id: str) -> None:
-        """Makes the first attempt of a subscription, in the request that created both.
-
-        Raises what `attempt` does, and SQLAlchemyError when the database cannot be read.
-        """
-        async with self.database.read() as connection:
-            due = await first_payment_of(connection, merchant_id, subscription_id)
-        if due is not None:
-            await self.attempt(due)
 
     async def attempt(self, due: DuePayment) -> None:
         """Makes the attempt and records its outcome; returns after the commit.

@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from dunning_service.billing import commands, queries
 from dunning_service.billing.charging import Charging
+from dunning_service.billing.due_payments import first_payment_of
 from dunning_service.billing.schedule import FirstLease, payment_id
 from dunning_service.billing.terms import MerchantTerms, NewSubscriptionReader
 from dunning_service.billing.views import PayNowView
@@ -95,7 +96,10 @@ async def _paid_now(charging: Charging, merchant: MerchantView, subscription_id:
     """The first payment after its attempt; None while the database cannot be read. An error would not do: the
     subscription exists, and the same request without a key would make a second one. A worker looks up its charge."""
     try:
-        await charging.attempt_first(merchant.id, subscription_id)
+        async with charging.database.read() as connection:
+            due = await first_payment_of(connection, merchant.id, subscription_id)
+        if due is not None:
+            await charging.attempt(due)
     except (DunningError, SQLAlchemyError) as error:
         log.warning("attempt.unrecorded", payment_id=payment_id(subscription_id, 1), attempt=1, error=_in_words(error))
     try:
