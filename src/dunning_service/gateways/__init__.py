@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, date, datetime
 from enum import IntEnum, StrEnum
-from typing import Any, ClassVar, Final, Protocol
+from typing import Any, ClassVar, Protocol
 from uuid import UUID
 
 from dunning_service.events import Category, Decline
 from dunning_service.values.money import Money
 
-MAX_KEY: Final = 128
 _KEY = re.compile(r"[A-Za-z0-9_:-]{1,128}", re.ASCII)
 
 
@@ -155,4 +154,4 @@ class Gateway(Protocol):
 def require_key(key: str) -> None:
     """Raises ValueError for a key that cannot be used unescaped in a header, a path and a signature."""
     if _KEY.fullmatch(key) is None:
-        raise ValueError(f"a charge key has 1 to {MAX_KEY} letters, digits, '_', ':' or '-', unlike {key[:200]!a}")
+        raise ValueError(f"a charge key has 1 to 128 letters, digits, '_', ':' or '-', unlike {key[:200]!a}")

@@ -168,14 +168,12 @@ RESERVED: Final[Mapping[UUID, Behaviour]] = {
     },
 }
 
-_ANY: Final = Behaviour("pays")
-
 
 def behaviour_of(payment_method_id: UUID) -> Behaviour:
     """The behaviour of a payment method."""
     if str(payment_method_id).startswith(_PREFIX):
         return RESERVED.get(payment_method_id, RESERVED[UNKNOWN])
-    return _ANY
+    return RESERVED[PAYS]
 
 
 class Sandbox:
