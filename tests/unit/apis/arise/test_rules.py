@@ -242,7 +242,7 @@ def test_ach_says_whether_it_is_to_be_faster(faster: bool) -> None:
 def test_dual_pricing_wants_to_know_which_price() -> None:
     assert (read(a_body(useCardPrice=True), DUAL)).price.total == Money(19990, "NOK")
     cash = (read(a_body(useCardPrice=False), DUAL)).price
-    assert (cash.cash_discount_minor, cash.cash_discount_rate, cash.total_minor) == (800, 4, 19190)
+    assert (cash.cash_discount_minor, cash.cash_discount_rate, cash.total.minor) == (800, 4, 19190)
     for nothing in (MISSING, None):
         assert complaints(a_body(useCardPrice=nothing), DUAL) == {
             "useCardPrice": ["is required, because the merchant has dual pricing: true or false"]
