@@ -11,7 +11,6 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from dunning_service.billing.charging import Charging
-from dunning_service.billing.due_payments import DuePayments
 from dunning_service.database.durability import require_durable
 from dunning_service.database.engines import Database, database_url, is_outage
 from dunning_service.database.outages import why
@@ -69,12 +68,12 @@ async def opened_services(settings: Settings, clock: Clock, *, with_worker: bool
             writer=writer,
             gateways=gateways,
             charging=Charging(
-                database,
-                writer,
-                gateways,
-                clock,
-                metrics,
-                parse_ladder(settings.retry_ladder),
+                database=database,
+                recorder=writer,
+                gateways=gateways,
+                clock=clock,
+                count=metrics.charge,
+                default_ladder=parse_ladder(settings.retry_ladder),
                 lease=timedelta(seconds=settings.claim_seconds),
             ),
             metrics=metrics,
@@ -95,7 +94,7 @@ def worker_of(found: Services) -> Worker:
     """A worker with the concurrency of the settings."""
     return Worker(
         found.database,
-        [DuePayments(found.charging)],
+        [found.charging],
         found.clock,
         concurrency=found.settings.charge_concurrency,
         lease=found.charging.lease,

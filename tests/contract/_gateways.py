@@ -11,8 +11,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from contract._subscriptions import METHOD
-from dunning_service.billing.charging import Charging
-from dunning_service.billing.due_payments import DuePayment, DuePayments
+from dunning_service.billing.due_payments import DuePayment
 from dunning_service.due.leases import Share, lease_due
 from dunning_service.events import Category
 from dunning_service.gateways import Charged, ChargeOutcome, ChargeRequest, Gateway, NotSent
@@ -47,9 +46,9 @@ def leased(
     service: RunningService, at: datetime, *, limit: int = 9, lease: timedelta = LEASE, share: Share | None = None
 ) -> list[DuePayment]:
     """Leases what is due at a moment, as a worker does, and commits."""
-    work = DuePayments(service.app.state.services.charging)
+    work = service.app.state.services.charging
     with service.database.write() as connection:
-        return [one.item for one in lease_due(connection, work, at, limit=limit, lease=lease, share=share)]
+        return lease_due(connection, work, at, limit=limit, lease=lease, share=share)
 
 
 async def charges(service: RunningService) -> int:
@@ -77,15 +76,7 @@ def use_gateway(service: RunningService, gateway: Gateway) -> None:
     use_sandbox(service)
     found = service.app.state.services
     gateways = OneGateway(gateway)
-    charging = Charging(
-        found.database,
-        found.writer,
-        gateways,
-        found.clock,
-        found.metrics,
-        DEFAULT_LADDER,
-        lease=found.charging.lease,
-    )
+    charging = replace(found.charging, gateways=gateways, default_ladder=DEFAULT_LADDER)
     service.app.state.services = replace(found, gateways=gateways, charging=charging)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from contract._gateways import LEASE, PAID, Scripted, declined, leased, use_gateway, use_sandbox
 from contract._subscriptions import created, failed_payments, get, send, told
-from dunning_service.billing.due_payments import DuePayment, DuePayments, first_payment_of
+from dunning_service.billing.due_payments import DuePayment, first_payment_of
 from dunning_service.due.leases import Share
 from dunning_service.due.worker import Worker
 from dunning_service.gateways import NotCharged, NotSent, OutcomeUnknown
@@ -27,7 +27,7 @@ def leased_now(service: RunningService) -> DuePayment:
 
 
 def worker_of(service: RunningService) -> Worker:
-    return Worker(service.database, [DuePayments(service.app.state.services.charging)], service.clock)
+    return Worker(service.database, [service.app.state.services.charging], service.clock)
 
 
 async def a_due_payment(service: RunningService, **given: Any) -> dict[str, Any]:

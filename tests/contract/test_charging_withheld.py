@@ -10,7 +10,6 @@ import sqlalchemy as sa
 
 from contract._gateways import LEASE, NO_MONEY, charges, leased
 from contract._subscriptions import FIRST_RETRY, TOMORROW, created, get, send, work
-from dunning_service.billing.due_payments import DuePayments
 from dunning_service.database.engines import Database
 from dunning_service.due.leases import lease_due
 from dunning_service.gateways.sandbox import TIMES_OUT_DONE, TIMES_OUT_UNDONE
@@ -102,7 +101,7 @@ async def test_termination_waits_for_a_lease_and_does_not_undo_it(seller: Runnin
     has_leased, may_commit = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
 
-    work = DuePayments(seller.app.state.services.charging)
+    work = seller.app.state.services.charging
     worker = Database(seller.database.url)
 
     def hold() -> Any:
@@ -125,7 +124,7 @@ async def test_termination_waits_for_a_lease_and_does_not_undo_it(seller: Runnin
         await worker.close()
     assert await statuses(seller, subscription) == ["Processing", "Cancelled"]
 
-    await seller.app.state.services.charging.attempt(found.item)
+    await seller.app.state.services.charging.attempt(found)
 
     assert await statuses(seller, subscription) == ["Paid", "Cancelled"]
     assert complaints(seller.database) == []

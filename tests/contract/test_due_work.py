@@ -12,7 +12,6 @@ import sqlalchemy as sa
 
 from contract._gateways import LEASE, PAID, Scripted, use_gateway
 from contract._subscriptions import TOMORROW, created, get
-from dunning_service.billing.due_payments import DuePayments
 from dunning_service.database.engines import Database, UtcDateTime
 from dunning_service.due.leases import Row, backlog, lease_due
 from dunning_service.due.worker import Worker
@@ -72,7 +71,7 @@ async def test_both_kinds_are_run_and_a_failure_again_when_its_lease_expires(
     use_gateway(service, Scripted(PAID))
     made = await created(service, paymentStartDateTime=TOMORROW.isoformat(), numberOfPayments=1)
     service.clock.advance(timedelta(seconds=2))
-    charges = DuePayments(service.app.state.services.charging)
+    charges = service.app.state.services.charging
     worker = Worker(service.database, [charges, reminders], service.clock, concurrency=1, lease=LEASE)
 
     assert await worker.run_once() == 3
@@ -96,7 +95,7 @@ async def test_a_kind_that_hangs_does_not_stop_the_other(service: RunningService
     use_gateway(service, Hanging(PAID))
     await created(service, paymentStartDateTime=TOMORROW.isoformat(), numberOfPayments=1)
     service.clock.advance(timedelta(seconds=1))
-    charges = DuePayments(service.app.state.services.charging)
+    charges = service.app.state.services.charging
     worker = Worker(service.database, [charges, reminders], service.clock, concurrency=1, lease=LEASE)
 
     running = asyncio.create_task(worker.run())
@@ -116,5 +115,5 @@ async def test_two_workers_lease_different_rows_and_the_backlog_counts_them(
         leases = [lease_due(connection, reminders, at, limit=1, lease=LEASE) for _ in range(3)]
         left = backlog(connection, REMINDERS, at)
     assert (waiting.items, waiting.oldest) == (2, TOMORROW + timedelta(seconds=1))
-    assert [[one.item["id"] for one in some] for some in leases] == [[1], [2], []]
+    assert [[one["id"] for one in some] for some in leases] == [[1], [2], []]
     assert (left.items, left.oldest) == (0, None)

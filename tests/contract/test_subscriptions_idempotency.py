@@ -10,7 +10,7 @@ import pytest
 
 from contract._gateways import NO_MONEY, Reluctant, charges, use_gateway, use_sandbox
 from contract._subscriptions import FIRST_RETRY, METHOD, TOMORROW, a_request, created, get, post, send, told, work
-from dunning_service.billing import first_payment
+from dunning_service.billing import service as subscriptions
 from dunning_service.errors import DunningError, Unavailable, UnreadableNotice
 from dunning_service.ledger.work import Command, CommandDone
 from running import NOON, RunningService
@@ -145,7 +145,7 @@ async def test_a_repeat_waits_with_the_first(service: RunningService) -> None:
 
 
 async def test_a_repeat_does_not_wait_for_ever(service: RunningService, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(first_payment, "PATIENCE_S", 0.0)
+    monkeypatch.setattr(subscriptions, "PATIENCE_S", 0)
     gateway = Reluctant()
     use_gateway(service, gateway)
     first = asyncio.create_task(post(service, a_request(), key="k-1"))
@@ -162,7 +162,7 @@ async def test_a_repeat_does_not_wait_for_ever(service: RunningService, monkeypa
 async def test_a_creation_whose_process_died_is_finished_by_a_worker(
     service: RunningService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(first_payment, "PATIENCE_S", 0.0)
+    monkeypatch.setattr(subscriptions, "PATIENCE_S", 0)
     gateway = await a_creation_that_dies(service)
     gateway.may_answer.set()
     assert told(await post(service, a_request(), key="k-1"))["payNowResponse"]["status"] == "Pending"
@@ -197,7 +197,7 @@ async def test_a_creation_is_answered_though_the_outcome_of_its_charge_cannot_be
 
 
 async def test_a_charge_that_was_given_up_is_an_error(service: RunningService, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(first_payment, "PATIENCE_S", 0.0)
+    monkeypatch.setattr(subscriptions, "PATIENCE_S", 0)
     gateway = await a_creation_that_dies(service)
     (made,) = (await get(service))["items"]
     told(await send(service, "POST", f"/{made['id']}/terminate"))

@@ -27,7 +27,7 @@ from dunning_service.billing.terms import MerchantTerms
 from dunning_service.errors import BadSignature, InvalidInput, UnreadableNotice, UnsupportedMediaType
 from dunning_service.events import AttemptReported, Delivery, Event
 from dunning_service.gateways import NotCharged, OutcomeUnknown
-from dunning_service.gateways._answers import read_charge, read_lookup
+from dunning_service.gateways.http import read_charge, read_lookup
 from dunning_service.providers import all_providers
 from dunning_service.providers.goodparty import DepositMoneyRequest, PaymentIntentFailed, read_request
 from dunning_service.values.exact_json import read_json

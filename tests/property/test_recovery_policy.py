@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dunning_service.events import Category, Decline
-from dunning_service.recovery.decline_codes import RetryRule, all_codes
+from dunning_service.recovery.decline_codes import ROWS, RetryRule
 from dunning_service.recovery.declines import Reading, read_decline
 from dunning_service.recovery.ladder import Ladder, parse_ladder
 from dunning_service.recovery.policy import FEW_TRIES, NETWORK_LIMITS, NextStep, Retry, Stop, Wait, decide
 
-CODES = sorted(all_codes())
+CODES = sorted(ROWS)
 NETWORK_STOPS = [("mastercard", "03"), ("mastercard", "21"), ("visa", "R0"), ("visa", "R1"), ("visa", "R3")]
 
 codes_of_the_table = st.sampled_from(CODES).map(lambda row: Decline(provider=row[0], code=row[1]))
@@ -147,7 +147,7 @@ def test_every_code_of_the_table_decides_the_same_however_it_is_spelled(
     spelled = {"plain": code, "upper": code.upper(), "blanks": f" {code}\t"}[spelling]
     ladder = parse_ladder("1d 3d at 09:00")
     found = _asked(Decline(provider=provider, code=spelled), first, 0, ladder, zone)
-    expected = {RetryRule.NEVER: Stop, RetryRule.LATER: Retry}.get(all_codes()[row].retry, Wait)
+    expected = {RetryRule.NEVER: Stop, RetryRule.LATER: Retry}.get(ROWS[row].retry, Wait)
     assert isinstance(found, expected) or "-" in code
     assert found.why
 

@@ -69,7 +69,7 @@ def test_a_request_is_read_or_refused_by_field(body: dict[str, Any], terms: Merc
         assert named
         assert set(named) <= {*FIELDS, ""}
         return
-    assert read.price.total_minor > 0
+    assert read.price.total.minor > 0
     last = read.number_of_payments or 2
     start = read.start_at or NOW
     assert due_at(start, read.unit, read.every, last, terms.zone) >= start

@@ -11,7 +11,6 @@ from datetime import timedelta
 
 from bench.measuring import Databases, temporary_folder
 from bench.revision import Installation, due_payments_per_s
-from dunning_service.billing import due_payments
 from dunning_service.due.worker import Worker
 from dunning_service.operation.logs import configure_logs
 from dunning_service.running import opened_services
@@ -73,7 +72,7 @@ async def _worked_off(settings: Settings, concurrency: int) -> tuple[int, float]
     async with opened_services(settings, utc_now, with_worker=True) as services:
         worker = Worker(
             services.database,
-            [due_payments.DuePayments(services.charging)],
+            [services.charging],
             services.clock,
             concurrency=concurrency,
             lease=timedelta(seconds=settings.claim_seconds),

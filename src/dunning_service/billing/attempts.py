@@ -76,9 +76,8 @@ def earlier(context: AttemptContext, result: AttemptResult) -> list[datetime]:
 def reported(
     context: AttemptContext, result: AttemptResult, reading: Reading | None, decided: Row, now: datetime
 ) -> AttemptReported:
-    """The event for the ledger: the attempt, and what was decided after it."""
+    """The event for the ledger: the attempt, and what was decided after it; a failure has a `reading`."""
     payment, subscription, charged = context.payment, context.subscription, result.charged
-    is_failure = charged.outcome is ChargeOutcome.DECLINED
     details: Row = {
         "status": result.state.title(),
         "transaction_id": charged.provider_transaction_id,
@@ -86,7 +85,7 @@ def reported(
         "requested_by": requested_by(context, result),
         **decided,
     }
-    if is_failure and reading is not None:
+    if reading is not None:
         details["network"] = reading.network
         if reading.wait is not None:
             details["not_before"] = (happened_at(context, result, now) + reading.wait).isoformat()
@@ -99,9 +98,9 @@ def reported(
         sequence=result.number,
         amount_minor=payment["amount_minor"],
         currency=payment["currency"],
-        code=shortened(charged.code) if is_failure else None,
-        message=shortened(charged.message) if is_failure else None,
-        decline=charged.decline if is_failure and reading is not None else None,
+        code=None if reading is None else shortened(charged.code),
+        message=None if reading is None else shortened(charged.message),
+        decline=None if reading is None else charged.decline,
         provider_customer_id=subscription["customer_id"],
         provider_subscription_id=subscription["id"],
         customer_name=shortened(subscription["customer_name"]) or shortened(subscription["company_name"]),

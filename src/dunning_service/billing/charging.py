@@ -3,91 +3,67 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
-from typing import Final, Protocol
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import ClassVar, Final
 
 import orjson
+import sqlalchemy as sa
 import structlog
 
 from dunning_service.billing import commands, outcomes
-from dunning_service.billing.attempts import AttemptContext, AttemptResult
-from dunning_service.billing.due_payments import DuePayment, first_payment_of
+from dunning_service.billing.attempts import AttemptResult
+from dunning_service.billing.due_payments import TABLE, DuePayment, lease_payments
 from dunning_service.billing.states import AttemptState
 from dunning_service.database.engines import Database
-from dunning_service.errors import ConfigurationError
+from dunning_service.errors import ConfigurationError, DunningError
 from dunning_service.events import Category, Delivery
-from dunning_service.gateways import (
-    Charged,
-    ChargeOutcome,
-    Gateway,
-    NotCharged,
-    NotSent,
-    OutcomeUnknown,
-)
-from dunning_service.gateways.registry import Chosen
-from dunning_service.ledger.work import CommandDone, Effect, Recorder
+from dunning_service.gateways import Charged, ChargeOutcome, Gateway, NotCharged, NotSent, OutcomeUnknown
+from dunning_service.gateways.registry import MerchantGateways
+from dunning_service.ledger.work import CommandDone, Recorder
 from dunning_service.recovery.declines import read_decline
 from dunning_service.recovery.ladder import Ladder, parse_ladder
 from dunning_service.values.clock import Clock
 
 log = structlog.get_logger("dunning_service.billing")
 
-EffectOf = Callable[[AttemptContext, datetime], Effect]
-
 _BLOCKED: Final = "not asked: an earlier decline forbids this payment method"
 
 
-class Gateways(Protocol):
-    """The gateways of all merchants."""
-
-    async def gateway(self, merchant_id: int, gateway_id: int) -> Gateway:
-        """One of the merchant's. Raises ConfigurationError for one that cannot be used."""
-        ...
-
-    async def chosen(self, merchant_id: int) -> Chosen | None:
-        """The gateway at which the merchant's payments are charged now; None without one."""
-        ...
-
-
-class ChargeMetrics(Protocol):
-    """The counter of attempts by their outcome."""
-
-    def charge(self, outcome: str, category: str | None) -> None:
-        """Counts an attempt."""
-        ...
-
-
+@dataclass(frozen=True, kw_only=True)
 class Charging:
-    """Makes attempts, never inside a transaction, and records each result once, however often it is reported."""
+    """Makes attempts, never inside a transaction, and records each result once, however often it is reported.
 
-    def __init__(
-        self,
-        database: Database,
-        recorder: Recorder,
-        gateways: Gateways,
-        clock: Clock,
-        metrics: ChargeMetrics,
-        default_ladder: Ladder,
-        lease: timedelta,
-    ) -> None:
-        self.database = database
-        self.recorder = recorder
-        self.gateways = gateways
-        self.clock = clock
-        self.lease = lease
-        """How long an attempt may take before a worker looks it up."""
-        self._metrics = metrics
-        self._default_ladder = default_ladder
+    To workers it is a kind of due work: the scheduled payments, for charges, retries and lookups.
+    """
 
-    async def attempt_first(self, merchant_id: int, subscription_id: str) -> None:
-        """Makes the first attempt of a subscription, in the request that created both.
+    table: ClassVar[sa.Table] = TABLE
+    leased = staticmethod(lease_payments)
 
-        Raises what `attempt` does, and SQLAlchemyError when the database cannot be read.
-        """
-        async with self.database.read() as connection:
-            due = await first_payment_of(connection, merchant_id, subscription_id)
-        if due is not None:
-            await self.attempt(due)
+    database: Database
+    recorder: Recorder
+    gateways: MerchantGateways
+    clock: Clock
+    count: Callable[[str, str | None], None]
+    """Counts an attempt by its state and its category."""
+    default_ladder: Ladder
+    lease: timedelta
+    """How long an attempt may take before a worker looks it up."""
+
+    def merchant_of(self, item: DuePayment) -> int:
+        """The merchant, for whom a fair share is kept."""
+        merchant_id: int = item.payment["merchant_id"]
+        return merchant_id
+
+    async def run(self, item: DuePayment) -> None:
+        """Makes the attempt. One whose outcome could not be recorded stays in flight: it is looked up when its lease
+        expires."""
+        try:
+            await self.attempt(item)
+        except DunningError as error:
+            log.warning("attempt.unrecorded", payment_id=item.payment["id"], attempt=item.number, error=error.message)
+        except Exception as error:
+            log.error("attempt.crashed", payment_id=item.payment["id"], attempt=item.number, exc_info=error)
 
     async def attempt(self, due: DuePayment) -> None:
         """Makes the attempt and records its outcome; returns after the commit.
@@ -113,7 +89,7 @@ class Charging:
                 await self._postpone(due, unsent.message)
         except NotCharged as refused:
             # what had begun was looked up before it was asked for again, so this is certain
-            await self._record(due, _not_charged(refused.message), AttemptState.ERROR)
+            await self._record(due, _declined(Category.MERCHANT_CONFIG, refused.message), AttemptState.ERROR)
         except LeaseExpired:
             log.warning("claim.over", payment_id=due.payment["id"], attempt=due.number)
         else:
@@ -125,12 +101,12 @@ class Charging:
     def _ladder_of(self, due: DuePayment) -> Ladder:
         """The merchant's own ladder; the operator's where there is none, or none that can be read."""
         if due.ladder is None:
-            return self._default_ladder
+            return self.default_ladder
         try:
             return parse_ladder(due.ladder)
         except ConfigurationError as error:
             log.error("ladder.unreadable", merchant_id=due.payment["merchant_id"], error=error.message)
-            return self._default_ladder
+            return self.default_ladder
 
     async def _charged(self, gateway: Gateway, due: DuePayment) -> Charged | None:
         """The result of the charge: looked up first if it has begun, and made under the same key if the gateway has
@@ -147,7 +123,7 @@ class Charging:
         """Records why nothing was charged."""
         why = due.objection
         if why is None:
-            await self._record(due, _blocked(due), AttemptState.ERROR)
+            await self._record(due, _declined(Category.RETRY_BLOCKED, _BLOCKED), AttemptState.ERROR)
         else:
             await self._execute(due, lambda context, now: outcomes.withheld(context, why, now, due.decided))
 
@@ -180,39 +156,31 @@ class Charging:
             if reading.unmapped:
                 log.warning("decline.unmapped", codes=reading.unmapped, category=category)
         log.info("attempt.recorded", payment_id=due.payment["id"], attempt=due.number, outcome=state, category=category)
-        self._metrics.charge(state, category)
+        self.count(state, category)
 
     async def _postpone(self, due: DuePayment, why: str) -> None:
         log.error("attempt.postponed", payment_id=due.payment["id"], attempt=due.number, error=why)
         await self._execute(due, lambda context, now: outcomes.postponed(context, why, now))
         if not due.payment["lookups"]:  # counted once; how many are stuck is a gauge
-            self._metrics.charge(AttemptState.ERROR.value, None)
+            self.count(AttemptState.ERROR.value, None)
 
     async def _record_unknown(self, due: DuePayment, why: str) -> None:
         lookups = due.payment["lookups"]
         log.warning("charge.unknown", payment_id=due.payment["id"], attempt=due.number, lookups=lookups, error=why)
         await self._execute(due, lambda context, now: outcomes.unknown_outcome(context, why, now))
         if not lookups:  # counted once; how many are unknown still is a gauge
-            self._metrics.charge(AttemptState.UNKNOWN.value, None)
+            self.count(AttemptState.UNKNOWN.value, None)
 
     async def _execute(
         self,
         due: DuePayment,
-        effect_of: EffectOf,
+        effect_of: commands.EffectOf,
         delivery: Delivery | None = None,
         origin: str = "",
         money_came_in: bool = False,
     ) -> CommandDone:
         command = commands.record(
-            due.payment,
-            due.subscription,
-            number=due.number,
-            time_zone=due.time_zone,
-            ladder=self._ladder_of(due),
-            effect_of=effect_of,
-            money_came_in=money_came_in,
-            delivery=delivery,
-            origin=origin,
+            due, self._ladder_of(due), effect_of, money_came_in=money_came_in, delivery=delivery, origin=origin
         )
         return await self.recorder.execute(command)
 
@@ -226,9 +194,6 @@ def _is_forbidden(due: DuePayment) -> bool:
     return due.is_blocked or due.objection is not None
 
 
-def _blocked(due: DuePayment) -> Charged:
-    return Charged(outcome=ChargeOutcome.DECLINED, code=Category.RETRY_BLOCKED.value, message=_BLOCKED)
-
-
-def _not_charged(message: str) -> Charged:
-    return Charged(outcome=ChargeOutcome.DECLINED, code=Category.MERCHANT_CONFIG.value, message=message)
+def _declined(category: Category, message: str) -> Charged:
+    """The record of an attempt for which no gateway charged anything."""
+    return Charged(outcome=ChargeOutcome.DECLINED, code=category.value, message=message)

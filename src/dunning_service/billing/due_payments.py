@@ -1,11 +1,11 @@
-"""Scheduled payments as due work: what a lease changes, and the rows that an attempt needs."""
+"""Scheduled payments that are due: what a lease changes, and the rows that an attempt needs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Final, Protocol
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -14,13 +14,12 @@ import structlog
 from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dunning_service.billing import states
 from dunning_service.billing.models import BlockedMethodRow, ScheduledPaymentRow, SubscriptionRow
 from dunning_service.billing.outcomes import LOOK_AGAIN_LAST, reason_to_leave
 from dunning_service.billing.schedule import charge_key
+from dunning_service.billing.states import PaymentState
 from dunning_service.database.bulk import bulk_for
 from dunning_service.database.engines import Base
-from dunning_service.errors import DunningError
 from dunning_service.gateways import ChargeRequest, TransactionType
 from dunning_service.gateways.models import GatewayRow
 from dunning_service.ledger.models import PaymentRow
@@ -41,10 +40,8 @@ _DECIDED = {
     Status.CANCELLED.value: "cancelled",
 }
 
-_CHANGED_BY_A_LEASE = ("status", "attempt_in_flight", "gateway_id", "next_attempt_at", "wake_at", "updated_at")
-
-_TABLE: Any = ScheduledPaymentRow.__table__
-_PAYMENTS = _TABLE.c
+TABLE: Any = ScheduledPaymentRow.__table__
+_PAYMENTS = TABLE.c
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +87,7 @@ class DuePayment:
             attempt_number=self.number,
             money=Money(payment["amount_minor"], payment["currency"]),
             payment_method_id=UUID(subscription["payment_method_id"]),
-            transaction_type=TransactionType[states.TransactionType(subscription["transaction_type"]).name],
+            transaction_type=TransactionType(subscription["transaction_type"]),
             is_faster_processing=subscription["is_faster_processing"],
             subscription_id=subscription["id"],
             customer_id=UUID(subscription["customer_id"]),
@@ -99,51 +96,31 @@ class DuePayment:
         )
 
 
-class Attempts(Protocol):
-    """Makes attempts: `Charging`."""
-
-    async def attempt(self, due: DuePayment) -> None:
-        """Makes the attempt at a leased payment."""
-        ...
-
-
-class DuePayments:
-    """The kind of due work that scheduled payments are: charges, retries and lookups."""
-
-    table: Final[sa.Table] = _TABLE
-
-    def __init__(self, attempts: Attempts) -> None:
-        self._attempts = attempts
-
-    def leased(
-        self, connection: Connection, rows: Sequence[Mapping[str, Any]], now: datetime, until: datetime
-    ) -> Sequence[DuePayment]:
-        """Marks the payments as being attempted; one without a subscription or a merchant is put off."""
-        found = [_leased(due, now, until) for due in _due_payments(connection, rows)]
-        whole = {due.payment["id"] for due in found}
-        orphans = [row for row in rows if row["id"] not in whole]
-        bulk_for(connection).update(
-            _TABLE,
-            [{"merchant_id": one["merchant_id"], "id": one["id"], "wake_at": now + _LATER} for one in orphans],
-        )
-        changed = [{name: due.payment[name] for name in ("merchant_id", "id", *_CHANGED_BY_A_LEASE)} for due in found]
-        bulk_for(connection).update(_TABLE, changed)
-        return found
-
-    def merchant_of(self, item: DuePayment) -> int:
-        """The merchant, for whom a fair share is kept."""
-        merchant_id: int = item.payment["merchant_id"]
-        return merchant_id
-
-    async def run(self, item: DuePayment) -> None:
-        """Makes the attempt. One whose outcome could not be recorded stays in flight: it is looked up when its lease
-        expires."""
-        try:
-            await self._attempts.attempt(item)
-        except DunningError as error:
-            log.warning("attempt.unrecorded", payment_id=item.payment["id"], attempt=item.number, error=error.message)
-        except Exception as error:
-            log.error("attempt.crashed", payment_id=item.payment["id"], attempt=item.number, exc_info=error)
+def lease_payments(
+    connection: Connection, rows: Sequence[Mapping[str, Any]], now: datetime, until: datetime
+) -> Sequence[DuePayment]:
+    """Marks the payments as being attempted; one without a subscription or a merchant is put off."""
+    found, changed = [], []
+    for due in _due_payments(connection, rows):
+        changes = {
+            "status": PaymentState.PROCESSING,
+            "attempt_in_flight": due.number,
+            "gateway_id": due.gateway_id,
+            "next_attempt_at": None,
+            "wake_at": until,
+            "updated_at": now,
+        }
+        found.append(replace(due, payment={**due.payment, **changes}))
+        changed.append({"merchant_id": due.payment["merchant_id"], "id": due.payment["id"], **changes})
+    whole = {due.payment["id"] for due in found}
+    put_off = [
+        {"merchant_id": row["merchant_id"], "id": row["id"], "wake_at": now + _LATER}
+        for row in rows
+        if row["id"] not in whole
+    ]
+    bulk_for(connection).update(TABLE, put_off)
+    bulk_for(connection).update(TABLE, changed)
+    return found
 
 
 async def first_payment_of(connection: AsyncConnection, merchant_id: int, subscription_id: str) -> DuePayment | None:
@@ -152,7 +129,7 @@ async def first_payment_of(connection: AsyncConnection, merchant_id: int, subscr
     None when that lease has expired and a worker has found out the outcome.
     """
     this = (_PAYMENTS.merchant_id == merchant_id) & (_PAYMENTS.subscription_id == subscription_id)
-    row = dict((await connection.execute(sa.select(_TABLE).where(this, _PAYMENTS.number == 1))).mappings().one())
+    row = dict((await connection.execute(sa.select(TABLE).where(this, _PAYMENTS.number == 1))).mappings().one())
     if row["attempt_in_flight"] != 1:
         return None
     (due,) = await connection.run_sync(_due_payments, [row])
@@ -182,62 +159,44 @@ def _due_payments(connection: Connection, payments: Sequence[Mapping[str, Any]])
         rows = bulk_for(connection).select(table, by, set(keys))
         return {tuple(row[name] for name in by): row for row in rows}
 
-    def is_whole(payment: Mapping[str, Any]) -> bool:
-        return (payment["merchant_id"],) in merchants and (
-            payment["merchant_id"],
-            payment["subscription_id"],
-        ) in subscriptions
-
-    def agreed(payment: Mapping[str, Any]) -> Mapping[str, Any]:
-        return subscriptions[payment["merchant_id"], payment["subscription_id"]]
-
-    def method(payment: Mapping[str, Any]) -> tuple[int, str]:
-        return payment["merchant_id"], agreed(payment)["payment_method_id"]
-
-    def ledger_key(payment: Mapping[str, Any]) -> tuple[int, str, str]:
-        return payment["merchant_id"], SUBSCRIPTIONS.name, payment["id"]
-
     merchants = found(Merchant, ("id",), ((one["merchant_id"],) for one in payments))
     subscriptions = found(
         SubscriptionRow, ("merchant_id", "id"), ((one["merchant_id"], one["subscription_id"]) for one in payments)
     )
+    whole = []
     for payment in payments:
-        if not is_whole(payment):  # nothing can be charged for it, and the others are not to wait for it
+        merchant = merchants.get((payment["merchant_id"],))
+        subscription = subscriptions.get((payment["merchant_id"], payment["subscription_id"]))
+        if merchant is None or subscription is None:
+            # nothing can be charged for it, and the others are not to wait for it
             log.error("claim.orphaned", payment_id=payment["id"])
-    payments = [payment for payment in payments if is_whole(payment)]
-    blocked = found(BlockedMethodRow, ("merchant_id", "payment_method_id"), map(method, payments))
-    chosen = found(GatewayRow, ("merchant_id", "is_current"), ((one["merchant_id"], True) for one in payments))
-    ledger = found(PaymentRow, ("merchant_id", "provider", "provider_payment_id"), map(ledger_key, payments))
+        else:
+            method = (payment["merchant_id"], subscription["payment_method_id"])
+            whole.append((payment, merchant, subscription, method))
+    blocked = found(BlockedMethodRow, ("merchant_id", "payment_method_id"), (method for *_, method in whole))
+    chosen = found(GatewayRow, ("merchant_id", "is_current"), ((one["merchant_id"], True) for one, *_ in whole))
+    ledger = found(
+        PaymentRow,
+        ("merchant_id", "provider", "provider_payment_id"),
+        ((one["merchant_id"], SUBSCRIPTIONS.name, one["id"]) for one, *_ in whole),
+    )
     due_payments = []
-    for payment in payments:
-        merchant, held = merchants[(payment["merchant_id"],)], ledger.get(ledger_key(payment))
+    for payment, merchant, subscription, method in whole:
+        held = ledger.get((payment["merchant_id"], SUBSCRIPTIONS.name, payment["id"]))
         # where there was no gateway, nothing can have been charged
         has_begun = payment["attempt_in_flight"] is not None and payment["gateway_id"] is not None
         gateway = None if has_begun else chosen.get((payment["merchant_id"], True))
         due_payments.append(
             DuePayment(
                 payment=payment,
-                subscription=agreed(payment),
+                subscription=subscription,
                 time_zone=merchant["time_zone"],
                 ladder=merchant["retry_ladder"],
                 number=payment["attempt_in_flight"] or payment["attempt_count"] + 1,
                 has_begun=has_begun,
                 gateway_id=payment["gateway_id"] if gateway is None else gateway["id"],
-                is_blocked=method(payment) in blocked,
+                is_blocked=method in blocked,
                 decided=None if held is None or held["status"] == Status.FAILED.value else held["status"],
             )
         )
     return due_payments
-
-
-def _leased(due: DuePayment, now: datetime, until: datetime) -> DuePayment:
-    """The payment with its row as it is during the lease."""
-    changes = {
-        "status": states.PaymentState.PROCESSING,
-        "attempt_in_flight": due.number,
-        "gateway_id": due.gateway_id,
-        "next_attempt_at": None,
-        "wake_at": until,
-        "updated_at": now,
-    }
-    return replace(due, payment={**due.payment, **changes})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -45,6 +46,10 @@ _ONCE_TAKEN_BACK: Final[Mapping[str, str]] = {
 }
 """The reason of the next attempt, by the status that keeps it from being made; not shown while that holds."""
 
+_NOTHING_PLANNED: Final[Row] = {"next_attempt_at": None, "wake_at": None, "requested_by": None}
+_IDLE: Final[Row] = _NOTHING_PLANNED | {"attempt_in_flight": None, "gateway_id": None, "lookups": 0}
+"""The columns of a payment without an attempt in flight, before anything is planned."""
+
 
 def reason_to_leave(subscription: Mapping[str, Any], payment: Mapping[str, Any]) -> str | None:
     """The reason why a payment of a subscription that has ended is not charged any more; None where it is.
@@ -62,14 +67,7 @@ def dropped(why: str, now: datetime) -> Row:
 
 def _unplanned(why: str, now: datetime) -> Row:
     """The columns of a payment that is not charged any more, except on request."""
-    return {
-        "next_attempt_at": None,
-        "wake_at": None,
-        "rule": None,
-        "reason": why,
-        "requested_by": None,
-        "updated_at": now,
-    }
+    return _NOTHING_PLANNED | {"rule": None, "reason": why, "updated_at": now}
 
 
 def unknown_outcome(context: AttemptContext, why: str, now: datetime) -> Effect:
@@ -99,15 +97,13 @@ def pending(context: AttemptContext, result: AttemptResult, now: datetime) -> Ef
     effect = unknown_outcome(context, "the gateway has accepted it and does not know the outcome yet", now)
     if any(held.sequence == result.number for held in context.attempts):
         return effect
-    return Effect(
-        {}, [reported(context, result, None, {}, now)], effect.inserts, effect.updates, touched=effect.touched
-    )
+    return replace(effect, events=[reported(context, result, None, {}, now)], keeps_delivery=True)
 
 
 def succeeded(context: AttemptContext, result: AttemptResult, now: datetime) -> Effect:
     """The effect of a success: the payment is paid, also where the subscription has ended meanwhile."""
     number = max(result.number, context.payment["attempt_count"])
-    changes = _settled(number) | {"status": PaymentState.PAID, "rule": None, "reason": None}
+    changes = _IDLE | {"attempt_count": number, "status": PaymentState.PAID, "rule": None, "reason": None}
     updates = [
         _change(context, changes, now),
         *_completion(context, PaymentState.PAID, now),
@@ -121,7 +117,8 @@ def failed(context: AttemptContext, result: AttemptResult, now: datetime) -> Eff
     reading = read_decline(result.charged.decline)
     failed_at = happened_at(context, result, now)
     first_failed_at = context.payment["first_failed_at"] or failed_at
-    changes = _settled(result.number) | {"status": PaymentState.FAILED, "first_failed_at": first_failed_at}
+    failure = {"attempt_count": result.number, "status": PaymentState.FAILED, "first_failed_at": first_failed_at}
+    changes = _IDLE | failure
     inserts: list[tuple[type[Base], Row]] = _blocking(context, reading, result.charged.decline, now)
     if context.subscription["status"] in ENDED:
         closing, actions = _closing(context)
@@ -153,7 +150,7 @@ def postponed(context: AttemptContext, why: str, now: datetime) -> Effect:
     """The effect of an attempt that could not be sent until the operator has put something right: it stays due."""
     at = now + look_again_after(context.payment["lookups"])
     has_failed = context.payment["attempt_count"] > 0
-    changes: Row = _idle() | {
+    changes: Row = _IDLE | {
         "status": PaymentState.FAILED if has_failed else PaymentState.SCHEDULED,
         "lookups": context.payment["lookups"] + 1,
         "next_attempt_at": at,
@@ -179,7 +176,7 @@ def withheld(context: AttemptContext, why: str, now: datetime, decided: str | No
     """
     has_failed = context.payment["attempt_count"] > 0
     left_as = PaymentState.FAILED if has_failed else PaymentState.CANCELLED
-    changes: Row = _idle() | {"status": left_as, "rule": None, "reason": why}
+    changes: Row = _IDLE | {"status": left_as, "rule": None, "reason": why}
     actions: Sequence[ActionTaken] = ()
     if context.subscription["status"] in ENDED:
         closing, actions = _closing(context)
@@ -202,7 +199,7 @@ def _decision(
     first_failed_at: datetime,
     now: datetime,
 ) -> NextStep:
-    blocked_by = _blocked_by(context)
+    blocked_by = None if context.blocked is None else read_decline(blocking_decline(context.blocked))
     if blocked_by is not None and result.state is AttemptState.ERROR:
         return Stop(
             Rule.METHOD_BLOCKED,
@@ -233,28 +230,12 @@ def _closing(context: AttemptContext) -> tuple[Row, Sequence[ActionTaken]]:
     return changes, ()
 
 
-def _idle() -> Row:
-    """The columns of a payment without an attempt in flight, before anything is planned."""
-    return {
-        "attempt_in_flight": None,
-        "gateway_id": None,
-        "lookups": 0,
-        "next_attempt_at": None,
-        "wake_at": None,
-        "requested_by": None,
-    }
-
-
-def _settled(number: int) -> Row:
-    """The columns of a payment whose attempt has an outcome, before anything is planned."""
-    return _idle() | {"attempt_count": number}
-
-
 def _change(context: AttemptContext, changes: Row, now: datetime) -> tuple[type[Base], Row]:
-    return _row_change(ScheduledPaymentRow, context.payment, changes | {"updated_at": now})
+    return row_change(ScheduledPaymentRow, context.payment, changes | {"updated_at": now})
 
 
-def _row_change(model: type[Base], row: Mapping[str, Any], changes: Row) -> tuple[type[Base], Row]:
+def row_change(model: type[Base], row: Mapping[str, Any], changes: Row) -> tuple[type[Base], Row]:
+    """The update of a row with an id."""
     return model, {"merchant_id": row["merchant_id"], "id": row["id"], **changes}
 
 
@@ -280,10 +261,6 @@ def _blocking(
         "decline": codes,
     }
     return [(BlockedMethodRow, row)]
-
-
-def _blocked_by(context: AttemptContext) -> Reading | None:
-    return None if context.blocked is None else read_decline(blocking_decline(context.blocked))
 
 
 def blocking_decline(blocked: Mapping[str, Any]) -> Decline:
@@ -335,14 +312,12 @@ def _is_open(payment: Mapping[str, Any]) -> bool:
 
 def _ending(context: AttemptContext, now: datetime) -> list[tuple[type[Base], Row]]:
     """The subscription has failed: what is still scheduled is dropped, and what has failed is not tried again."""
-    updates = [
-        _row_change(SubscriptionRow, context.subscription, {"status": SubscriptionState.FAILED, "ended_at": now})
-    ]
+    updates = [row_change(SubscriptionRow, context.subscription, {"status": SubscriptionState.FAILED, "ended_at": now})]
     for sibling in _others(context):
         if sibling["status"] == PaymentState.SCHEDULED:
-            updates.append(_row_change(ScheduledPaymentRow, sibling, dropped(NEVER_BEGAN, now)))
+            updates.append(row_change(ScheduledPaymentRow, sibling, dropped(NEVER_BEGAN, now)))
         elif sibling["status"] == PaymentState.FAILED and sibling["wake_at"] is not None:
-            updates.append(_row_change(ScheduledPaymentRow, sibling, _unplanned(NEVER_BEGAN, now)))
+            updates.append(row_change(ScheduledPaymentRow, sibling, _unplanned(NEVER_BEGAN, now)))
     return updates
 
 
@@ -356,7 +331,7 @@ def _completion(context: AttemptContext, becomes: PaymentState, now: datetime) -
         return []
     is_any_paid = becomes == PaymentState.PAID or any(other["status"] == PaymentState.PAID for other in others)
     status = SubscriptionState.COMPLETED if is_any_paid else SubscriptionState.FAILED
-    return [_row_change(SubscriptionRow, subscription, {"status": status, "ended_at": now})]
+    return [row_change(SubscriptionRow, subscription, {"status": status, "ended_at": now})]
 
 
 def _late_completion(context: AttemptContext, now: datetime) -> list[tuple[type[Base], Row]]:
@@ -367,4 +342,4 @@ def _late_completion(context: AttemptContext, now: datetime) -> list[tuple[type[
         return []
     if any(_is_open(other) or other["status"] == PaymentState.CANCELLED for other in _others(context)):
         return []
-    return [_row_change(SubscriptionRow, subscription, {"status": SubscriptionState.COMPLETED, "ended_at": now})]
+    return [row_change(SubscriptionRow, subscription, {"status": SubscriptionState.COMPLETED, "ended_at": now})]

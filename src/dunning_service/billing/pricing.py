@@ -38,14 +38,10 @@ class Price:
     surcharge_rate: Decimal
 
     @property
-    def total_minor(self) -> int:
-        """What is charged, in minor units."""
-        return self.base_minor - self.percentage_off_minor - self.cash_discount_minor + self.surcharge_minor
-
-    @property
     def total(self) -> Money:
         """What is charged."""
-        return Money(self.total_minor, self.currency)
+        minor = self.base_minor - self.percentage_off_minor - self.cash_discount_minor + self.surcharge_minor
+        return Money(minor, self.currency)
 
 
 def base_amount(amount: Decimal, currency: str) -> Money:
@@ -104,7 +100,7 @@ def price(
         surcharge_minor=_share(rest, units["surchargeRate"]),
         surcharge_rate=rate_from_units(units["surchargeRate"]),
     )
-    if priced.total_minor <= 0:
+    if priced.total.minor <= 0:
         culprit = "percentageOffRate" if off else "cashDiscountRate"
         raise _refused([FieldError(culprit, "leaves nothing to charge")])
     return priced

@@ -15,13 +15,7 @@ from dunning_service.billing.commands import NO_SUCH_SUBSCRIPTION
 from dunning_service.billing.models import ScheduledPaymentRow, SubscriptionRow
 from dunning_service.billing.names import has_name_like
 from dunning_service.billing.schedule import attempt_id, price_of
-from dunning_service.billing.states import (
-    AttemptState,
-    FrequencyUnit,
-    PaymentState,
-    SubscriptionState,
-    TransactionType,
-)
+from dunning_service.billing.states import AttemptState, FrequencyUnit, PaymentState, SubscriptionState
 from dunning_service.billing.terms import Customer
 from dunning_service.billing.views import (
     AttemptView,
@@ -33,6 +27,7 @@ from dunning_service.billing.views import (
 )
 from dunning_service.errors import NotFound
 from dunning_service.events import Outcome
+from dunning_service.gateways import TransactionType
 from dunning_service.ledger.fold import current_attempts
 from dunning_service.ledger.models import AttemptRow, PaymentRow
 from dunning_service.ledger.status import Status
@@ -124,19 +119,10 @@ async def list_payments(connection: AsyncConnection, merchant_id: int, subscript
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class FirstAttempt:
-    """The attempt that began with a subscription, as far as its outcome is known."""
-
-    view: PayNowView
-    is_under_way: bool
-    """True while the request that began it may still be waiting for its gateway."""
-
-
 _NOT_SENT = "the charge could not be sent to the gateway yet; it is sent as soon as it can be"
 
 
-async def first_attempt(connection: AsyncConnection, merchant_id: int, subscription_id: str) -> FirstAttempt | None:
+async def first_attempt(connection: AsyncConnection, merchant_id: int, subscription_id: str) -> PayNowView | None:
     """The first attempt of a subscription that pays now; None for one that was created with a start."""
     subscription = await _row_of(connection, merchant_id, subscription_id)
     if not subscription["pays_now"]:
@@ -162,7 +148,7 @@ async def first_attempt(connection: AsyncConnection, merchant_id: int, subscript
     else:
         # it was given up before anything was charged, because the subscription had ended
         attempt, source = _unrecorded(payment, 1, AttemptState.ERROR), {"message": payment["reason"]}
-    view = PayNowView(
+    return PayNowView(
         transaction_type=TransactionType(subscription["transaction_type"]),
         attempt=attempt,
         amount=Money(payment["amount_minor"], payment["currency"]),
@@ -170,8 +156,8 @@ async def first_attempt(connection: AsyncConnection, merchant_id: int, subscript
         message=source.get("message"),
         category=source.get("category"),
         next_attempt_at=next_attempt_at,
+        is_under_way=recorded is None and in_flight and not payment["lookups"],
     )
-    return FirstAttempt(view, is_under_way=recorded is None and in_flight and not payment["lookups"])
 
 
 async def payment_method_of(connection: AsyncConnection, merchant_id: int, subscription_id: str) -> str:

@@ -87,7 +87,7 @@ def payment_row(subscription: Mapping[str, Any], number: int, time_zone: str, no
         "subscription_id": subscription["id"],
         "number": number,
         "due_at": falls_due,
-        "amount_minor": price_of(subscription).total_minor,
+        "amount_minor": price_of(subscription).total.minor,
         "currency": subscription["currency"],
         "status": PaymentState.SCHEDULED,
         "attempt_count": 0,

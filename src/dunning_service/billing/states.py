@@ -1,4 +1,4 @@
-"""The states of subscriptions, payments and attempts, and two enums that are stored as numbers."""
+"""The states of subscriptions, payments and attempts, and the unit of a frequency."""
 
 from __future__ import annotations
 
@@ -36,19 +36,6 @@ class AttemptState(StrEnum):
     """The attempt itself went wrong: the payment method was not asked, or did not decide."""
     UNKNOWN = "unknown"
     """Whether money moved is not known yet."""
-
-
-class TransactionType(IntEnum):
-    """The kind of charge to the payment method."""
-
-    AUTHORIZATION = 1
-    SALE = 2
-    ACH_DEBIT = 11
-
-    @property
-    def is_card(self) -> bool:
-        """True of a charge to a card."""
-        return self is not TransactionType.ACH_DEBIT
 
 
 class FrequencyUnit(IntEnum):

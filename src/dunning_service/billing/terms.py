@@ -10,7 +10,8 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from dunning_service.billing.pricing import Price
-from dunning_service.billing.states import FrequencyUnit, TransactionType
+from dunning_service.billing.states import FrequencyUnit
+from dunning_service.gateways import TransactionType
 
 MethodProblem = Callable[[UUID], str | None]
 """Says why a payment method cannot be charged, such as "is not active"; None for one that can (`Gateway.method_problem`

@@ -9,14 +9,9 @@ from enum import StrEnum
 from uuid import UUID
 
 from dunning_service.billing.pricing import Price
-from dunning_service.billing.states import (
-    AttemptState,
-    FrequencyUnit,
-    PaymentState,
-    SubscriptionState,
-    TransactionType,
-)
+from dunning_service.billing.states import AttemptState, FrequencyUnit, PaymentState, SubscriptionState
 from dunning_service.billing.terms import Customer
+from dunning_service.gateways import TransactionType
 from dunning_service.values.money import Money
 
 
@@ -106,3 +101,5 @@ class PayNowView:
     message: str | None
     category: str | None
     next_attempt_at: datetime | None
+    is_under_way: bool = False
+    """True while the request that began it may still be waiting for its gateway."""

@@ -12,7 +12,8 @@ import sqlalchemy as sa
 import typer
 from sqlalchemy.engine import URL
 
-from dunning_service.billing.due_payments import DuePayments, stuck_attempts
+from dunning_service.billing.charging import Charging
+from dunning_service.billing.due_payments import stuck_attempts
 from dunning_service.commands.addresses import address_of
 from dunning_service.commands.arguments import AsJson
 from dunning_service.commands.opening import HIDDEN, explained, shown_url
@@ -116,7 +117,7 @@ def _counted(url: URL, now: datetime) -> _Ledger:
     database = Database(url)
     try:
         with database.read_blocking() as connection:
-            waiting = backlog(connection, DuePayments.table, now)
+            waiting = backlog(connection, Charging.table, now)
             return _Ledger(
                 merchants=len(list_merchants(connection)),
                 failed_payments={name: int(count) for name, count in connection.execute(by_status).all() if count},

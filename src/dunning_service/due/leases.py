@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -54,14 +54,6 @@ class Share:
     """The items under way, by the merchant's id."""
 
 
-@dataclass(frozen=True, slots=True)
-class Lease(Generic[ItemT]):
-    """One item, held until its lease expires."""
-
-    merchant_id: int
-    item: ItemT
-
-
 def lease_due(
     connection: Connection,
     work: DueWork[ItemT],
@@ -70,31 +62,30 @@ def lease_due(
     limit: int,
     lease: timedelta,
     share: Share | None = None,
-) -> list[Lease[ItemT]]:
+) -> list[ItemT]:
     """Leases up to `limit` rows that are due at `now`, the longest waiting first; of each merchant no more than its
     `share` has room for.
 
     The transaction of `connection` has to be committed before any work is done. Two callers at the same time get
     different rows. A row whose earlier lease has expired is due again.
     """
-    under_way = Counter(None if share is None else share.under_way)
-    most = limit if share is None else share.most
-    leases: list[Lease[ItemT]] = []
-    while len(leases) < limit:
-        full = [merchant_id for merchant_id, count in under_way.items() if share is not None and count >= most]
-        rows = _due(connection, work.table, now, limit - len(leases), full)
+    share = share or Share(limit)
+    under_way = Counter(share.under_way)
+    leased: list[ItemT] = []
+    while len(leased) < limit:
+        full = [merchant_id for merchant_id, count in under_way.items() if count >= share.most]
+        rows = _due(connection, work.table, now, limit - len(leased), full)
         if not rows:
             break
         within = []
         for row in rows:
-            if share is None or under_way[row["merchant_id"]] < most:
+            if under_way[row["merchant_id"]] < share.most:
                 under_way[row["merchant_id"]] += 1
                 within.append(row)
-        items = work.leased(connection, within, now, now + lease)
-        leases += [Lease(work.merchant_of(item), item) for item in items]
+        leased += work.leased(connection, within, now, now + lease)
         if len(within) == len(rows):
             break
-    return leases
+    return leased
 
 
 def _due(connection: Connection, table: sa.Table, now: datetime, limit: int, full: Sequence[int]) -> list[Row]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -13,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from dunning_service.database.engines import Database, is_outage
 from dunning_service.database.outages import why
-from dunning_service.due.leases import DueWork, Lease, Share, lease_due
+from dunning_service.due.leases import DueWork, Share, lease_due
 from dunning_service.errors import Unavailable
 from dunning_service.values.clock import Clock
 
@@ -93,38 +94,29 @@ class Worker:
         return total
 
 
+@dataclass(frozen=True)
 class _Lane:
     """One kind of due work in a worker, with its limit of items under way."""
 
-    def __init__(
-        self,
-        database: Database,
-        work: DueWork[Any],
-        clock: Clock,
-        concurrency: int,
-        lease: timedelta,
-        poll_seconds: float,
-        stopping: asyncio.Event,
-    ) -> None:
-        self._database = database
-        self._work = work
-        self._clock = clock
-        self._concurrency = concurrency
-        self._lease = lease
-        self._poll_seconds = poll_seconds
-        self._stopping = stopping
-        self.under_way: dict[asyncio.Task[None], int] = {}
-        """Items under way, with the id of their merchant."""
+    database: Database
+    work: DueWork[Any]
+    clock: Clock
+    concurrency: int
+    lease: timedelta
+    poll_seconds: float
+    stopping: asyncio.Event
+    under_way: dict[asyncio.Task[None], int] = field(default_factory=dict)
+    """Items under way, with the id of their merchant."""
 
     async def run(self) -> None:
         try:
-            while not self._stopping.is_set():
+            while not self.stopping.is_set():
                 self._begin(await self._leased())
                 if self._is_full():
                     # more may be due than there was room for
-                    await asyncio.wait(self.under_way, timeout=self._poll_seconds, return_when=asyncio.FIRST_COMPLETED)
+                    await asyncio.wait(self.under_way, timeout=self.poll_seconds, return_when=asyncio.FIRST_COMPLETED)
                 else:
-                    await _pause(self._stopping, self._poll_seconds)
+                    await _pause(self.stopping, self.poll_seconds)
         finally:
             await self._finish()
 
@@ -132,10 +124,10 @@ class _Lane:
         """Runs until nothing is due; answers how many leases that were. Raises Unavailable."""
         total = 0
         try:
-            while not self._stopping.is_set():
-                leases = await asyncio.to_thread(self._lease_due, self._room(), self._share())
-                total += len(leases)
-                self._begin(leases)
+            while not self.stopping.is_set():
+                items = await asyncio.to_thread(self._lease_due, self._room(), self._share())
+                total += len(items)
+                self._begin(items)
                 if not self.under_way:
                     break
                 await asyncio.wait(self.under_way, return_when=asyncio.FIRST_COMPLETED)
@@ -143,28 +135,28 @@ class _Lane:
             await self._finish()
         return total
 
-    def _begin(self, leases: Sequence[Lease[Any]]) -> None:
-        for lease in leases:
-            task = asyncio.create_task(self._run_item(lease.item))
-            self.under_way[task] = lease.merchant_id
+    def _begin(self, items: Sequence[Any]) -> None:
+        for item in items:
+            task = asyncio.create_task(self._run_item(item))
+            self.under_way[task] = self.work.merchant_of(item)
             task.add_done_callback(self.under_way.pop)
 
     async def _run_item(self, item: Any) -> None:
         try:
-            await self._work.run(item)
+            await self.work.run(item)
         except Exception as error:
-            log.error("work.crashed", table=self._work.table.name, exc_info=error)
+            log.error("work.crashed", table=self.work.table.name, exc_info=error)
 
-    async def _leased(self) -> Sequence[Lease[Any]]:
+    async def _leased(self) -> Sequence[Any]:
         try:
             return await asyncio.to_thread(self._lease_due, self._room(), self._share())
         except Unavailable as error:
             log.warning("claim.unavailable", **why(error.__cause__))
-            await _pause(self._stopping, _AFTER_AN_OUTAGE_S)
+            await _pause(self.stopping, _AFTER_AN_OUTAGE_S)
             return []
 
     def _room(self) -> int:
-        return self._concurrency - len(self.under_way)
+        return self.concurrency - len(self.under_way)
 
     def _is_full(self) -> bool:
         """True when the lane, or one merchant, has its limit of items under way."""
@@ -173,14 +165,14 @@ class _Lane:
 
     def _share(self) -> Share:
         """The share of one merchant: three quarters of the places, so that others go on while its endpoint hangs."""
-        most = max(1, self._concurrency - self._concurrency // 4)
+        most = max(1, self.concurrency - self.concurrency // 4)
         return Share(most, Counter(self.under_way.values()))
 
-    def _lease_due(self, wanted: int, share: Share) -> Sequence[Lease[Any]]:
+    def _lease_due(self, wanted: int, share: Share) -> Sequence[Any]:
         """Leases due rows. Raises Unavailable when the database is out of reach."""
         try:
-            with self._database.write() as connection:
-                return lease_due(connection, self._work, self._clock(), limit=wanted, lease=self._lease, share=share)
+            with self.database.write() as connection:
+                return lease_due(connection, self.work, self.clock(), limit=wanted, lease=self.lease, share=share)
         except SQLAlchemyError as error:
             if not is_outage(error):
                 raise

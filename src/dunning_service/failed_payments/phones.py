@@ -17,7 +17,6 @@ from dunning_service.ledger.fields import phone_key as key_of
 
 _MAIN_REGIONS = {str(code): regions[0] for code, regions in COUNTRY_CODE_TO_REGION_CODE.items()}
 _CALLING_CODES = tuple(sorted(_MAIN_REGIONS))
-_KNOWN_CODES = frozenset(_CALLING_CODES)
 
 
 class ShownPhone(NamedTuple):
@@ -33,7 +32,7 @@ def shown_phone(phone_key: str | None) -> ShownPhone:
         return ShownPhone(None, phone_key)
     digits = phone_key[1:]
     for length in (1, 2, 3):
-        if digits[:length] in _KNOWN_CODES:
+        if digits[:length] in _MAIN_REGIONS:
             return ShownPhone(f"+{digits[:length]}", digits[length:] or None)
     return ShownPhone(None, digits)
 

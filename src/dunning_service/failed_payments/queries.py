@@ -20,7 +20,7 @@ from dunning_service.failed_payments.counted import CountedPayments, Group, Plac
 from dunning_service.failed_payments.phones import phone_candidates
 from dunning_service.failed_payments.public_number import payment_id_of
 from dunning_service.failed_payments.schedules import NextAttempt, is_planned, is_ruled_by
-from dunning_service.failed_payments.sorting import Ordering, Position, Sort, ordering
+from dunning_service.failed_payments.sorting import ORDERINGS, Ordering, Position, Sort
 from dunning_service.ledger.counting import summed_halves
 from dunning_service.ledger.fields import folded, folded_name
 from dunning_service.ledger.models import PaymentRow
@@ -176,7 +176,7 @@ class FailedPaymentsQuery:
         return sa.select(*LISTED).where(*self.conditions()).order_by(*self._ordering(sort).clauses())
 
     def _ordering(self, sort: Sort) -> Ordering:
-        return ordering(sort, hidden=self._hidden)
+        return replace(ORDERINGS[sort], hidden=self._hidden)
 
     @property
     def _hidden(self) -> type[unindexed] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
@@ -79,7 +79,7 @@ class Ordering:
 
 
 # the direction of the id follows the indexes: an order and its opposite are one index, read forwards or backwards
-_ORDERINGS = {
+ORDERINGS = {
     Sort.NEWEST_ORDER: Ordering("order_on", is_descending=True, is_id_descending=False),
     Sort.OLDEST_ORDER: Ordering("order_on", is_descending=False, is_id_descending=True),
     Sort.LATEST_CHANGE: Ordering("updated_at", is_descending=True, is_id_descending=True),
@@ -89,11 +89,6 @@ _ORDERINGS = {
 }
 
 
-def ordering(sort: Sort, *, hidden: Callable[[ColumnElement[Any]], ColumnElement[Any]] | None = None) -> Ordering:
-    """The ordering of a sort; its index is not used where `hidden` hides the column because another finds the rows."""
-    return replace(_ORDERINGS[sort], hidden=hidden)
-
-
 def position_of(sort: Sort, row: Any) -> Position:
     """The position of a listed row."""
-    return Position(key=getattr(row, _ORDERINGS[sort].name), payment_id=row.id)
+    return Position(key=getattr(row, ORDERINGS[sort].name), payment_id=row.id)

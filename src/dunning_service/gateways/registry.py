@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dunning_service.database.engines import Database, is_outage
 from dunning_service.errors import NotFound, Unavailable
-from dunning_service.gateways._base import Gateway
+from dunning_service.gateways import Gateway
 from dunning_service.gateways.http import HttpGateway
 from dunning_service.gateways.models import GatewayKind, GatewayRow, SandboxChargeRow
 from dunning_service.gateways.sandbox import Sandbox
@@ -23,6 +23,7 @@ from dunning_service.ledger.work import Command, Effect, Lookup, Recorder, Snaps
 from dunning_service.merchants.keyring import Keyring
 from dunning_service.merchants.lookup_cache import Found, LookupCache
 from dunning_service.merchants.models import Merchant
+from dunning_service.outgoing.client import OutgoingClient
 from dunning_service.outgoing.network import NetworkRules
 from dunning_service.values.clock import Clock
 
@@ -111,43 +112,42 @@ class MerchantGateways:
         identity = (row.url, secrets, row.merchant_id)
         made = self._endpoints.get(identity)
         if made is None:
-            made = HttpGateway(row.url, secrets, rules=self._rules, clock=self._clock)
-            self._endpoints[identity] = made
+            client = OutgoingClient(row.url, secrets, rules=self._rules, clock=self._clock)
+            made = self._endpoints[identity] = HttpGateway(client, self._clock)
         return made
 
 
+@dataclass(frozen=True, slots=True)
 class SandboxBook:
     """The sandbox's charges of one merchant, in a table that all processes share. See ChargeBook."""
 
-    def __init__(self, database: Database, recorder: Recorder, merchant_id: int, time_zone: str) -> None:
-        self._database = database
-        self._recorder = recorder
-        self._merchant_id = merchant_id
-        self._time_zone = time_zone
+    database: Database
+    recorder: Recorder
+    merchant_id: int
+    time_zone: str
 
     async def get(self, key: str) -> str | None:
         """The record stored under `key`."""
-        async with _reading(self._database) as connection:
+        async with _reading(self.database) as connection:
             kept: str | None = (
-                await connection.execute(_CHARGE, {"merchant_id": self._merchant_id, "key": key})
+                await connection.execute(_CHARGE, {"merchant_id": self.merchant_id, "key": key})
             ).scalar_one_or_none()
         return kept
 
     async def put(self, key: str, value: str) -> str:
         """Stores `value` unless there is a record already; returns the stored one. It rides in the ledger's commits."""
-        merchant_id = self._merchant_id
-        lookup = Lookup(SandboxChargeRow, ("merchant_id", "key"), (merchant_id, key))
+        lookup = Lookup(SandboxChargeRow, ("merchant_id", "key"), (self.merchant_id, key))
 
         def execute(snapshot: Snapshot, now: datetime) -> Effect:
             if snapshot.rows[lookup]:
                 return Effect({"value": snapshot.rows[lookup][0]["value"]})
-            row = {"merchant_id": merchant_id, "key": key, "value": value, "created_at": now}
+            row = {"merchant_id": self.merchant_id, "key": key, "value": value, "created_at": now}
             return Effect({"value": value}, inserts=[(SandboxChargeRow, row)])
 
-        done = await self._recorder.execute(
+        done = await self.recorder.execute(
             Command(
-                merchant_id=merchant_id,
-                time_zone=self._time_zone,
+                merchant_id=self.merchant_id,
+                time_zone=self.time_zone,
                 provider=Sandbox.name,
                 lookups=[lookup],
                 is_idempotent=True,

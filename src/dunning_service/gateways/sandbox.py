@@ -10,20 +10,14 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from enum import Enum, auto
 from typing import ClassVar, Final, Protocol
 from uuid import UUID
 
 from dunning_service.events import Category, Decline
-from dunning_service.gateways._base import (
-    Charged,
-    ChargeOutcome,
-    ChargeRequest,
-    OutcomeUnknown,
-    require_key,
-)
+from dunning_service.gateways import Charged, ChargeOutcome, ChargeRequest, OutcomeUnknown, require_key
 from dunning_service.values.clock import Clock
 
 SLOW_SECONDS: Final = 3.0
@@ -174,14 +168,12 @@ RESERVED: Final[Mapping[UUID, Behaviour]] = {
     },
 }
 
-_ANY: Final = Behaviour("pays")
-
 
 def behaviour_of(payment_method_id: UUID) -> Behaviour:
     """The behaviour of a payment method."""
     if str(payment_method_id).startswith(_PREFIX):
         return RESERVED.get(payment_method_id, RESERVED[UNKNOWN])
-    return _ANY
+    return RESERVED[PAYS]
 
 
 class Sandbox:
@@ -239,21 +231,13 @@ class Sandbox:
         if behaviour.course is _Course.FAILS_TWICE and request.attempt_number > 2:
             decline = None
         transaction_id = f"sbx_{hashlib.sha256(key.encode()).hexdigest()[:24]}"
-        if decline is None:
-            return Charged(
-                outcome=ChargeOutcome.SUCCEEDED, provider_transaction_id=transaction_id, occurred_at=self._clock()
-            )
-        return Charged(
-            outcome=ChargeOutcome.DECLINED,
-            provider_transaction_id=transaction_id,
-            provider=decline.provider,
-            code=decline.code,
-            message=f"Sandbox: this payment method {behaviour.words}.",
-            network=decline.network,
-            network_code=decline.network_code,
-            network_advice=decline.network_advice,
-            occurred_at=self._clock(),
+        paid = Charged(
+            outcome=ChargeOutcome.SUCCEEDED, provider_transaction_id=transaction_id, occurred_at=self._clock()
         )
+        if decline is None:
+            return paid
+        message = f"Sandbox: this payment method {behaviour.words}."
+        return replace(paid, outcome=ChargeOutcome.DECLINED, message=message, **asdict(decline))
 
     def _told(self, kept: str) -> Charged:
         entry = json.loads(kept)

@@ -11,7 +11,8 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dunning_service.billing.due_payments import DuePayments, stuck_attempts
+from dunning_service.billing.charging import Charging
+from dunning_service.billing.due_payments import stuck_attempts
 from dunning_service.database.migrating import require_current_revision, revision_on
 from dunning_service.database.outages import why
 from dunning_service.due.leases import Backlog, backlog
@@ -90,4 +91,4 @@ async def _asked_what_is_due(found: Services) -> Due | None:
 
 
 def _backlog(connection: sa.Connection, now: datetime) -> tuple[Backlog, int]:
-    return backlog(connection, DuePayments.table, now), stuck_attempts(connection, now)
+    return backlog(connection, Charging.table, now), stuck_attempts(connection, now)

@@ -45,7 +45,6 @@ class OutgoingClient:
         *,
         rules: NetworkRules,
         clock: Clock,
-        max_answer_bytes: int = MAX_ANSWER_BYTES,
         tls: ssl.SSLContext | None = None,
         resolve: Resolve = system_addresses,
     ) -> None:
@@ -55,7 +54,6 @@ class OutgoingClient:
         self._signer = Signer(signing_secrets)
         self._clock = clock
         self._timeout_seconds = rules.timeout_seconds
-        self._max_answer_bytes = max_answer_bytes
         self._client = httpx.AsyncClient(
             transport=PinnedTransport(rules, tls or _tls(), resolve),
             timeout=httpx.Timeout(rules.timeout_seconds, connect=min(rules.timeout_seconds, _CONNECT_SECONDS)),
@@ -110,8 +108,8 @@ class OutgoingClient:
         body = bytearray()
         async for part in response.aiter_raw():
             body += part
-            if len(body) > self._max_answer_bytes:
-                raise NoAnswer(f"the endpoint's answer is longer than {self._max_answer_bytes} bytes")
+            if len(body) > MAX_ANSWER_BYTES:
+                raise NoAnswer(f"the endpoint's answer is longer than {MAX_ANSWER_BYTES} bytes")
         return bytes(body)
 
 

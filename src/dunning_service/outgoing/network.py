@@ -64,8 +64,8 @@ def allowed_url(url: str, rules: NetworkRules) -> str:
         parsed = httpx.URL(url.strip())
         host, scheme = _ascii_host(parsed), parsed.scheme
     except (httpx.InvalidURL, UnicodeError):
-        raise ConfigurationError(f"{_shown(url)} is not a URL such as https://billing.example.com/charges") from None
-    if scheme not in _DEFAULT_PORTS or not host:
+        host = ""
+    if not host or scheme not in _DEFAULT_PORTS:
         raise ConfigurationError(f"{_shown(url)} is not a URL such as https://billing.example.com/charges")
     if parsed.userinfo:
         raise ConfigurationError("the charging endpoint's URL must hold no user name or password; requests are signed")

@@ -110,11 +110,6 @@ def provider_key(name: str) -> str:
     return _NOT_IN_NAMES.sub("_", name.strip().casefold()).strip("_")
 
 
-def all_codes() -> Mapping[tuple[str, str], DeclineMeaning]:
-    """The rows of the table, by provider and code as they are written there."""
-    return dict(_ROWS)
-
-
 _NOT_IN_NAMES = re.compile(r"[^a-z0-9]+")
 _JOINTS = re.compile(r"[\s\-]+")
 _DIGITS = re.compile(r"[0-9]{1,9}", re.ASCII)
@@ -165,7 +160,6 @@ def _load() -> tuple[str, dict[tuple[str, str], DeclineMeaning], dict[str, _Tabl
     return hashlib.sha256(text.encode()).hexdigest()[:12], rows, tables
 
 
-_EDITION, _ROWS, _TABLES = _load()
-
-MAPPING_VERSION: Final = _EDITION
-"""Names the edition of the table: the beginning of its SHA-256."""
+MAPPING_VERSION, ROWS, _TABLES = _load()
+"""The edition of the table, by the beginning of its SHA-256; its rows, by provider and code as they are written there;
+and the table of each provider."""

@@ -12,7 +12,9 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from dunning_service.gateways import ChargeRequest, HttpGateway
+from dunning_service.gateways import ChargeRequest
+from dunning_service.gateways.http import HttpGateway
+from dunning_service.outgoing.client import OutgoingClient
 from dunning_service.outgoing.network import NetworkRules
 from dunning_service.values.money import Money
 
@@ -126,7 +128,8 @@ def a_gateway(endpoint: Endpoint | None = None, **given: Any) -> HttpGateway:
     }
     rules |= given.pop("rules", {})
     given = {"clock": lambda: NOW, "signing_secrets": [SECRET], **given}
-    return HttpGateway(url, given.pop("signing_secrets"), rules=NetworkRules(**rules), **given)
+    client = OutgoingClient(url, given.pop("signing_secrets"), rules=NetworkRules(**rules), **given)
+    return HttpGateway(client, given["clock"])
 
 
 def a_request(**given: Any) -> ChargeRequest:

@@ -10,7 +10,7 @@ import pytest
 
 from dunning_service.events import Category
 from dunning_service.gateways import Charged, ChargeOutcome, NotCharged, OutcomeUnknown
-from dunning_service.gateways._answers import read_charge, read_lookup
+from dunning_service.gateways.http import read_charge, read_lookup
 from dunning_service.recovery.decline_codes import RetryRule
 from dunning_service.recovery.declines import read_decline
 from unit.gateways._endpoint import KEY, NOW

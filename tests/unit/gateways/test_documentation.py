@@ -14,8 +14,7 @@ from uuid import UUID
 import pytest
 
 from dunning_service.gateways import ChargeOutcome, OutcomeUnknown, sandbox
-from dunning_service.gateways._answers import read_charge
-from dunning_service.gateways.http import charge_body
+from dunning_service.gateways.http import charge_body, read_charge
 from dunning_service.outgoing.client import MAX_ANSWER_BYTES
 from dunning_service.outgoing.network import NetworkRules
 from dunning_service.recovery.declines import read_decline

@@ -15,11 +15,11 @@ from standardwebhooks import Webhook
 from dunning_service.errors import ConfigurationError
 from dunning_service.gateways import (
     ChargeOutcome,
-    HttpGateway,
     NotCharged,
     OutcomeUnknown,
     TransactionType,
 )
+from dunning_service.gateways.http import HttpGateway
 from dunning_service.outgoing.signing import new_signing_secret
 from unit.gateways._endpoint import KEY, PAID, SECRET, Asked, a_gateway, a_request, raw_response, running, says, writes
 

@@ -9,7 +9,8 @@ from uuid import UUID, uuid4
 import pytest
 
 from dunning_service.events import Category
-from dunning_service.gateways import ChargeOutcome, OutcomeUnknown, Sandbox, sandbox
+from dunning_service.gateways import ChargeOutcome, OutcomeUnknown, sandbox
+from dunning_service.gateways.sandbox import Sandbox
 from dunning_service.recovery.decline_codes import RetryRule
 from dunning_service.recovery.declines import read_decline
 from sandbox_book import BookInMemory

@@ -9,9 +9,9 @@ import pytest
 from dunning_service.events import Category
 from dunning_service.recovery.decline_codes import (
     MAPPING_VERSION,
+    ROWS,
     UNKNOWN,
     RetryRule,
-    all_codes,
     category_words,
     meaning_of,
     normalise,
@@ -20,15 +20,15 @@ from dunning_service.recovery.decline_codes import (
 
 def test_the_edition_of_the_table_is_the_one_that_was_reviewed() -> None:
     assert MAPPING_VERSION == "3d25654409c3"
-    assert len(all_codes()) == 708
+    assert len(ROWS) == 708
 
 
 def test_every_category_but_unknown_has_a_code() -> None:
-    assert {meaning.category for meaning in all_codes().values()} == set(Category) - {Category.UNKNOWN}
+    assert {meaning.category for meaning in ROWS.values()} == set(Category) - {Category.UNKNOWN}
 
 
 def test_every_code_is_found_as_it_is_written() -> None:
-    for (provider, code), meaning in all_codes().items():
+    for (provider, code), meaning in ROWS.items():
         if "-" not in code:
             assert normalise(provider, code) is meaning, (provider, code)
 
@@ -97,7 +97,7 @@ def test_what_the_table_does_not_have_is_unknown(provider: str | None, code: str
 
 def test_a_category_alone_is_treated_as_most_of_its_codes_are() -> None:
     for category in set(Category) - {Category.UNKNOWN}:
-        retries = Counter(meaning.retry for meaning in all_codes().values() if meaning.category is category)
+        retries = Counter(meaning.retry for meaning in ROWS.values() if meaning.category is category)
         most = max(retries.values())
         assert retries[meaning_of(category).retry] == most, category
         assert meaning_of(category).is_known

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from dunning_service.events import Category, Decline
-from dunning_service.recovery.decline_codes import all_codes
+from dunning_service.recovery.decline_codes import ROWS
 from dunning_service.recovery.declines import read_decline
 from dunning_service.recovery.ladder import DEFAULT_LADDER, NO_RETRIES, parse_ladder
 from dunning_service.recovery.policy import NextStep, Retry, Rule, Stop, Wait, decide
@@ -193,7 +193,7 @@ def test_a_network_without_known_limits_has_none() -> None:
 
 def test_every_code_of_the_table_comes_to_a_decision_with_a_reason() -> None:
     kinds = set()
-    for provider, code in all_codes():
+    for provider, code in ROWS:
         found = next_step(Decline(provider=provider, code=code))
         assert len(found.why) > 20
         kinds.add(type(found))

@@ -11,13 +11,8 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any, Final, TypeVar
 
-from dunning_service.billing.states import (
-    AttemptState,
-    FrequencyUnit,
-    PaymentState,
-    SubscriptionState,
-    TransactionType,
-)
+from dunning_service.billing.states import AttemptState, FrequencyUnit, PaymentState, SubscriptionState
+from dunning_service.gateways import TransactionType
 from dunning_service.values.money import InvalidAmount, currency_exponent, currency_number, currency_with_number
 from dunning_service.values.reading import INT32, whole_number
 

@@ -67,7 +67,7 @@ def subscription(view: SubscriptionView) -> dict[str, Any]:
         "paymentMethodId": view.payment_method_id,
         "paymentAmount": payment_amount(view.price),
         "alreadyPaidAmount": major(view.already_paid_minor, currency),
-        "allPaymentsAmount": None if count is None else major(view.price.total_minor * count, currency),
+        "allPaymentsAmount": None if count is None else major(view.price.total.minor * count, currency),
         "currencyId": currency_id_of(currency),
         **_choice("paymentFrequencyUnit", view.unit),
         "paymentFrequency": view.every,
@@ -110,7 +110,7 @@ def payment_amount(price: Price) -> dict[str, Any]:
         "cashDiscountRate": number(price.cash_discount_rate),
         "surchargeAmount": major(price.surcharge_minor, currency),
         "surchargeRate": number(price.surcharge_rate),
-        "totalAmount": major(price.total_minor, currency),
+        "totalAmount": major(price.total.minor, currency),
     }
 
 

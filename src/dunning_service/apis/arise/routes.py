@@ -13,9 +13,8 @@ from dunning_service.apis.arise import replies, wire
 from dunning_service.apis.arise.errors import responses
 from dunning_service.apis.arise.requests import CREATE_REQUEST, KEY, SubscriptionFilters, key_of, subscription_id_of
 from dunning_service.apis.arise.rules import read_new_subscription
-from dunning_service.billing import queries
-from dunning_service.billing.first_payment import create_subscription
-from dunning_service.billing.service import PostedRequest, terminate_subscription
+from dunning_service.billing import commands, queries
+from dunning_service.billing.service import create_subscription
 from dunning_service.http.auth import Reader, Writer
 from dunning_service.http.body import read_body, require_json
 from dunning_service.http.idempotency import REPLAYED, REPLAYED_HEADER, idempotency_key
@@ -55,8 +54,12 @@ async def create(request: Request, principal: Writer) -> Response:
     found = services(request)
     body = await read_body(request, found.bodies)
     require_json(request, "the subscription", "text/json")
-    posted = PostedRequest(
-        path=PATH, headers=request.scope["headers"], body=body, idempotency_key=key_of(request, body)
+    posted = commands.PostedRequest(
+        path=PATH,
+        headers=request.scope["headers"],
+        body=body,
+        idempotency_key=key_of(request, body),
+        received_at=found.clock(),
     )
     created = await create_subscription(
         found.charging, principal, posted, partial(read_new_subscription, posted.body, posted.content_type)
@@ -123,13 +126,14 @@ async def terminate(request: Request, principal: Writer, identifier: Subscriptio
     to terminate again is answered again."""
     subscription_id = subscription_id_of(identifier)
     found = services(request)
-    posted = PostedRequest(
+    posted = commands.PostedRequest(
         path=f"{PATH}/{subscription_id}/terminate",
         headers=request.scope["headers"],
         body=b"",
         idempotency_key=idempotency_key(request, None),
+        received_at=found.clock(),
     )
-    done = await terminate_subscription(found.writer, principal.merchant, subscription_id, posted, found.clock())
+    done = await found.writer.execute(commands.terminate(principal.merchant, subscription_id, posted))
     return _answer(replies.subscription_terminated(UUID(subscription_id)), is_replay=done.answered_before is not None)
 
 

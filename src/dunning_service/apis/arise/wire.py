@@ -17,8 +17,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 from pydantic.alias_generators import to_camel
 
 from dunning_service.apis.arise.numbers import member_of
-from dunning_service.billing.states import FrequencyUnit, TransactionType
+from dunning_service.billing.states import FrequencyUnit
 from dunning_service.events import MAX_IDENTIFIER, MAX_TEXT
+from dunning_service.gateways import TransactionType
 from dunning_service.values import reading
 from dunning_service.values.moments import is_unset, rfc_1123_moment
 from dunning_service.values.rates import rate_units

@@ -16,13 +16,8 @@ from dunning_service.apis.arise.numbers import (
     word_of,
 )
 from dunning_service.apis.arise.replies import merchant_uuid, token_uuid, transaction_uuid
-from dunning_service.billing.states import (
-    AttemptState,
-    FrequencyUnit,
-    PaymentState,
-    SubscriptionState,
-    TransactionType,
-)
+from dunning_service.billing.states import AttemptState, FrequencyUnit, PaymentState, SubscriptionState
+from dunning_service.gateways import TransactionType
 from dunning_service.values.money import InvalidAmount
 from dunning_service.values.withdrawn_currencies import WITHDRAWN
 

@@ -28,14 +28,9 @@ from dunning_service.apis.arise.wire import (
 )
 from dunning_service.billing import views
 from dunning_service.billing.pricing import price
-from dunning_service.billing.states import (
-    AttemptState,
-    FrequencyUnit,
-    PaymentState,
-    SubscriptionState,
-    TransactionType,
-)
+from dunning_service.billing.states import AttemptState, FrequencyUnit, PaymentState, SubscriptionState
 from dunning_service.billing.terms import Customer
+from dunning_service.gateways import TransactionType
 from dunning_service.values.exact_json import read_json
 from dunning_service.values.money import Money
 

@@ -14,9 +14,10 @@ import pytest
 
 from dunning_service.apis.arise.rules import read_new_subscription
 from dunning_service.apis.arise.wire import CreateSubscription
-from dunning_service.billing.states import FrequencyUnit, TransactionType
+from dunning_service.billing.states import FrequencyUnit
 from dunning_service.billing.terms import Customer, MerchantTerms, NewSubscription
 from dunning_service.errors import InvalidInput
+from dunning_service.gateways import TransactionType
 from dunning_service.values.money import Money
 
 DOCUMENT = json.loads((Path(__file__).parents[3] / "fixtures" / "subscriptions" / "document.json").read_text())
@@ -241,7 +242,7 @@ def test_ach_says_whether_it_is_to_be_faster(faster: bool) -> None:
 def test_dual_pricing_wants_to_know_which_price() -> None:
     assert (read(a_body(useCardPrice=True), DUAL)).price.total == Money(19990, "NOK")
     cash = (read(a_body(useCardPrice=False), DUAL)).price
-    assert (cash.cash_discount_minor, cash.cash_discount_rate, cash.total_minor) == (800, 4, 19190)
+    assert (cash.cash_discount_minor, cash.cash_discount_rate, cash.total.minor) == (800, 4, 19190)
     for nothing in (MISSING, None):
         assert complaints(a_body(useCardPrice=nothing), DUAL) == {
             "useCardPrice": ["is required, because the merchant has dual pricing: true or false"]

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from dunning_service.billing.commands import objection
 from dunning_service.billing.outcomes import TERMINATED, failed
-from dunning_service.billing.retrying import objection
 from dunning_service.ledger.facts import Attempt
 from dunning_service.ledger.status import Status
 from unit.billing._outcomes import (
