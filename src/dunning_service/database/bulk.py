@@ -20,6 +20,8 @@ class Bulk(Protocol):
 
     is_remote: bool
     """False where a statement costs no round trip."""
+    takes_locks: bool
+    """False where only one transaction writes at a time, so that it needs no locks."""
 
     def together(self, *, commits: bool = False) -> AbstractContextManager[None]:
         """Sends the statements of the block in one round trip, and what they find is there when it ends. With `commits`
@@ -32,10 +34,6 @@ class Bulk(Protocol):
     def lock(self, locks: Set[LockName], merchants: Collection[int]) -> None:
         """Waits until no other transaction holds any of these locks, and holds them until the end of this one; the time
         zones of `merchants` are held together with other transactions."""
-        ...
-
-    def lacking(self, locks: Set[LockName], held: Set[LockName]) -> Set[LockName]:
-        """Which of these locks a transaction would need beside those it holds; none where it is the only one anyway."""
         ...
 
     def hold_time_zone(self, merchant_id: int) -> None:
@@ -61,8 +59,9 @@ class Bulk(Protocol):
         other transaction changes them until the end of this one."""
         ...
 
-    def insert(self, table: sa.Table, rows: Sequence[Row]) -> None:
-        """Inserts rows that all have the same columns. Raises IntegrityError when one is there already."""
+    def insert(self, table: sa.Table, columns: tuple[str, ...], rows: Sequence[Sequence[Any]]) -> None:
+        """Inserts rows, each with its values in the order of `columns`. Raises IntegrityError when one is there
+        already."""
         ...
 
     def update(self, table: sa.Table, rows: Sequence[Row]) -> None:

@@ -53,6 +53,7 @@ class PostgresBulk:
     """
 
     is_remote = True
+    takes_locks = True
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -84,9 +85,6 @@ class PostgresBulk:
         keys = sorted({_lock_key(name) for name in locks})
         self._run(_LOCK, {"rows": orjson.dumps(keys).decode(), "merchants": orjson.dumps(sorted(merchants)).decode()})
 
-    def lacking(self, locks: Set[LockName], held: Set[LockName]) -> Set[LockName]:
-        return locks - held
-
     def hold_time_zone(self, merchant_id: int) -> None:
         self._run(f"SELECT pg_advisory_xact_lock({_ZONE_LOCKS}, %(id)s)", {"id": merchant_id})
 
@@ -107,9 +105,9 @@ class PostgresBulk:
         statement = _select(table, tuple(by), through) + (" FOR UPDATE OF held" if holds else "")
         return self._find(statement, _parameter([dict(zip(by, key, strict=True)) for key in keys]), table)
 
-    def insert(self, table: sa.Table, rows: Sequence[Row]) -> None:
+    def insert(self, table: sa.Table, columns: tuple[str, ...], rows: Sequence[Sequence[Any]]) -> None:
         if rows:
-            self._run(_insert(table, tuple(rows[0])), _parameter(rows))
+            self._run(_insert(table, columns), _parameter([dict(zip(columns, row, strict=True)) for row in rows]))
 
     def update(self, table: sa.Table, rows: Sequence[Row]) -> None:
         if rows:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from datetime import date, datetime
 from functools import cache
 from itertools import chain
-from operator import itemgetter, methodcaller
+from operator import itemgetter
 from typing import Any
 
 import orjson
@@ -26,6 +26,7 @@ class SqliteBulk:
     """
 
     is_remote = False
+    takes_locks = False
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -44,9 +45,6 @@ class SqliteBulk:
 
     def lock(self, locks: Set[LockName], merchants: Collection[int]) -> None:
         """The transaction began with the write lock: no other is running."""
-
-    def lacking(self, locks: Set[LockName], held: Set[LockName]) -> Set[LockName]:
-        return frozenset()
 
     def hold_time_zone(self, merchant_id: int) -> None:
         """The transaction began with the write lock: no other is running."""
@@ -70,11 +68,9 @@ class SqliteBulk:
             found += [_as_read(table, row) for row in result]
         return found
 
-    def insert(self, table: sa.Table, rows: Sequence[Row]) -> None:
-        if rows:
-            columns = tuple(rows[0])
-            for some in _in_parts(_bound(table, columns, rows)):
-                self._run(_insert(table, columns, len(some)), tuple(chain.from_iterable(some)))
+    def insert(self, table: sa.Table, columns: tuple[str, ...], rows: Sequence[Sequence[Any]]) -> None:
+        for some in _in_parts(_bound(table, columns, rows)):
+            self._run(_insert(table, columns, len(some)), tuple(chain.from_iterable(some)))
 
     def update(self, table: sa.Table, rows: Sequence[Row]) -> None:
         if rows:
@@ -83,12 +79,12 @@ class SqliteBulk:
             changes = ", ".join(f"{name} = ?" for name in changed)
             matches = " AND ".join(f"{name} = ?" for name in keys)
             statement = f"UPDATE {table.name} SET {changes} WHERE {matches}"  # noqa: S608
-            self._run_each(statement, _bound(table, (*changed, *keys), rows))
+            self._run_each(statement, _in_order(table, (*changed, *keys), rows))
 
     def add(self, table: sa.Table, rows: Sequence[Row]) -> None:
         if rows:
             columns = tuple(rows[0])
-            self._run_each(f"{_insert(table, columns, 1)} {adding(table)}", _bound(table, columns, rows))
+            self._run_each(f"{_insert(table, columns, 1)} {adding(table)}", _in_order(table, columns, rows))
 
     def _run(self, statement: str, values: tuple[Any, ...]) -> Iterable[Any]:
         if self._cursor is None:
@@ -96,7 +92,7 @@ class SqliteBulk:
         with as_sqlalchemy_raises(self._connection, sqlite3.Error):
             return self._cursor.execute(statement, values)
 
-    def _run_each(self, statement: str, rows: list[tuple[Any, ...]]) -> None:
+    def _run_each(self, statement: str, rows: list[list[Any]]) -> None:
         if self._cursor is None:
             self._connection.exec_driver_sql(statement, rows)
             return
@@ -108,7 +104,7 @@ _PARTS = (64, 16, 4, 1)
 """How many rows a statement of SQLite may have."""
 
 
-def _in_parts(items: Sequence[tuple[Any, ...]]) -> Iterator[Sequence[tuple[Any, ...]]]:
+def _in_parts(items: Sequence[Sequence[Any]]) -> Iterator[Sequence[Sequence[Any]]]:
     at = 0
     for size in _PARTS:
         while len(items) - at >= size:
@@ -131,28 +127,35 @@ def _select(table: sa.Table, by: tuple[str, ...], count: int, through: Through |
     return f"WITH given ({', '.join(by)}) AS (VALUES {keys}) SELECT {columns} FROM given {joins}"  # noqa: S608
 
 
-def _bound(table: sa.Table, columns: Sequence[str], rows: Sequence[Row]) -> list[tuple[Any, ...]]:
+def _in_order(table: sa.Table, columns: tuple[str, ...], rows: Sequence[Row]) -> list[list[Any]]:
+    return _bound(table, columns, map(itemgetter(*columns), rows))
+
+
+def _bound(table: sa.Table, columns: tuple[str, ...], rows: Iterable[Iterable[Any]]) -> list[list[Any]]:
     """Rows as SQLite keeps them: moments and days as ISO 8601 text, JSON as text."""
-    written = _ways_in(table, tuple(columns))
-    in_order = itemgetter(*columns)
+    written = _ways_in(table, columns)
     bound = []
     for row in rows:
-        values = dict(row)
-        for name, way in written:
-            if values[name] is not None:
-                values[name] = way(values[name])
-        bound.append(in_order(values))
+        values = list(row)
+        for place, way in written:
+            value = values[place]
+            if value is not None:
+                values[place] = way(value)
+        bound.append(values)
     return bound
 
 
 @cache
-def _ways_in(table: sa.Table, columns: tuple[str, ...]) -> tuple[tuple[str, Callable[[Any], str]], ...]:
-    return tuple((name, way) for name in columns if (way := _way_in(table.c[name].type)) is not None)
+def _ways_in(table: sa.Table, columns: tuple[str, ...]) -> tuple[tuple[int, Callable[[Any], str]], ...]:
+    ways = enumerate(_way_in(table.c[name].type) for name in columns)
+    return tuple((place, way) for place, way in ways if way is not None)
 
 
 def _way_in(kind: sa.types.TypeEngine[Any]) -> Callable[[Any], str] | None:
-    if isinstance(kind, (UtcDateTime, sa.Date)):
-        return methodcaller("isoformat")
+    if isinstance(kind, UtcDateTime):
+        return datetime.isoformat
+    if isinstance(kind, sa.Date):
+        return date.isoformat
     if isinstance(kind, sa.JSON):
         return _json_text
     return None

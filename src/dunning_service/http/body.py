@@ -7,7 +7,7 @@ import asyncio
 from starlette.requests import ClientDisconnect, Request
 
 from dunning_service.errors import BodyTooLarge, BodyTooSlow, Unavailable, UnsupportedMediaType
-from dunning_service.server.bodies import Bodies
+from dunning_service.server.bodies import BODY_IS_HERE, Bodies
 
 
 def require_json(request: Request, what: str, *others: str) -> None:
@@ -43,24 +43,25 @@ async def read_body(request: Request, bodies: Bodies) -> bytes:
                 raise _too_large(limit)
         elif name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
             raise UnsupportedMediaType("compressed bodies are not read: send it without Content-Encoding")
+    if BODY_IS_HERE in request.scope:  # most are, and a time-out costs more than to take it
+        return await _whole(request, bodies)
     try:
         async with asyncio.timeout(bodies.timeout_s):
-            message = await request.receive()
-            if message["type"] == "http.disconnect":
-                raise ClientDisconnect
-            body: bytes = message.get("body", b"")
-            if message.get("more_body", False):
-                return await _rest(request, body, bodies)
+            return await _whole(request, bodies)
     except TimeoutError:
         raise BodyTooSlow(f"the body did not arrive within {bodies.timeout_s:g} seconds; send it again") from None
-    if len(body) > limit:
-        raise _too_large(limit)
-    return body
 
 
-async def _rest(request: Request, first: bytes, bodies: Bodies) -> bytes:
-    """The whole body, whose first part is `first`. Only what has to be waited for is counted: what arrives at once is
-    not kept here."""
+async def _whole(request: Request, bodies: Bodies) -> bytes:
+    """The body, part by part. Only what has to be waited for is counted: what arrives at once is not kept here."""
+    message = await request.receive()
+    if message["type"] == "http.disconnect":
+        raise ClientDisconnect
+    first: bytes = message.get("body", b"")
+    if not message.get("more_body", False):
+        if len(first) > bodies.max_bytes:
+            raise _too_large(bodies.max_bytes)
+        return first
     body, counted = bytearray(first), 0
     try:
         while True:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from fastapi.routing import APIRoute
@@ -57,22 +57,37 @@ class NoticeMiddleware:
     ) -> None:
         self.app = app
         self._routes = tuple(routes)
+        self._by_place = {
+            (method, route.path): {"route": route, "endpoint": route.endpoint}
+            for route in routes
+            if not route.param_convertors
+            for method in route.methods or ()
+        }
+        """What to add to the scope of a request for a path without parameters."""
         self._refuse = refuse
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            for route in self._routes:
-                match, found = route.matches(scope)
-                if match is Match.FULL:
-                    scope.update(found)
-                    request = Request(scope, receive, send)
-                    try:
-                        response = await route.endpoint(request)
-                    except Exception as error:
-                        response = await self._refuse(request, error)
-                    await response(scope, receive, send)
-                    return
-        await self.app(scope, receive, send)
+        found = self._match(scope) if scope["type"] == "http" else None
+        if found is None:
+            await self.app(scope, receive, send)
+            return
+        scope.update(found)
+        request = Request(scope, receive, send)
+        try:
+            response = await found["endpoint"](request)
+        except Exception as error:
+            response = await self._refuse(request, error)
+        await response(scope, receive, send)
+
+    def _match(self, scope: Scope) -> Mapping[str, Any] | None:
+        found = self._by_place.get((scope["method"], scope["path"]))
+        if found is not None and not scope["root_path"]:
+            return {"path_params": {}, **found}
+        for route in self._routes:
+            match, child_scope = route.matches(scope)
+            if match is Match.FULL:
+                return child_scope
+        return None
 
 
 class CountedNotice:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence, Set
 from dataclasses import replace
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -32,7 +33,7 @@ from dunning_service.ledger.numbers import PaymentNumbers
 from dunning_service.ledger.reading import MoreNeeded, lookups_of, payment_lock, read_working_set
 from dunning_service.ledger.reads import Reads
 from dunning_service.ledger.row_cache import RowCache
-from dunning_service.ledger.statements import Statements
+from dunning_service.ledger.statements import NEW_ATTEMPT, Statements
 from dunning_service.ledger.work import (
     ActionRecorded,
     ActionRequest,
@@ -50,10 +51,13 @@ from dunning_service.ledger.work import (
     Work,
     erased_headers,
 )
-from dunning_service.ledger.working_set import DeliveryRecord, Payment, payment_columns
+from dunning_service.ledger.working_set import NEW_PAYMENT, DeliveryRecord, Payment, changed_payment, new_payment
 
 _FORGOTTEN_AT_ONCE = 200
 """How many expired answers of a merchant a batch deletes: more than it can add."""
+
+_PAYMENTS: Any = PaymentRow.__table__
+_ATTEMPTS: Any = AttemptRow.__table__
 
 Result = NoticeRecorded | ActionRecorded | CommandDone | ErasureDone | RefoldDone | DunningError
 
@@ -282,9 +286,10 @@ class Batch:
             DeliveryRow,
             [_without_bytes(key, self._now) for key, record in deliveries if record.loses_bytes and not record.first],
         )
-        self._insert(PaymentRow, [payment_columns(payment, self._now) for payment in changed if payment.held is None])
-        self._update(PaymentRow, [payment_columns(payment, self._now) for payment in changed if payment.held])
-        self._insert(AttemptRow, self._statements.new_attempts)
+        new = [new_payment(payment, self._now) for payment in changed if payment.held is None]
+        self._bulk.insert(_PAYMENTS, NEW_PAYMENT, new)
+        self._update(PaymentRow, [changed_payment(payment, self._now) for payment in changed if payment.held])
+        self._bulk.insert(_ATTEMPTS, NEW_ATTEMPT, self._statements.new_attempts)
         self._insert(ActionRow, self._actions.new)
         self._insert(ReceiptRow, self._statements.new_receipts)
         self._update(AttemptRow, self._statements.changed_attempts)
@@ -302,7 +307,9 @@ class Batch:
             self._bulk.add(counts, rows)
 
     def _insert(self, model: Any, rows: Sequence[Row]) -> None:
-        self._bulk.insert(model.__table__, rows)
+        if rows:
+            columns = tuple(rows[0])
+            self._bulk.insert(model.__table__, columns, [*map(itemgetter(*columns), rows)])
 
     def _update(self, model: Any, rows: Sequence[Row]) -> None:
         self._bulk.update(model.__table__, rows)

@@ -12,7 +12,6 @@ from dunning_service.database.bulk_sql import LockName
 from dunning_service.database.engines import Database, is_outage, sqlstate
 from dunning_service.database.outages import is_about_values, is_own_fault, may_succeed_again, why
 from dunning_service.errors import DunningError, Unavailable, Unconfirmed, UnreadableNotice
-from dunning_service.events import AttemptReported
 from dunning_service.ledger.batch import Batch, Result
 from dunning_service.ledger.numbers import PaymentNumbers
 from dunning_service.ledger.reading import MoreNeeded
@@ -102,7 +101,7 @@ class Committer:
 
 def _payments_at_most(work: Work) -> int:
     if isinstance(work, Notice):
-        return sum(isinstance(event, AttemptReported) for event in work.events)
+        return len(work.events)
     return len(work.provider_payment_ids) if isinstance(work, Command) else 0
 
 

@@ -99,9 +99,9 @@ def from_row(kind: type[FactT], row: Mapping[str, Any]) -> FactT:
     return kind(**{name: row[name] for name in _NAMES[kind]})
 
 
-def as_row(fact: Attempt | Action | Receipt) -> Row:
+def as_row(fact: Action | Receipt) -> Row:
     """A fact as columns of the database."""
-    return fact._asdict() if isinstance(fact, Attempt) else {name: getattr(fact, name) for name in _NAMES[type(fact)]}
+    return {name: getattr(fact, name) for name in _NAMES[type(fact)]}
 
 
 def _names_of(kind: Any) -> tuple[str, ...]:
@@ -180,7 +180,9 @@ def statement_digest(event: AttemptReported | ReceiptReported) -> bytes:
 
     What an event leaves at its default is not in it, so that a field added to events later changes no digest.
     """
-    stated = {name: value for name, default in _DEFAULTS[type(event)] if (value := getattr(event, name)) is not default}
+    names, defaults, values_of = _FIELDS[type(event)]
+    values = zip(names, values_of(event), defaults, strict=True)
+    stated = {name: value for name, value, default in values if value is not default}
     return hashlib.sha256(orjson.dumps(stated, default=_plain, option=_SORTED)).digest()
 
 
@@ -195,10 +197,18 @@ def _plain(value: object) -> object:
     return str(value)
 
 
-def _defaults(kind: type[AttemptReported] | type[ReceiptReported]) -> tuple[tuple[str, Any], ...]:
-    return tuple((field.name, None if field.default is MISSING else field.default) for field in fields(kind))
+class _Fields(NamedTuple):
+    """The fields of a kind of event."""
+
+    names: tuple[str, ...]
+    defaults: tuple[Any, ...]
+    values_of: attrgetter[tuple[Any, ...]]
 
 
-_DEFAULTS: dict[type, tuple[tuple[str, Any], ...]] = {
-    kind: _defaults(kind) for kind in (AttemptReported, ReceiptReported)
-}
+def _fields_of(kind: type[AttemptReported] | type[ReceiptReported]) -> _Fields:
+    names = _names_of(kind)
+    defaults = (None if one.default is MISSING else one.default for one in fields(kind))
+    return _Fields(names, tuple(defaults), attrgetter(*names))
+
+
+_FIELDS: dict[type, _Fields] = {kind: _fields_of(kind) for kind in (AttemptReported, ReceiptReported)}

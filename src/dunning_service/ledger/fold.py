@@ -226,7 +226,9 @@ def _payer_key(attempts: Sequence[Attempt], revisions: Iterable[Attempt]) -> str
     erased = {
         one.payer_key for one in revisions if one.payer_key is not None and one.payer_key.startswith(ERASED_PAYER)
     }
-    return next((key for key in named if key in erased), min(erased, default=named[0] if named else None))
+    if not erased:
+        return named[0] if named else None
+    return next((key for key in named if key in erased), min(erased))
 
 
 def _earliest(failed: Sequence[Attempt]) -> Attempt | None:

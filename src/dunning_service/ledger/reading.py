@@ -85,15 +85,14 @@ def read_working_set(
     """
     reads = Reads(bulk)
     reader = _Reader(bulk, reads, works, also_lock)
-    held = reader.named_locks() | also_lock
+    held = reader.named_locks() | also_lock if bulk.takes_locks else also_lock
     with reads.ahead():
         bulk.lock(held, reader.merchants)
         shard = bulk.free_shard(SHARDS)
         reader.want()
     working_set, payers = reader.read()
     working_set.shard = shard[0]
-    lacking = bulk.lacking(reader.more_locks(payers), held)
-    if lacking:
+    if bulk.takes_locks and (lacking := reader.more_locks(payers) - held):
         raise MoreNeeded(lacking)
     reader.read_answers(answers)
     reader.read_rows(row_cache)

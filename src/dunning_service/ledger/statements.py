@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from dunning_service.errors import Difference, ReceiptContradicted
 from dunning_service.events import AttemptReported, ReceiptReported
@@ -27,6 +28,9 @@ from dunning_service.ledger.receipts import current_receipts
 from dunning_service.ledger.work import Command, Notice
 from dunning_service.ledger.working_set import Payment, ReceiptKey, Subjects, WorkingSet
 
+NEW_ATTEMPT = ("merchant_id", "payment_id", *Attempt._fields)
+"""The columns of a new row of `attempts`."""
+
 _CONTENT = ("payer_key", "amount_minor", "currency")
 """What a receipt of a known number has to say again."""
 
@@ -37,7 +41,8 @@ class Statements:
     def __init__(self, working_set: WorkingSet, numbers: PaymentNumbers) -> None:
         self._working_set = working_set
         self._numbers = numbers
-        self.new_attempts: list[Row] = []
+        self.new_attempts: list[tuple[Any, ...]] = []
+        """The values of NEW_ATTEMPT."""
         self.new_receipts: list[Row] = []
         self._changed_attempts: dict[tuple[int, int, int], Attempt] = {}
         self._superseded_receipts: dict[tuple[int, str, str, int], bool] = {}
@@ -153,7 +158,7 @@ class Statements:
 
     def _put_attempt(self, payment: Payment, attempt: Attempt) -> None:
         payment.put_attempt(attempt)
-        self.new_attempts.append({"merchant_id": payment.key[0], "payment_id": payment.id} | as_row(attempt))
+        self.new_attempts.append((payment.key[0], payment.id, *attempt))
         self._working_set.regroup(payment)
 
     def _supersede_attempts(self, payment: Payment, digest: bytes, said: set[tuple[str, str, bytes]]) -> None:

@@ -57,8 +57,15 @@ def fold_texts(provider: str, provider_payment_id: str, shown: Shown, revisions:
         ids.add(revision.provider_subscription_id)
         if names_attempts:
             ids.add(revision.provider_attempt_id)
-        for path in paths:
-            _add(ids, _at(revision.details, path))
+        details = revision.details
+        for name, within in paths:
+            value = details.get(name)
+            for key in within:
+                value = value.get(key) if isinstance(value, dict) else None
+            if isinstance(value, str):
+                ids.add(value)
+            elif value:
+                _add(ids, value)
     return FoldedTexts(
         customer_name_folded=folded_name(shown.customer_name),
         customer_email_folded=folded(shown.customer_email),
@@ -69,17 +76,11 @@ def fold_texts(provider: str, provider_payment_id: str, shown: Shown, revisions:
 
 
 @cache
-def _where_ids_are(provider: str) -> tuple[bool, tuple[tuple[str, ...], ...]]:
-    """Whether the sender names its attempts, and the ways to the details that are ids."""
+def _where_ids_are(provider: str) -> tuple[bool, tuple[tuple[str, tuple[str, ...]], ...]]:
+    """Whether the sender names its attempts, and the ways to the details that are ids: a member, and those within."""
     names = sender_named(provider).identifiers
-    return "provider_attempt_id" in names, tuple(tuple(name.split(".")) for name in names - {"provider_attempt_id"})
-
-
-def _at(details: Mapping[str, Any], path: tuple[str, ...]) -> Any:
-    value: Any = details
-    for name in path:
-        value = value.get(name) if isinstance(value, dict) else None
-    return value
+    ways = (name.split(".") for name in names - {"provider_attempt_id"})
+    return "provider_attempt_id" in names, tuple((name, tuple(within)) for name, *within in ways)
 
 
 def _add(ids: set[str | None], value: Any) -> None:

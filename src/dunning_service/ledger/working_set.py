@@ -345,12 +345,19 @@ def _paid_by(receipt: Receipt, payer: PayerKey) -> Receipt:
     return replace(receipt, payer_key=payer[2])
 
 
-def payment_columns(payment: Payment, now: datetime) -> Row:
-    """The row of `payments`; without `created_at` for one that is there already."""
-    merchant_id, provider, provider_payment_id = payment.key
-    row: Row = {"merchant_id": merchant_id, "id": payment.id}
-    if payment.held is None:
-        row |= {"provider": provider, "provider_payment_id": provider_payment_id, "created_at": now}
-    row |= payment.derived
-    row["updated_at"] = now
-    return row
+NEW_PAYMENT = (
+    *("merchant_id", "provider", "provider_payment_id", "id", "created_at", "updated_at"),
+    *FoldedPayment._fields,
+    *FoldedTexts._fields,
+)
+"""The columns of a new row of `payments`."""
+
+
+def new_payment(payment: Payment, now: datetime) -> tuple[Any, ...]:
+    """The values of NEW_PAYMENT."""
+    return (*payment.key, payment.id, now, now, *payment.folded, *payment.texts)
+
+
+def changed_payment(payment: Payment, now: datetime) -> Row:
+    """What is written again of a row of `payments`."""
+    return {"merchant_id": payment.key[0], "id": payment.id, "updated_at": now} | payment.derived

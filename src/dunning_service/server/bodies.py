@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+BODY_IS_HERE = "dunning.body_is_here"
+"""The key in the scope of a request whose body has arrived in full."""
+
 
 @dataclass(slots=True, kw_only=True)
 class Bodies:

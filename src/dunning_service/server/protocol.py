@@ -17,6 +17,7 @@ from typing_extensions import override
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from dunning_service.server.bodies import BODY_IS_HERE
 from dunning_service.server.connection_limit import OVER_LIMIT, most_sockets
 
 MAX_HEAD_BYTES = 65_536
@@ -62,8 +63,6 @@ class ServerProtocol(HttpToolsProtocol):
     _received = b""
     _is_upgrade_offered = False
     """The parser has stopped after the headers of a request that offers another protocol."""
-    _is_resuming = False
-    """A new parser is fed the framing of that request again; its callbacks have run already."""
 
     _unparsed = memoryview(b"")
     _is_between_requests = False
@@ -180,11 +179,12 @@ class ServerProtocol(HttpToolsProtocol):
         stopped: Any = sys.exc_info()[1]
         rest = self._received[stopped.args[0] :]
         framing = b"".join(b"%b: %b\r\n" % header for header in self.headers if header[0] in _FRAMING_HEADERS)
-        self.parser = httptools.HttpRequestParser(self)
+        callbacks = _AfterOffer(self)
+        self.parser = httptools.HttpRequestParser(callbacks)
         self._is_upgrade_offered = False
-        self._is_resuming = True
+        self._is_in_message = True
         self.parser.feed_data(b"POST / HTTP/1.1\r\n" + framing + b"\r\n")
-        self._is_resuming = False
+        callbacks.is_resuming = False
         if rest:
             self._feed(rest)
 
@@ -192,26 +192,13 @@ class ServerProtocol(HttpToolsProtocol):
 
     @override
     def on_message_begin(self) -> None:
-        if not self._is_resuming:
-            super().on_message_begin()
+        super().on_message_begin()
         self._is_in_message = self._is_in_head = True
         self._unproductive_bytes = self._failed_checks = 0
 
     @override
-    def on_url(self, url: bytes) -> None:
-        if not self._is_resuming:
-            super().on_url(url)
-
-    @override
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._is_resuming:
-            super().on_header(name, value)
-
-    @override
     def on_headers_complete(self) -> None:
         self._is_in_head = False
-        if self._is_resuming:
-            return
         if self._is_over_limit:
             self.scope[OVER_LIMIT] = True  # type: ignore[literal-required]
         earlier: Any = self.cycle
@@ -229,6 +216,7 @@ class ServerProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self._is_in_message = False
         if not self._is_upgrade_offered:
+            self.scope[BODY_IS_HERE] = True  # type: ignore[literal-required]
             super().on_message_complete()
 
     # Replies
@@ -288,6 +276,34 @@ class ServerProtocol(HttpToolsProtocol):
                 b"connection: close\r\n\r\n%b" % (status, status.phrase.encode(), len(text), text)
             )
         self.transport.close()
+
+
+class _AfterOffer:
+    """The callbacks of a parser that takes over in the middle of a request, after an offer to upgrade: while it is fed
+    that request's framing again, those for a head do nothing, as they have run already."""
+
+    def __init__(self, protocol: ServerProtocol) -> None:
+        self._protocol = protocol
+        self.is_resuming = True
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._protocol, name)
+
+    def on_message_begin(self) -> None:
+        if not self.is_resuming:
+            self._protocol.on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        if not self.is_resuming:
+            self._protocol.on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self.is_resuming:
+            self._protocol.on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        if not self.is_resuming:
+            self._protocol.on_headers_complete()
 
 
 class _NoReadAhead(FlowControl):
