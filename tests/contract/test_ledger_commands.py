@@ -14,7 +14,7 @@ from building import NOON, a_failure
 from contract._gateways import use_sandbox
 from contract._subscriptions import a_request, post
 from dunning_service.database.engines import Base
-from dunning_service.errors import IdempotencyKeyReused, NotFound, RuleBroken, Unavailable
+from dunning_service.errors import IdempotencyKeyReused, NotFound, RuleBroken
 from dunning_service.events import Delivery, Outcome
 from dunning_service.ledger.models import AttemptRow, DeliveryRow, IdempotencyRow, PaymentRow, RefundRow
 from dunning_service.ledger.status import ActionKind
@@ -221,25 +221,6 @@ async def test_rows_that_one_inserts_are_found_by_the_next(service: RunningServi
     later = await service.writer.execute(a_command(service, refunds, lookups=[by_reference]))
     assert later.refusal is not None
     assert count(service, RefundRow) == 1
-
-
-@pytest.mark.parametrize("key", [None, "k"])
-async def test_what_would_be_done_twice_is_not_asked_for_again_when_its_commit_is_lost(
-    service: RunningService, key: str | None
-) -> None:
-    def lose(connection: sa.Connection) -> None:
-        raise sa.exc.OperationalError("COMMIT", None, Exception("connection lost"), connection_invalidated=True)
-
-    await service.writer.execute(a_command(service, tries_again))  # takes a block of numbers, in a commit of its own
-    command = a_command(service, tries_again, key=key)
-    sa.event.listen(service.database.write_engine, "commit", lose)
-    with pytest.raises(Unavailable) as lost:
-        await service.writer.execute(command)
-    sa.event.remove(service.database.write_engine, "commit", lose)
-    if key is None:
-        assert (lost.value.retry_after, "look before you send it again" in lost.value.message) == (None, True)
-    else:
-        assert (lost.value.retry_after, "send it again" in lost.value.message) == (1, True)
 
 
 async def test_a_subscription_that_may_have_been_created_is_not_asked_for_again(

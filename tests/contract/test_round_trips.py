@@ -2,72 +2,42 @@
 
 from __future__ import annotations
 
-import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from sqlalchemy.engine import make_url
 
 from building import NOON, a_failure, a_notice, a_success
+from database_proxy import DatabaseProxy
 from databases import PostgresDatabases
 from dunning_service.ledger.work import Work
 from ledgers import Ledger
 
 
-class _RoundTrips:
-    """A proxy in front of a server that counts how often its caller speaks after the server has."""
+class _RoundTrips(DatabaseProxy):
+    """A proxy that counts how often its caller speaks after the server has."""
 
-    def __init__(self, server: str) -> None:
-        self._listening = socket.create_server(("127.0.0.1", 0))
-        self._server = server
-        self.port: int = self._listening.getsockname()[1]
+    def __init__(self, url: str) -> None:
         self.count = 0
         self._has_answered = True
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__(url)
 
-    def close(self) -> None:
-        self._listening.close()
+    def from_caller(self, data: bytes) -> bool:
+        if self._has_answered:
+            self.count += 1
+        self._has_answered = False
+        return True
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                caller, _ = self._listening.accept()
-            except OSError:
-                return
-            server = _dialled(self._server)
-            threading.Thread(target=self._pass_on, args=(caller, server, True), daemon=True).start()
-            threading.Thread(target=self._pass_on, args=(server, caller, False), daemon=True).start()
-
-    def _pass_on(self, from_: socket.socket, to: socket.socket, is_caller: bool) -> None:
-        try:
-            while data := from_.recv(1 << 18):
-                if is_caller and self._has_answered:
-                    self.count += 1
-                self._has_answered = not is_caller
-                to.sendall(data)
-            to.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass  # the other direction has ended
-
-
-def _dialled(url: str) -> socket.socket:
-    server = make_url(url)
-    folder = server.query.get("host")
-    if folder is None:
-        return socket.create_connection((server.host or "127.0.0.1", server.port or 5432))
-    line = socket.socket(socket.AF_UNIX)
-    line.connect(f"{folder}/.s.PGSQL.{server.port or 5432}")
-    return line
+    def from_server(self, data: bytes) -> bool:
+        self._has_answered = True
+        return True
 
 
 @contextmanager
 def _counted(databases: PostgresDatabases) -> Iterator[tuple[Ledger, _RoundTrips]]:
     url = databases.create()
     trips = _RoundTrips(url)
-    through = make_url(url).set(host="127.0.0.1", port=trips.port, query={})
-    ledger = Ledger(through.render_as_string(hide_password=False))
+    ledger = Ledger(trips.url)
     try:
         yield ledger, trips
     finally:

@@ -12,12 +12,16 @@ LOG_EVENTS = {
         "a read found the database out of reach: `reason` says why in words, with the `sqlstate` of "
         "PostgreSQL or the `sqlite_error` of SQLite"
     ),
+    "batch.in_doubt": (
+        "the connection was lost in the middle of a commit, so it is not known whether the batch is recorded; everyone "
+        "in it got a 503: `works`, and why, as above"
+    ),
     "batch.refused": "the database did not take a batch, and everyone in it got a 503: `works`, and why, as above",
     "batch.overdue": (
         "the database has not committed a batch for 10 seconds: its `works` and those `waiting` behind it got"
         " a 503, and so does whoever comes before it ends"
     ),
-    "batch.retried": "a batch met another process and went again",
+    "batch.retried": "a batch met another process, or lost its connection before its commit, and went again",
     "work.refused": "the database did not take one notice or decision; only that one was refused",
     "worker.started": "a worker begins: `concurrency`, `claim_seconds`",
     "worker.stopped": "it was stopped, and what it had begun is recorded",

@@ -25,7 +25,7 @@ class Bulk(Protocol):
 
     def together(self, *, commits: bool = False) -> AbstractContextManager[None]:
         """Sends the statements of the block in one round trip, and what they find is there when it ends. With `commits`
-        the transaction's commit is the last of them.
+        the transaction's commit is the last of them; raises CommitInDoubt when it is not known whether that was done.
 
         Where a statement costs no round trip each is sent at once.
         """

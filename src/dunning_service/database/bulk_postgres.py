@@ -15,11 +15,20 @@ from typing import Any
 import orjson
 import psycopg
 import sqlalchemy as sa
-from psycopg.pq import TransactionStatus
+from psycopg.pq import PipelineStatus, TransactionStatus
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Connection
 
-from dunning_service.database.bulk_sql import LockName, Row, Through, adding, as_sqlalchemy_raises, column_names, joined
+from dunning_service.database.bulk_sql import (
+    CommitInDoubt,
+    LockName,
+    Row,
+    Through,
+    adding,
+    as_sqlalchemy_raises,
+    column_names,
+    joined,
+)
 
 _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 """Whatever the server's default: who has waited for a lock must see what was committed in the meantime."""
@@ -65,20 +74,39 @@ class PostgresBulk:
 
     @contextmanager
     def together(self, *, commits: bool = False) -> Iterator[None]:
-        with as_sqlalchemy_raises(self._connection, psycopg.Error):
-            with self._driver.pipeline():
+        commit = self._driver.cursor()
+        is_sent = False
+        try:
+            with as_sqlalchemy_raises(self._connection, psycopg.Error, self._is_usable), self._driver.pipeline():
                 self._is_together = True
                 try:
                     yield
                 finally:
                     self._is_together = False
                 if commits:
-                    self._driver.cursor().execute("COMMIT")
-            if commits:
-                self._connection.commit()  # the server has; this ends SQLAlchemy's transaction
-            waiting, self._waiting = self._waiting, []
-            for cursor, table, into in waiting:
-                into += _rows(cursor, table)
+                    is_sent = True
+                    commit.execute("COMMIT")
+        except sa.exc.DBAPIError as error:
+            if is_sent and commit.statusmessage == "COMMIT":
+                return  # the server has said so, and only then ended the connection
+            if is_sent and error.connection_invalidated:
+                raise CommitInDoubt from error
+            raise
+        if commits:
+            self._connection.commit()  # the server has; this ends SQLAlchemy's transaction
+        waiting, self._waiting = self._waiting, []
+        for cursor, table, into in waiting:
+            into += _rows(cursor, table)
+
+    def _is_usable(self) -> bool:
+        """False for a connection that is lost, or was left in the middle of a pipeline: the driver does not say so of
+        one whose server has announced that it ends it."""
+        state = self._driver.pgconn
+        return (
+            not self._driver.closed
+            and state.pipeline_status == PipelineStatus.OFF
+            and state.transaction_status not in (TransactionStatus.ACTIVE, TransactionStatus.UNKNOWN)
+        )
 
     def lock(self, locks: Set[LockName], merchants: Collection[int]) -> None:
         # in one order everywhere, so that two batches do not wait for each other

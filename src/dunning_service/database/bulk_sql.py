@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import Any, NamedTuple
@@ -52,19 +52,30 @@ def joined(through: Through | None, table: sa.Table, by: Sequence[str], given: S
     return [(f"{through.table.name} AS via", matches), (f"{table.name} AS held", ways)]
 
 
+class CommitInDoubt(Exception):
+    """Raised when the connection was lost after COMMIT was sent and before its reply: whether it was done is not known.
+    Its cause is the DBAPIError."""
+
+
 @contextmanager
-def as_sqlalchemy_raises(connection: Connection, driver_error: type[Exception]) -> Iterator[None]:
-    """Raises the errors of a driver that is used directly as SQLAlchemy raises them, and gives up a lost connection."""
+def as_sqlalchemy_raises(
+    connection: Connection, driver_error: type[Exception], is_usable: Callable[[], bool] = lambda: True
+) -> Iterator[None]:
+    """Raises the errors of a driver that is used directly as SQLAlchemy raises them, and gives up a connection that
+    cannot be used any more."""
     try:
         yield
     except driver_error as error:
-        is_lost = connection.dialect.is_disconnect(error, None, None)  # type: ignore[arg-type]
+        is_lost = not is_usable()
+        said: BaseException = error
         if is_lost:
             connection.invalidate(error)
+            if isinstance(error.__context__, driver_error):
+                said = error.__context__  # the server's last word, which the driver's own on the lost line hides
         raise sa.exc.DBAPIError.instance(
             None,
             None,
-            error,
+            said,
             driver_error,
             hide_parameters=True,
             connection_invalidated=is_lost,

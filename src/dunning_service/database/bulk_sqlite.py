@@ -90,7 +90,7 @@ class SqliteBulk:
         if self._cursor is None:
             return self._connection.exec_driver_sql(statement, values)
         with as_sqlalchemy_raises(self._connection, sqlite3.Error):
-            return self._cursor.execute(statement, values)
+            return self._cursor.execute(statement, values).fetchall()
 
     def _run_each(self, statement: str, rows: list[list[Any]]) -> None:
         if self._cursor is None:

@@ -8,8 +8,8 @@ from datetime import datetime
 import structlog
 from sqlalchemy.exc import DBAPIError
 
-from dunning_service.database.bulk_sql import LockName
-from dunning_service.database.engines import Database, is_outage, sqlstate
+from dunning_service.database.bulk_sql import CommitInDoubt, LockName
+from dunning_service.database.engines import Database, is_outage
 from dunning_service.database.outages import is_about_values, is_own_fault, may_succeed_again, why
 from dunning_service.errors import DunningError, Unavailable, Unconfirmed, UnreadableNotice
 from dunning_service.ledger.batch import Batch, Result
@@ -21,6 +21,7 @@ log = structlog.get_logger("dunning_service.ledger")
 
 _TRIES = 5
 _LATER_S = 10
+_NO_CONFIRMATION = "the database gives no confirmation of a commit; send it again"
 
 
 class _OutOfReach(Exception):
@@ -72,29 +73,27 @@ class Committer:
         tries = 0
         also_lock: Set[LockName] = frozenset()
         while True:
-            is_prepared = False
             try:
                 self._numbers.reserve(len(also_lock) + sum(_payments_at_most(work) for work in works))
                 with self._database.write_batch() as connection:
                     batch = Batch(connection, works, self._numbers, now=now, also_lock=also_lock)
                     results = batch.run()
-                    is_prepared = True
                     batch.commit()
                 return results
             except MoreNeeded as needed:
                 also_lock |= needed.locks
+            except CommitInDoubt as doubt:
+                log.warning("batch.in_doubt", works=len(works), **why(doubt.__cause__))
+                raise _OutOfReach(_NO_CONFIRMATION, may_be_committed=True) from doubt
             except DBAPIError as error:
                 tries += 1
-                # a connection that died while it was idle is found out by the first statement; in COMMIT it is too late
-                was_idle = tries == 1 and error.connection_invalidated and not is_prepared
-                if was_idle or (tries < _TRIES and may_succeed_again(error)):
-                    log.info("batch.retried", works=len(works), sqlstate=sqlstate(error))
+                # one whose connection was lost earlier has committed nothing, and the next connection may be a good one
+                was_lost = tries == 1 and error.connection_invalidated
+                if was_lost or (tries < _TRIES and may_succeed_again(error)):
+                    log.info("batch.retried", works=len(works), **why(error))
                 elif is_outage(error) and not is_about_values(error):
                     log.warning("batch.refused", works=len(works), **why(error))
-                    # what the database refuses in COMMIT it has not done; only when it is gone that is not known
-                    may_be_committed = is_prepared and error.connection_invalidated
-                    message = "the database gives no confirmation of a commit; send it again"
-                    raise _OutOfReach(message, may_be_committed) from error
+                    raise _OutOfReach(_NO_CONFIRMATION, may_be_committed=False) from error
                 else:
                     raise
 
