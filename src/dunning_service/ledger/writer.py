@@ -1,7 +1,7 @@
 """The group commit: all waiting works share one transaction, and each is answered after the commit.
 
-While one batch is being committed the next one gathers. There is no timer: in an idle service a lone notice is
-committed at once.
+While one batch is being committed the next one gathers, and goes on to while each turn of the event loop brings more.
+There is no timer: in an idle service a lone notice is committed at once.
 """
 
 from __future__ import annotations
@@ -35,6 +35,12 @@ log = structlog.get_logger("dunning_service.ledger")
 
 _PATIENCE_S = 10.0
 """How long a caller waits for a batch: the sender of a notice gives up about then, and sends it again."""
+
+
+_QUIET_TURNS = 4
+"""After so many turns of the event loop that brought nothing a batch is complete. In them the replies to the last batch
+go out, and its callers' next requests come in: they would be half a batch of their own otherwise, and the two threads
+would be in each other's way."""
 
 
 class WriterMetrics(Protocol):
@@ -153,6 +159,7 @@ class LedgerWriter:
                 self._gathering.clear()
                 await self._gathering.wait()
                 continue
+            await self._gather()
             batch = [self._pending.popleft() for _ in range(min(len(self._pending), self._max_batch))]
             try:
                 await self._commit_in_time(batch)
@@ -162,6 +169,13 @@ class LedgerWriter:
                         waiting.result.set_exception(error)
             finally:
                 self._pending_bytes -= sum(waiting.bytes for waiting in batch)
+
+    async def _gather(self) -> None:
+        quiet_turns = 0
+        while quiet_turns < _QUIET_TURNS and len(self._pending) < self._max_batch:
+            before = len(self._pending)
+            await asyncio.sleep(0)
+            quiet_turns = quiet_turns + 1 if len(self._pending) == before else 0
 
     async def _commit_in_time(self, batch: Sequence[_Waiting]) -> None:
         """Commits what is not too old; when that takes too long, the callers are answered before the end of it."""
