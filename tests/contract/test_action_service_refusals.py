@@ -156,6 +156,23 @@ async def test_stranger_is_denied_in_xml(service: RunningService) -> None:
     assert response.text == "<Error><Message>Authorization has been denied for this request.</Message></Error>"
 
 
+async def test_a_full_queue_is_answered_before_the_body_is_read(
+    service: RunningService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service.writer, "_max_pending", 0)
+    read = []
+
+    async def body() -> AsyncIterator[bytes]:
+        read.append(True)
+        yield b"{}"
+
+    headers = {"Content-Type": "application/json", **service.auth}
+    answer = await service.client.post(LOG, content=body(), headers=headers)
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    assert answer.json() == {"Message": "too much is waiting to be committed; send it again"}
+    assert read == []
+
+
 async def test_token_needs_the_scope(service: RunningService, subtests: pytest.Subtests) -> None:
     for path, scope in ((LOG, "ingest"), (SUCCEEDED, "ingest"), (LIST, "read")):
         with subtests.test(path):

@@ -90,6 +90,7 @@ async def take_webhook(request: Request) -> Response:
         source = await found.directory.source(scope["path_params"]["source_id"])
         counted.provider = source.provider.name
         log_with(request, source=source.number)
+        found.writer.require_room()
         body = await read_body(request, found.bodies)
         counted.recorded = await receive(found, source, body, scope["headers"], found.clock())
     return _acknowledgement(source.provider.name)

@@ -136,13 +136,18 @@ class LedgerWriter:
         assert isinstance(result, CommandDone)
         return result
 
-    async def _submit(self, work: Work, size: int) -> Result:
+    def require_room(self, size: int = 0) -> None:
+        """Raises Unavailable when a work of `size` bytes cannot be taken. Asked before a body is read: under overload
+        most requests would be read for nothing."""
         if self._is_closing:
             raise Unavailable("the service is shutting down; send it again")
         if self._is_overdue:
             raise Unavailable("the database has not answered for a while; send it again")
         if len(self._pending) >= self._max_pending or self._pending_bytes + size > self._max_pending_bytes:
             raise Unavailable("too much is waiting to be committed; send it again")
+
+    async def _submit(self, work: Work, size: int) -> Result:
+        self.require_room(size)
         loop = asyncio.get_running_loop()
         waiting = _Waiting(work, size, loop.create_future(), loop.time() + _PATIENCE_S)
         self._pending.append(waiting)

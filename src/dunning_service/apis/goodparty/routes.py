@@ -138,6 +138,7 @@ async def _record(request: Request, action: str) -> NoticeRecorded:
     """
     found = services(request)
     with CountedNotice(found.metrics, PROVIDER.name, scope=request.scope) as counted:
+        found.writer.require_room()
         merchant = (await caller(request, Scope.INGEST)).merchant
         body = await read_body(request, found.bodies)
         headers = [(ACTION_HEADER.encode(), action.encode()), *kept_headers(request.scope["headers"])]
