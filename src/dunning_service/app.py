@@ -30,9 +30,8 @@ from dunning_service.http.problems import Problems
 from dunning_service.intake import routes as webhooks
 from dunning_service.operation.heap import freeze_startup_heap
 from dunning_service.operation.logs import configure_logs
-from dunning_service.running import opened_services, worker_of, working
 from dunning_service.server.connection_limit import RejectOverLimit
-from dunning_service.services import Services
+from dunning_service.services import Services, opened_services, worker_of, working
 from dunning_service.settings import Settings, load_settings
 from dunning_service.values.clock import Clock, utc_now
 
