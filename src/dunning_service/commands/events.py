@@ -30,7 +30,7 @@ from dunning_service.errors import ConfigurationError, DunningError
 from dunning_service.ledger.commit import Committer
 from dunning_service.ledger.work import ERASED_AT, DeliveryOutcome, Notice, NoticeRecorded
 from dunning_service.merchants.directory import MerchantView
-from dunning_service.merchants.service import list_merchants, merchant_named
+from dunning_service.merchants.service import list_merchants, merchant_named, merchants_named
 from dunning_service.merchants.sources import source_options
 from dunning_service.values.chunks import in_chunks
 from dunning_service.values.clock import utc_now
@@ -169,7 +169,7 @@ def prune(
     pruned: Counter[str] = Counter()
     with opened_database() as (_, database):
         with database.read_blocking() as connection:
-            wanted = list_merchants(connection) if merchant is None else [merchant_named(connection, merchant)]
+            wanted = merchants_named(connection, merchant)
         require_terminal_or_yes(is_agreed or dry_run)
         there: Counter[str] = Counter()
         with database.read_blocking() as connection:

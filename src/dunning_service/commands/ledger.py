@@ -21,7 +21,7 @@ from dunning_service.errors import Unavailable
 from dunning_service.ledger.models import PaymentRow
 from dunning_service.ledger.repair import FOLDED, Repaired, repair
 from dunning_service.merchants.directory import MerchantView
-from dunning_service.merchants.service import list_merchants, merchant_named
+from dunning_service.merchants.service import merchants_named
 from dunning_service.values.chunks import in_chunks
 from dunning_service.values.clock import utc_now
 from dunning_service.values.progress import Progress
@@ -114,7 +114,7 @@ def _repair(database: Database, merchant: str | None, written: _Written, progres
     """Repairs the merchants. Raises Unavailable, with how to go on, when the database is out of reach."""
     with database.read_blocking() as connection:
         lift_limits(connection, may_scan=True)
-        wanted = _wanted(connection, merchant)
+        wanted = merchants_named(connection, merchant)
         progress.begin(FOLDED, _payments_of(connection, wanted))
     try:
         for one in wanted:
@@ -134,10 +134,6 @@ def _repair_names(database: Database, merchant: MerchantView, written: _Written)
     for some in in_chunks(wrong, _NAMES_AT_ONCE):
         with database.write() as connection:
             written.subscriptions += fold_again(connection, merchant.id, some)
-
-
-def _wanted(connection: Connection, merchant: str | None) -> list[MerchantView]:
-    return list_merchants(connection) if merchant is None else [merchant_named(connection, merchant)]
 
 
 def _payments_of(connection: Connection, merchants: Sequence[MerchantView]) -> int:
@@ -161,7 +157,7 @@ def _check(connection: Connection, merchant: str | None, found: dict[str, list[s
     from dunning_service.ledger.check import differences
 
     lift_limits(connection)
-    wanted = _wanted(connection, merchant)
+    wanted = merchants_named(connection, merchant)
     progress.begin("payments checked", _payments_of(connection, wanted))
     for one in wanted:
         lines = found.setdefault(one.name, [])

@@ -30,12 +30,14 @@ from dunning_service.merchants.keyring import keyring_of
 from dunning_service.merchants.options import checked_currency
 from dunning_service.merchants.service import (
     add_merchant,
+    change_merchant,
+    checked_discount,
     checked_merchant_name,
     checked_time_zone,
     list_merchants,
     merchant_named,
+    percent_text,
 )
-from dunning_service.merchants.terms import change_merchant, checked_discount, percent_text
 from dunning_service.recovery.ladder import parse_ladder
 from dunning_service.values.clock import utc_now
 

@@ -29,7 +29,7 @@ from dunning_service.errors import ConfigurationError, FieldError, NotFound
 from dunning_service.failed_payments.cursors import CursorError
 from dunning_service.ledger.status import ReceiptDue
 from dunning_service.merchants.directory import MerchantView
-from dunning_service.merchants.service import list_merchants, merchant_named
+from dunning_service.merchants.service import merchants_named
 from dunning_service.values.money import InvalidAmount, Money
 from dunning_service.values.reading import field_errors
 
@@ -81,11 +81,12 @@ def list_(
     """List failed payments, a page at a time; the filters are those of GET /api/v1/failed-payments."""
     parameters = _checked(context.params)  # the options above, by the names of the API's parameters
     with opened_database() as (_, database):
-        whose = _merchants(database, merchant)
+        with database.read_blocking() as connection:
+            whose = merchants_named(connection, merchant)
         if len(whose) != 1:
             raise ConfigurationError(_which(whose))
         try:
-            page = _read(database, lambda connection: page_of(connection, whose[0].id, parameters))
+            page = _read(database, lambda reading: page_of(reading, whose[0].id, parameters))
         except CursorError as error:
             raise _wrong([FieldError("cursor", str(error))]) from None
     if as_json:
@@ -102,8 +103,9 @@ def show(
 ) -> None:
     """Show one failed payment, and what has happened to it in time order."""
     with opened_database() as (_, database):
-        whose = _merchants(database, merchant)
-        found = _read(database, lambda connection: _found(connection, whose, number.strip().upper()))
+        with database.read_blocking() as connection:
+            whose = merchants_named(connection, merchant)
+        found = _read(database, lambda reading: _found(reading, whose, number.strip().upper()))
     if found is None:
         raise ConfigurationError(
             f"there is no failed payment {number!r}; `dunning payments list` shows the numbers, such as ODR100000001"
@@ -124,12 +126,6 @@ async def _found(
         except NotFound:
             continue
     return None
-
-
-def _merchants(database: Database, name: str | None) -> list[MerchantView]:
-    """The merchant of that name, or all of them."""
-    with database.read_blocking() as connection:
-        return list_merchants(connection) if name is None else [merchant_named(connection, name)]
 
 
 def _which(merchants: Sequence[MerchantView]) -> str:

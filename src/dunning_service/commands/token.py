@@ -12,7 +12,7 @@ from dunning_service.commands.arguments import AsJson, OfMerchant, OnlyMerchant,
 from dunning_service.commands.opening import reading, transaction
 from dunning_service.commands.printing import print_fields, print_json, print_table, say, shown
 from dunning_service.merchants.service import TokenView, add_token, list_tokens, merchant_named, revoke_token
-from dunning_service.merchants.tokens import Scope, scopes_text
+from dunning_service.merchants.tokens import Scope
 
 app = typer.Typer(help="Bearer tokens: who may post notices, read and decide.", no_args_is_help=True)
 
@@ -42,7 +42,7 @@ def add(
             now=opened.now,
         )
     if as_json:
-        print_json({**asdict(token), "scopes": scopes_text(token.scopes).split()})
+        print_json({**asdict(token), "scopes": token.scopes.split()})
         return
     print_fields(
         {
@@ -50,7 +50,7 @@ def add(
             "token": token.token,
             "merchant": token.merchant,
             "name": token.name,
-            "scopes": scopes_text(token.scopes),
+            "scopes": token.scopes,
             "expires": token.expires_at or "never",
         }
     )
@@ -72,7 +72,7 @@ def list_(merchant: OnlyMerchant = None, as_json: AsJson = False) -> None:
                 token.id,
                 token.name,
                 token.merchant,
-                scopes_text(token.scopes),
+                token.scopes,
                 token.created_at,
                 token.expires_at or "never",
                 token.state(opened.now),
@@ -99,4 +99,4 @@ def revoke(
 
 
 def _plain(token: TokenView, now: datetime) -> dict[str, Any]:
-    return {**asdict(token), "scopes": scopes_text(token.scopes).split(), "state": token.state(now)}
+    return {**asdict(token), "scopes": token.scopes.split(), "state": token.state(now)}
