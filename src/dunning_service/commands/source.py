@@ -122,11 +122,9 @@ def rotate(
             keep_old=keep_old,
             now=opened.now,
         )
-        is_disabled = any(
-            one.id == source_id and one.disabled_at for one in list_sources(opened.connection, now=opened.now)
-        )
+        (source,) = list_sources(opened.connection, source_id=source_id, now=opened.now)
     _print_secret(made, opened.settings, as_json)
-    if is_disabled:
+    if source.disabled_at is not None:
         warn(f"source {source_id} is disabled, for good: its address answers 404; `dunning source add` makes another")
 
 
