@@ -79,18 +79,17 @@ def keyring_of(settings: Settings) -> Keyring:
     decrypts, so that setting DUNNING_SECRET_KEY later loses nothing.
     """
     file = embedded_file(database_url(settings.database_url))
-    if file is None:
-        if settings.secret_key is None:
-            raise ConfigurationError(
-                "DUNNING_SECRET_KEY is not set, and PostgreSQL needs it to keep source secrets encrypted: "
-                "make one with `dunning secret-key` and give every process the same"
-            )
-        return Keyring.from_text(settings.secret_key)
-    path = key_file(file)
-    if settings.secret_key is None:
-        return Keyring([_read(path) if path.exists() else _make(path)])
-    keys = [part.strip() for part in settings.secret_key.split(",") if part.strip()]
-    return Keyring([*keys, _read(path)] if path.exists() else keys)
+    keys = [] if settings.secret_key is None else [settings.secret_key]
+    if file is not None and key_file(file).exists():
+        keys.append(_read(key_file(file)))
+    elif file is not None and not keys:
+        keys.append(_make(key_file(file)))
+    if not keys:
+        raise ConfigurationError(
+            "DUNNING_SECRET_KEY is not set, and PostgreSQL needs it to keep source secrets encrypted: "
+            "make one with `dunning secret-key` and give every process the same"
+        )
+    return Keyring.from_text(",".join(keys))
 
 
 def require_keys(settings: Settings) -> None:
