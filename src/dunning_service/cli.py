@@ -61,11 +61,12 @@ class _Commands(Mapping[str, Any]):
 @cache
 def _command(name: str) -> Any:
     """A function, or a noun with commands of its own, as the parser of arguments wants it."""
-    module, _, attribute = COMMANDS[name][0].partition(":")
+    place, purpose = COMMANDS[name]
+    module, _, attribute = place.partition(":")
     found = getattr(import_module(f"dunning_service.commands.{module}"), attribute)
     wrapped = typer.Typer(**_PLAIN)
     if isinstance(found, typer.Typer):
-        wrapped.add_typer(found, name=name)
+        wrapped.add_typer(found, name=name, help=purpose, no_args_is_help=True)
         return typer.main.get_group(wrapped).commands[name]
     wrapped.command(name)(found)
     return typer.main.get_command(wrapped)

@@ -20,12 +20,7 @@ if TYPE_CHECKING:
 
 _COMMAND = "dunning customer erase"
 
-app = typer.Typer(help="Customers: the people whose payments failed.", no_args_is_help=True)
-
-
-@app.callback()
-def customer() -> None:
-    """Customers: the people whose payments failed."""
+app = typer.Typer()
 
 
 @app.command("erase")

@@ -36,7 +36,7 @@ from dunning_service.values.chunks import in_chunks
 from dunning_service.values.clock import utc_now
 from dunning_service.values.progress import Progress
 
-app = typer.Typer(help="Deliveries: every notice as it arrived, understood or not.", no_args_is_help=True)
+app = typer.Typer()
 
 _SHORT_ID = 12
 _READ_AT_ONCE = 100

@@ -29,7 +29,7 @@ from dunning_service.values.progress import Progress
 _NAMES_AT_ONCE = 500
 _KEPT = "what is repaired stays: run `dunning ledger check --repair` again"
 
-app = typer.Typer(help="The ledger as a whole.", no_args_is_help=True)
+app = typer.Typer()
 
 
 @dataclass
@@ -47,11 +47,6 @@ class _Written:
         )
         parts = [f"{count:,} {one if count == 1 else more[0] if more else f'{one}s'}" for count, one, *more in counts]
         return f"{', '.join(parts)} repaired"
-
-
-@app.callback()
-def ledger() -> None:
-    """The ledger as a whole."""
 
 
 @app.command("check")

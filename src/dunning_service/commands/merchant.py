@@ -41,7 +41,7 @@ from dunning_service.merchants.service import (
 from dunning_service.recovery.ladder import parse_ladder
 from dunning_service.values.clock import utc_now
 
-app = typer.Typer(help="Merchants: every payment, token and source belongs to one.", no_args_is_help=True)
+app = typer.Typer()
 
 _NONE = "none"
 _DEFAULT = "default"

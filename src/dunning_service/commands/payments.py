@@ -33,7 +33,7 @@ from dunning_service.merchants.service import merchants_named
 from dunning_service.values.money import InvalidAmount, Money
 from dunning_service.values.reading import field_errors
 
-app = typer.Typer(help="Failed payments: one merchant's list, and what has happened to one.", no_args_is_help=True)
+app = typer.Typer()
 
 _T = TypeVar("_T")
 

@@ -31,7 +31,7 @@ from dunning_service.merchants.sources import (
 )
 from dunning_service.settings import Settings
 
-app = typer.Typer(help="Sources: the webhook addresses of payment providers.", no_args_is_help=True)
+app = typer.Typer()
 
 _SourceId = Annotated[str, typer.Argument(metavar="ID", help="The source's id or number, as `source list` shows them.")]
 _Secret = Annotated[

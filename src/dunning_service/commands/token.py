@@ -14,7 +14,7 @@ from dunning_service.commands.printing import print_fields, print_json, print_ta
 from dunning_service.merchants.service import TokenView, add_token, list_tokens, merchant_named, revoke_token
 from dunning_service.merchants.tokens import Scope
 
-app = typer.Typer(help="Bearer tokens: who may post notices, read and decide.", no_args_is_help=True)
+app = typer.Typer()
 
 
 @app.command("add")
