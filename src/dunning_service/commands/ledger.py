@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Annotated
 
 import sqlalchemy as sa
@@ -33,16 +33,15 @@ app = typer.Typer()
 
 
 @dataclass
-class _Written:
+class _Written(Repaired):
     """Counts of what a repair has written: in the ledger, and the folded names of subscriptions."""
 
-    ledger: Repaired = field(default_factory=Repaired)
     subscriptions: int = 0
 
     def __str__(self) -> str:
         counts = (
-            (self.ledger.payments, "payment"),
-            (self.ledger.days, "day of counts", "days of counts"),
+            (self.payments, "payment"),
+            (self.days, "day of counts", "days of counts"),
             (self.subscriptions, "subscription"),
         )
         parts = [f"{count:,} {one if count == 1 else more[0] if more else f'{one}s'}" for count, one, *more in counts]
@@ -76,7 +75,7 @@ def check(
     total = sum(len(lines) for lines in found.values())
     if as_json:
         lines = [{"merchant": name, "difference": line} for name in found for line in found[name]]
-        print_json((_as_json(written) if repairs else {}) | {"differences": lines})
+        print_json(({"repaired": asdict(written)} if repairs else {}) | {"differences": lines})
     else:
         _print_differences(found)
         if repairs:
@@ -95,16 +94,6 @@ def _print_differences(found: Mapping[str, Sequence[str]]) -> None:
             say(line)
 
 
-def _as_json(written: _Written) -> dict[str, object]:
-    return {
-        "repaired": {
-            "payments": written.ledger.payments,
-            "days": written.ledger.days,
-            "subscriptions": written.subscriptions,
-        }
-    }
-
-
 def _repair(database: Database, merchant: str | None, written: _Written, progress: Progress) -> None:
     """Repairs the merchants. Raises Unavailable, with how to go on, when the database is out of reach."""
     with database.read_blocking() as connection:
@@ -113,7 +102,7 @@ def _repair(database: Database, merchant: str | None, written: _Written, progres
         progress.begin(FOLDED, _payments_of(connection, wanted))
     try:
         for one in wanted:
-            repair(database, one.id, one.time_zone, utc_now, written.ledger, progress)
+            repair(database, one.id, one.time_zone, utc_now, written, progress)
             _repair_names(database, one, written)
     except (Unavailable, sa.exc.DBAPIError) as error:
         why = error.message if isinstance(error, Unavailable) else explained(error)
@@ -156,8 +145,7 @@ def _check(connection: Connection, merchant: str | None, found: dict[str, list[s
     progress.begin("payments checked", _payments_of(connection, wanted))
     for one in wanted:
         lines = found.setdefault(one.name, [])
-        for line in differences(connection, one.id, progress):
-            lines.append(line)
+        lines.extend(differences(connection, one.id, progress))
         for subscription in misfolded(connection, one.id):
             lines.append(f"merchant {one.name}: subscription {subscription} is not searched by its customer's names")
-        lines.extend(returned(connection, one.id))
+        lines.extend(returned(connection, one))

@@ -17,7 +17,6 @@ from dunning_service.ledger.fold import ERASED_PAYER
 from dunning_service.ledger.models import AttemptRow, DeliveryRow, PaymentRow, ReceiptRow
 from dunning_service.ledger.work import ERASED_AT
 from dunning_service.merchants.directory import MerchantView
-from dunning_service.merchants.service import list_merchants
 from dunning_service.merchants.sources import source_options
 from dunning_service.providers import Options, all_providers
 from dunning_service.senders import impersonal
@@ -30,15 +29,13 @@ _RECEIPTS = ReceiptRow.__table__.c
 _NEXT_STEP = "run `dunning customer erase` for the customer again"
 
 
-def returned(connection: Connection, merchant_id: int | None = None) -> Iterator[str]:
-    """A sentence for each erased delivery, attempt or receipt that holds personal data again."""
-    for merchant in list_merchants(connection):
-        if merchant_id in (None, merchant.id):
-            for found in (_deliveries, _attempts, _receipts):
-                for what in found(connection, merchant.id):
-                    yield f"merchant {merchant.name}: {what}; {_NEXT_STEP}"
-            for what in _repeats(connection, merchant):
-                yield f"merchant {merchant.name}: {what}"
+def returned(connection: Connection, merchant: MerchantView) -> Iterator[str]:
+    """A sentence for each of a merchant's erased deliveries, attempts and receipts that holds personal data again."""
+    for found in (_deliveries, _attempts, _receipts):
+        for what in found(connection, merchant.id):
+            yield f"merchant {merchant.name}: {what}; {_NEXT_STEP}"
+    for what in _repeats(connection, merchant):
+        yield f"merchant {merchant.name}: {what}"
 
 
 def _deliveries(connection: Connection, merchant_id: int) -> Iterator[str]:
