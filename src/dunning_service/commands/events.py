@@ -42,6 +42,7 @@ _SHORT_ID = 12
 _READ_AT_ONCE = 100
 _PRUNED_AT_ONCE = 1_000
 _NOT_REPLAYED = "not replayed"
+_NOT_IN_SUMMARY = ("merchant_id", "digest", "headers", "body")
 
 _Outcome = Annotated[DeliveryOutcome | None, typer.Option("--outcome", help="Only those of this outcome.")]
 
@@ -314,15 +315,5 @@ def _print_failures(replayed: Sequence[_Replayed]) -> None:
 
 
 def _summary(row: Any) -> dict[str, Any]:
-    shown = (
-        "merchant",
-        "provider",
-        "origin",
-        "outcome",
-        "reason",
-        "received_at",
-        "last_received_at",
-        "times_received",
-        "reading",
-    )
-    return {"id": row.digest.hex(), **{name: getattr(row, name) for name in shown}}
+    shown = {name: value for name, value in row._mapping.items() if name not in _NOT_IN_SUMMARY}
+    return {"id": row.digest.hex(), **shown}
