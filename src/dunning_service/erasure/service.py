@@ -45,9 +45,9 @@ class Erased:
     """Of those, the ones that are not paid, cancelled or written off."""
     attempts: int = 0
     receipts: int = 0
+    subscriptions: int = 0
     actions: int = 0
     answers: int = 0
-    subscriptions: int = 0
     deliveries: Counter[str] = field(default_factory=Counter)
     """By their outcome."""
     others: set[str] = field(default_factory=set)
