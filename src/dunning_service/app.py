@@ -105,11 +105,8 @@ def create_app(settings: Settings, clock: Clock = utc_now, *, owns_process: bool
         lifespan=_lifespan(settings, clock, owns_process),
         telemetry=_NO_TELEMETRY,  # whether it is wanted would be asked again on every request, at 15 us
     )
-    app.include_router(failed_payments.router)
-    app.include_router(frontpayment.router)
-    app.include_router(subscriptions.router)
-    app.include_router(payment_records.router)
-    app.include_router(health.router)
+    for routes in (failed_payments, frontpayment, subscriptions, payment_records, health):
+        app.include_router(routes.router)
     return app
 
 

@@ -22,14 +22,9 @@ if TYPE_CHECKING:
 _LOGGED_EVERY_S = 10.0
 
 
-def is_terminal() -> bool:
-    """True when both input and messages are a terminal's: a person can be asked and can watch."""
-    return sys.stdin.isatty() and sys.stderr.isatty()
-
-
 def require_terminal_or_yes(is_agreed: bool) -> None:
     """Raises ConfigurationError where there is no terminal to ask on and `--yes` was not given."""
-    if not is_agreed and not is_terminal():
+    if not is_agreed and not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise ConfigurationError(
             "this cannot be undone, and there is no terminal to ask on: add --yes to do it, or --dry-run to see what "
             "it would do"
