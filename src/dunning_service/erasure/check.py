@@ -73,12 +73,7 @@ def _attempts(connection: Connection, merchant_id: int) -> Iterator[str]:
 
 def _receipts(connection: Connection, merchant_id: int) -> Iterator[str]:
     statement = (
-        sa.select(
-            _RECEIPTS.provider,
-            _RECEIPTS.provider_receipt_id,
-            _RECEIPTS.details,
-            _DELIVERIES.body.is_not(None).label("has_body"),
-        )
+        sa.select(*_RECEIPTS, _DELIVERIES.body.is_not(None).label("has_body"))
         .outerjoin(
             DeliveryRow,
             (_DELIVERIES.merchant_id == _RECEIPTS.merchant_id) & (_DELIVERIES.digest == _RECEIPTS.delivery_digest),
