@@ -49,14 +49,10 @@ def _deliveries(connection: Connection, merchant_id: int) -> Iterator[str]:
 
 def _attempts(connection: Connection, merchant_id: int) -> Iterator[str]:
     statement = (
-        sa.select(*_ATTEMPTS, _PAYMENTS.provider, _DELIVERIES.body.is_not(None).label("has_body"))
+        sa.select(*_ATTEMPTS, _PAYMENTS.provider, _has_body(_ATTEMPTS))
         .join(
             PaymentRow,
             (_PAYMENTS.merchant_id == _ATTEMPTS.merchant_id) & (_PAYMENTS.id == _ATTEMPTS.payment_id),
-        )
-        .outerjoin(
-            DeliveryRow,
-            (_DELIVERIES.merchant_id == _ATTEMPTS.merchant_id) & (_DELIVERIES.digest == _ATTEMPTS.delivery_digest),
         )
         .where(_ATTEMPTS.merchant_id == merchant_id, _ATTEMPTS.erased_at.is_not(None))
     )
@@ -72,13 +68,8 @@ def _attempts(connection: Connection, merchant_id: int) -> Iterator[str]:
 
 
 def _receipts(connection: Connection, merchant_id: int) -> Iterator[str]:
-    statement = (
-        sa.select(*_RECEIPTS, _DELIVERIES.body.is_not(None).label("has_body"))
-        .outerjoin(
-            DeliveryRow,
-            (_DELIVERIES.merchant_id == _RECEIPTS.merchant_id) & (_DELIVERIES.digest == _RECEIPTS.delivery_digest),
-        )
-        .where(_RECEIPTS.merchant_id == merchant_id, _RECEIPTS.payer_key.startswith(ERASED_PAYER))
+    statement = sa.select(*_RECEIPTS, _has_body(_RECEIPTS)).where(
+        _RECEIPTS.merchant_id == merchant_id, _RECEIPTS.payer_key.startswith(ERASED_PAYER)
     )
     for row in connection.execute(statement):
         there = _details(row.provider, row.details)
@@ -86,6 +77,12 @@ def _receipts(connection: Connection, merchant_id: int) -> Iterator[str]:
             there.append("the bytes of its delivery")
         if there:
             yield f"receipt {row.provider_receipt_id} was erased, but has {', '.join(there)}"
+
+
+def _has_body(facts: Any) -> sa.Label[bool]:
+    """True of facts whose delivery has its bytes."""
+    delivery = (_DELIVERIES.merchant_id == facts.merchant_id) & (_DELIVERIES.digest == facts.delivery_digest)
+    return sa.exists().where(delivery, _DELIVERIES.body.is_not(None)).label("has_body")
 
 
 def _repeats(connection: Connection, merchant: MerchantView) -> Iterator[str]:
