@@ -133,7 +133,8 @@ class _Finder:
             _ATTEMPTS.payer_key.in_(ids),
             self._is_email(_ATTEMPTS.customer_email),
         )
-        new = self._numbers(_ATTEMPTS.payment_id, named)
+        by_name = sa.select(_ATTEMPTS.payment_id).where(_ATTEMPTS.merchant_id == self._merchant_id, named).distinct()
+        new = set(self._connection.scalars(by_name))
         for some in in_chunks(list(self.found.subscriptions), _AT_ONCE):
             scheduled = sa.select(_PAYMENTS.id).where(
                 _PAYMENTS.merchant_id == self._merchant_id,
@@ -141,13 +142,9 @@ class _Finder:
                 _PAYMENTS.provider_subscription_id.in_(some),
             )
             new |= set(self._connection.scalars(scheduled))
-        self._find_receipts_of(ids)
+        self._find_payers_of_receipts()
         while new := self._take(new):
             pass
-
-    def _numbers(self, column: Any, condition: sa.ColumnElement[bool]) -> set[int]:
-        statement = sa.select(column).where(_ATTEMPTS.merchant_id == self._merchant_id, condition).distinct()
-        return set(self._connection.scalars(statement))
 
     def _is_email(self, column: Any) -> sa.ColumnElement[bool]:
         """True of rows with one of the addresses, in any case: SQL compares those of ASCII, Python all others."""
@@ -159,20 +156,16 @@ class _Finder:
         spelled = [text for text in self._connection.scalars(others.distinct()) if self._person.has_email(text)]
         return sa.or_(ascii_lower(column).in_(self._person.emails), column.in_(spelled))
 
-    def _find_receipts_of(self, customer_ids: Collection[str]) -> None:
+    def _find_payers_of_receipts(self) -> None:
         """Finds payers that only receipts name: a payer's key ends with the customer's id."""
-        either = [
-            sa.or_(_RECEIPTS.payer_key == text, _RECEIPTS.payer_key.endswith(f":{text}", autoescape=True))
-            for text in customer_ids
-        ]
-        if not either:
-            return
-        statement = sa.select(_RECEIPTS.provider, _RECEIPTS.payer_key).distinct()
-        for row in self._connection.execute(
-            statement.where(_RECEIPTS.merchant_id == self._merchant_id, sa.or_(*either))
-        ):
+        ids = self._person.customer_ids
+        ends = [_RECEIPTS.payer_key.endswith(f":{text}", autoescape=True) for text in ids]
+        statement = sa.select(_RECEIPTS.provider, _RECEIPTS.payer_key).where(
+            _RECEIPTS.merchant_id == self._merchant_id, sa.or_(_RECEIPTS.payer_key.in_(ids), *ends)
+        )
+        for row in self._connection.execute(statement.distinct()):
             # on SQLite, LIKE takes ids that differ in case for the same
-            if any(row.payer_key == text or row.payer_key.endswith(f":{text}") for text in customer_ids):
+            if row.payer_key in ids or any(row.payer_key.endswith(f":{text}") for text in ids):
                 self.found.payers.setdefault((row.provider, row.payer_key), set())
 
     def _take(self, new: Collection[int]) -> set[int]:
