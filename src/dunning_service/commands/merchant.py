@@ -235,20 +235,17 @@ def _change_gateway(
         raise ConfigurationError(f"--gateway-url goes with --gateway http, and not with {choice}")
     if choice is _Choice.SANDBOX:
         choose_sandbox(connection, merchant, now=now, even_under_way=even_under_way)
-        return None
     if choice is _Choice.NONE:
         choose_none(connection, merchant)
-        return None
-    if choice is None and url is None:
-        return None
     held = gateways_by_merchant(connection).get(merchant.id)
+    has_endpoint = held is not None and held.kind is GatewayKind.HTTP
+    if choice is _Choice.HTTP and url is None and not has_endpoint:
+        raise ConfigurationError(
+            "--gateway http needs the address of the merchant's charging endpoint: add --gateway-url URL"
+        )
     if url is None:
-        if held is None or held.url is None:
-            raise ConfigurationError(
-                "--gateway http needs the address of the merchant's charging endpoint: add --gateway-url URL"
-            )
         return None
-    if choice is None and (held is None or held.kind is not GatewayKind.HTTP):
+    if choice is None and not has_endpoint:
         raise ConfigurationError("--gateway-url is the address of a charging endpoint: add --gateway http")
     return choose_endpoint(
         connection,
