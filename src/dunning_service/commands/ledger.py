@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Annotated
@@ -12,7 +11,7 @@ import typer
 from sqlalchemy.engine import Connection
 
 from dunning_service.commands.arguments import AsJson, OnlyMerchant
-from dunning_service.commands.opening import explained, opened_database
+from dunning_service.commands.opening import explained, opened_database, read_as_requests
 from dunning_service.commands.printing import print_json, say
 from dunning_service.commands.progress import progress_of
 from dunning_service.database.engines import Database
@@ -71,7 +70,7 @@ def check(
     ):
         if repairs:
             _repair(database, merchant, written, progress)
-        asyncio.run(_checked(database, merchant, found, progress))
+        read_as_requests(database, lambda reading: reading.run_sync(_check, merchant, found, progress))
     total = sum(len(lines) for lines in found.values())
     if as_json:
         lines = [{"merchant": name, "difference": line} for name in found for line in found[name]]
@@ -126,16 +125,8 @@ def _payments_of(connection: Connection, merchants: Sequence[MerchantView]) -> i
     return connection.scalar(sa.select(sa.func.count()).where(of_merchants)) or 0
 
 
-async def _checked(database: Database, merchant: str | None, found: dict[str, list[str]], progress: Progress) -> None:
-    """Adds the differences of each merchant to `found`, in one view of the database, which does not block writers."""
-    try:
-        async with database.read() as connection:
-            await connection.run_sync(_check, merchant, found, progress)
-    finally:
-        await database.close()
-
-
 def _check(connection: Connection, merchant: str | None, found: dict[str, list[str]], progress: Progress) -> None:
+    """Adds the differences of each merchant to `found`."""
     from dunning_service.billing.names import misfolded
     from dunning_service.erasure.check import returned  # here, because no other command needs them
     from dunning_service.ledger.check import differences
