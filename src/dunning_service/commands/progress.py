@@ -16,8 +16,7 @@ from dunning_service.commands.printing import INTERRUPTED, warn
 from dunning_service.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from rich.progress import Progress as Bars
-    from rich.progress import TaskID
+    import rich.progress
 
 _LOGGED_EVERY_S = 10.0
 
@@ -49,7 +48,7 @@ class ShownProgress:
     def __init__(self, command: str) -> None:
         self._command = command
         self._step = ""
-        self._steps: dict[str, TaskID] = {}
+        self._steps: dict[str, rich.progress.TaskID] = {}
         self._logged_at = time.monotonic()
         self.bars = _bars()
 
@@ -102,26 +101,19 @@ def progress_of(
         raise typer.Exit(INTERRUPTED) from None
 
 
-def _bars() -> Bars:
+def _bars() -> rich.progress.Progress:
     """Bars that count the steps; nothing is drawn where messages do not go to a terminal."""
     # imported here because it takes long, and few commands need it
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
+    import rich.console
+    import rich.progress
 
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
+    return rich.progress.Progress(
+        rich.progress.TextColumn("{task.description}"),
+        rich.progress.BarColumn(),
+        rich.progress.MofNCompleteColumn(),
+        rich.progress.TimeElapsedColumn(),
+        rich.progress.TimeRemainingColumn(),
+        console=rich.console.Console(stderr=True),
         transient=True,
         disable=not sys.stderr.isatty(),
     )
