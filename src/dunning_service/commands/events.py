@@ -42,6 +42,12 @@ _SHORT_ID = 12
 _READ_AT_ONCE = 100
 _PRUNED_AT_ONCE = 1_000
 _NOT_REPLAYED = "not replayed"
+_LABELS = {
+    "received_at": "received",
+    "last_received_at": "last received",
+    "times_received": "times received",
+    "reading": "times read",
+}
 _NOT_IN_SUMMARY = ("merchant_id", "digest", "headers", "body")
 
 _Outcome = Annotated[DeliveryOutcome | None, typer.Option("--outcome", help="Only those of this outcome.")]
@@ -94,20 +100,7 @@ def show(
     if as_json:
         print_json({**_summary(row), "headers": row.headers, **body_for_programs(row.body)})
         return
-    print_fields(
-        {
-            "id": row.digest.hex(),
-            "merchant": row.merchant,
-            "provider": row.provider,
-            "origin": row.origin,
-            "outcome": row.outcome,
-            "reason": row.reason,
-            "received": row.received_at,
-            "last received": row.last_received_at,
-            "times received": row.times_received,
-            "times read": row.reading,
-        }
-    )
+    print_fields({_LABELS.get(name, name): value for name, value in _summary(row).items()})
     say()
     for name, value in row.headers.items():
         say(f"{name}: {value}")

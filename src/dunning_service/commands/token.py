@@ -41,19 +41,12 @@ def add(
             expires_at=None if expires is None else opened.now + expires,
             now=opened.now,
         )
+    fields = asdict(token)
     if as_json:
-        print_json({**asdict(token), "scopes": token.scopes.split()})
+        print_json({**fields, "scopes": token.scopes.split()})
         return
-    print_fields(
-        {
-            "id": token.id,
-            "token": token.token,
-            "merchant": token.merchant,
-            "name": token.name,
-            "scopes": token.scopes,
-            "expires": token.expires_at or "never",
-        }
-    )
+    expires_at = fields.pop("expires_at")
+    print_fields({**fields, "expires": expires_at or "never"})
     say("\nKeep the token now: only its digest is stored, so it cannot be shown again.")
 
 
