@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -105,7 +106,7 @@ def create_app(settings: Settings, clock: Clock = utc_now, *, owns_process: bool
         routes=[*webhooks.router.routes, *action_service.router.routes],
         redirect_slashes=False,
         middleware=_cors(settings),
-        lifespan=_lifespan(settings, clock, owns_process),
+        lifespan=partial(_lifespan, settings, clock, owns_process),
         telemetry=_NO_TELEMETRY,  # whether it is wanted would be asked again on every request, at 15 us
     )
     for routes in (failed_payments, frontpayment, subscriptions, payment_records, health):
@@ -169,18 +170,13 @@ def _freeze_startup_heap() -> None:
     gc.set_threshold(*_GC_THRESHOLDS)
 
 
-def _lifespan(
-    settings: Settings, clock: Clock, owns_process: bool
-) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with AsyncExitStack() as opened:
-            found = await opened.enter_async_context(opened_services(settings, clock, with_worker=settings.with_worker))
-            app.state.services = found
-            if settings.with_worker:
-                await opened.enter_async_context(working(worker_of(found)))
-            if owns_process:
-                _freeze_startup_heap()
-            yield
-
-    return lifespan
+@asynccontextmanager
+async def _lifespan(settings: Settings, clock: Clock, owns_process: bool, app: FastAPI) -> AsyncIterator[None]:
+    async with AsyncExitStack() as opened:
+        found = await opened.enter_async_context(opened_services(settings, clock, with_worker=settings.with_worker))
+        app.state.services = found
+        if settings.with_worker:
+            await opened.enter_async_context(working(worker_of(found)))
+        if owns_process:
+            _freeze_startup_heap()
+        yield
