@@ -148,7 +148,7 @@ def rotate_source(
     secret = _checked_secret(secret)
     until = now + keep_old
     mine = (SourceSecret.merchant_id == row.merchant_id, SourceSecret.source_id == source_id)
-    number = connection.execute(sa.select(sa.func.max(SourceSecret.number)).where(*mine)).scalar_one_or_none() or 0
+    number = connection.scalar(sa.select(sa.func.max(SourceSecret.number)).where(*mine)) or 0
     connection.execute(
         sa.update(SourceSecret)
         .where(*mine, sa.or_(SourceSecret.expires_at.is_(None), SourceSecret.expires_at > until))
@@ -156,12 +156,7 @@ def rotate_source(
     )
     connection.execute(sa.delete(SourceSecret).where(*mine, SourceSecret.expires_at <= now))
     _insert_secret(connection, keyring, row.merchant_id, source_id, number + 1, secret, now)
-    old = connection.execute(
-        sa.select(SourceSecret.expires_at)
-        .where(*mine, SourceSecret.expires_at.is_not(None))
-        .order_by(SourceSecret.expires_at.desc())
-        .limit(1)
-    ).scalar_one_or_none()
+    old = connection.scalar(sa.select(sa.func.max(SourceSecret.expires_at)).where(*mine))
     return NewSecret(source_id, row.number, row.name, row.provider, secret, old)
 
 
