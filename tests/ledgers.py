@@ -51,7 +51,9 @@ MONEY = (
 def complaints(database: Database, merchant_id: int | None = None) -> list[str]:
     """What `dunning ledger check` has to say; nothing when all adds up."""
     with database.read_blocking() as connection:
-        return [*differences(connection, merchant_id), *returned(connection, merchant_id)]
+        checked = [one for one in merchants.list_merchants(connection) if merchant_id in (None, one.id)]
+        again = [line for merchant in checked for line in returned(connection, merchant)]
+        return [*differences(connection, merchant_id), *again]
 
 
 def every_row(connection: sa.Connection) -> Iterator[tuple[str, dict[str, Any]]]:

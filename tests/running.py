@@ -105,7 +105,7 @@ class RunningService:
         with self.database.write() as connection:
             added = sources.add_source(
                 connection,
-                Keyring.from_text(self.settings.secret_key or ""),
+                Keyring(self.settings.secret_key or ""),
                 merchant=merchant,
                 provider=provider,
                 secret=secret,

@@ -61,11 +61,12 @@ class _Commands(Mapping[str, Any]):
 @cache
 def _command(name: str) -> Any:
     """A function, or a noun with commands of its own, as the parser of arguments wants it."""
-    module, _, attribute = COMMANDS[name][0].partition(":")
+    place, purpose = COMMANDS[name]
+    module, _, attribute = place.partition(":")
     found = getattr(import_module(f"dunning_service.commands.{module}"), attribute)
     wrapped = typer.Typer(**_PLAIN)
     if isinstance(found, typer.Typer):
-        wrapped.add_typer(found, name=name)
+        wrapped.add_typer(found, name=name, help=purpose, no_args_is_help=True)
         return typer.main.get_group(wrapped).commands[name]
     wrapped.command(name)(found)
     return typer.main.get_command(wrapped)
@@ -139,23 +140,15 @@ def run(arguments: Sequence[str], prepare: Callable[[], None] | None = None) -> 
         warn(f"dunning: {_on_one_line(error.message)}")
         return FAILED
     except Exception as error:
-        message = _about_the_database(error)
-        if message is None:
+        from sqlalchemy.exc import DBAPIError  # here, and not for `--version`: they take long to import
+
+        if not isinstance(error, DBAPIError):
             raise
-        warn(f"dunning: {_on_one_line(message)}")
+        from dunning_service.commands.opening import explained
+
+        warn(f"dunning: {_on_one_line(explained(error))}")
         return FAILED
     return code if isinstance(code, int) else 0
-
-
-def _about_the_database(error: Exception) -> str | None:
-    """The message for an error of the database; None for any other error."""
-    from sqlalchemy.exc import DBAPIError  # here, and not for `--version`: they take long to import
-
-    if not isinstance(error, DBAPIError):
-        return None
-    from dunning_service.commands.opening import explained
-
-    return explained(error)
 
 
 def _about_usage(error: TyperException) -> str:

@@ -126,12 +126,10 @@ def _check_name_in_file(name: str, value: str | None, line: str, known: Collecti
         meant = _nearest(after["name"], known, at_least=_FAINTLY)
         given.errors.append(f"{line}: {_is_unknown(ascii(name), meant)}; correct the name, or take the line out")
     elif not _is_for_others(name.upper()):
-        meant = _nearest(name, known)
-        if meant is not None:
+        is_ours = name.upper().startswith(PREFIX)
+        meant = _nearest(name, known) or (_nearest(name, known, at_least=_FAINTLY) if is_ours else None)
+        if is_ours or meant is not None:
             given.errors.append(f"{line}: {_is_unknown(name, meant)}; correct the name, or take the line out")
-        elif name.upper().startswith(PREFIX):
-            faint = _nearest(name, known, at_least=_FAINTLY)
-            given.errors.append(f"{line}: {_is_unknown(name, faint)}; correct the name, or take the line out")
 
 
 def _read_environment(known: Collection[str], environ: Mapping[str, str], given: Given) -> None:

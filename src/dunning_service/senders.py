@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
@@ -67,7 +67,18 @@ SUBSCRIPTIONS: Final = Sender(
 @cache
 def all_senders() -> Mapping[str, Sender]:
     """Every sender by its name."""
-    return {sender.name: sender for sender in _senders()}
+    adapters = (
+        Sender(
+            name=adapter.name,
+            title=adapter.title,
+            identifiers=adapter.identifiers,
+            impersonal_details=adapter.impersonal_details,
+            is_replayable=True,
+            posts_notices=True,
+        )
+        for adapter in all_providers().values()
+    )
+    return {sender.name: sender for sender in (*adapters, PAYMENT_RECORDS, SUBSCRIPTIONS)}
 
 
 def sender_named(name: str) -> Sender:
@@ -79,17 +90,3 @@ def impersonal(provider: str, details: Mapping[str, Any]) -> dict[str, Any]:
     """The details of a sender's attempt that are not personal."""
     keeps = sender_named(provider).impersonal_details
     return {name: value for name, value in details.items() if keeps is None or name in keeps}
-
-
-def _senders() -> Iterator[Sender]:
-    for adapter in all_providers().values():
-        yield Sender(
-            name=adapter.name,
-            title=adapter.title,
-            identifiers=adapter.identifiers,
-            impersonal_details=adapter.impersonal_details,
-            is_replayable=True,
-            posts_notices=True,
-        )
-    yield PAYMENT_RECORDS
-    yield SUBSCRIPTIONS

@@ -10,7 +10,7 @@ import httpx
 import sqlalchemy as sa
 
 from dunning_service.merchants.models import Merchant
-from dunning_service.running import worker_of
+from dunning_service.services import worker_of
 from dunning_service.values.exact_json import read_json
 from running import NOON, RunningService
 

@@ -26,9 +26,10 @@ from contract._goodparty import A_DEPOSIT, LOG, SUCCEEDED
 from contract._payments import an_attempt, record
 from contract._subscriptions import created, send
 from contract._webhooks import an_event, post
+from dunning_service.billing.models import ScheduledPaymentRow
 from dunning_service.erasure.person import Person, Words
 from dunning_service.erasure.service import Erased, survey
-from dunning_service.errors import Unavailable
+from dunning_service.errors import RuleBroken, Unavailable
 from dunning_service.ledger.commit import Committer
 from dunning_service.ledger.models import ReceiptRow
 from ledgers import complaints
@@ -97,6 +98,17 @@ async def test_an_address_of_a_subscription_is_found_in_any_case_of_any_alphabet
         Person.named(["ABCDEF00-2222-4333-8444-555555555555"], []),
     ):
         assert survey(seller.database, seller.merchant, person).subscriptions == 1
+
+
+async def test_a_customer_is_not_erased_while_an_attempt_has_no_outcome(seller: RunningService) -> None:
+    customer = {"customerName": "Åse", "emailAddress": "ase@example.com"}
+    made = await created(seller, customer=customer)
+    assert (await send(seller, "POST", f"/{made['id']}/terminate")).status_code == 200
+    in_flight = sa.update(ScheduledPaymentRow).where(ScheduledPaymentRow.subscription_id == made["id"])
+    with seller.database.write() as connection:
+        connection.execute(in_flight.values(attempt_in_flight=1))
+    with pytest.raises(RuleBroken, match=f"a payment of the subscription {made['id']} is being charged"):
+        survey(seller.database, seller.merchant, Person.named([], ["ase@example.com"]))
 
 
 async def test_a_payer_whose_id_differs_in_case_only_is_somebody_else(service: RunningService) -> None:

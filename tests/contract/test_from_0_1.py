@@ -206,7 +206,7 @@ def rest_of_schema(url: str) -> list[Any]:
 
 
 async def test_tokens_secrets_and_gateways_go_on_with_the_key(upgraded: Ledger01) -> None:
-    keyring = Keyring.from_text(SECRET_KEY)
+    keyring = Keyring(SECRET_KEY)
     engine = upgraded.engine
     with engine.begin() as connection:
         assert unreadable_gateways(connection, keyring) == []

@@ -42,7 +42,7 @@ def gateways(service: RunningService) -> MerchantGateways:
 def endpoint(service: RunningService, url: str = URL) -> str:
     """Answers the signing secret that was made; "" when there was one."""
     with service.database.write() as connection:
-        keyring, rules = Keyring.from_text(SECRET_KEY), network_rules_of(service.settings)
+        keyring, rules = Keyring(SECRET_KEY), network_rules_of(service.settings)
         made = choose_endpoint(connection, keyring, rules, service.merchant, url, now=service.clock())
     return "" if made is None else made.text
 
@@ -90,7 +90,7 @@ async def test_the_sandbox_remembers_in_the_database_and_keeps_nothing_else(serv
     charged = await (await gateway(service)).charge("p:1", a_request())
     assert charged.outcome is ChargeOutcome.SUCCEEDED
     other = MerchantGateways(
-        service.database, Keyring([new_key()]), service.writer, service.clock, network_rules_of(service.settings)
+        service.database, Keyring(new_key()), service.writer, service.clock, network_rules_of(service.settings)
     )
     found = await other.chosen(service.merchant.id)
     assert found is not None
@@ -180,9 +180,7 @@ async def test_after_a_rotation_both_secrets_sign_and_after_another_the_last_two
         secrets = [endpoint(service)]
         for _ in range(2):
             with service.database.write() as connection:
-                made = rotate_signing_secret(
-                    connection, Keyring.from_text(SECRET_KEY), service.merchant, now=service.clock()
-                )
+                made = rotate_signing_secret(connection, Keyring(SECRET_KEY), service.merchant, now=service.clock())
             secrets.append(made.text)
             assert made.has_old_beside
             forget(service)
@@ -196,7 +194,7 @@ async def test_a_secret_that_cannot_be_decrypted_names_the_way_out(database_url:
     async with run_service(database_url, **HOST) as service:
         endpoint(service)
         other = MerchantGateways(
-            service.database, Keyring([new_key()]), service.writer, service.clock, network_rules_of(service.settings)
+            service.database, Keyring(new_key()), service.writer, service.clock, network_rules_of(service.settings)
         )
         with pytest.raises(ConfigurationError, match="--rotate-gateway-secret"):
             await other.chosen(service.merchant.id)
@@ -207,7 +205,7 @@ async def test_a_host_that_is_not_allowed_any_more_is_refused(database_url: str)
         endpoint(service)
         forbidding = MerchantGateways(
             service.database,
-            Keyring.from_text(SECRET_KEY),
+            Keyring(SECRET_KEY),
             service.writer,
             service.clock,
             network_rules_of(service.settings.model_copy(update={"gateway_hosts": ()})),

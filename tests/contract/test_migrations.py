@@ -109,7 +109,7 @@ def fill(url: str, *also: ActionKind) -> None:
             )
             sources.add_source(
                 connection,
-                Keyring.from_text(SECRET_KEY),
+                Keyring(SECRET_KEY),
                 merchant=merchant,
                 provider="maple",
                 secret=None,

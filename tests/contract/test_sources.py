@@ -27,7 +27,7 @@ class House:
     def __init__(self, url: str) -> None:
         self.clock = FrozenClock()
         self.database = Database(database_url(url))
-        self.keyring = Keyring.from_text(new_key())
+        self.keyring = Keyring(new_key())
         self.directory = Directory(self.database, self.keyring, self.clock)
         self.merchant = self.add_merchant("Sweden & Co", "NOK")
 
@@ -190,7 +190,7 @@ async def test_a_key_that_is_missing_asks_the_sender_to_come_again(
     house: House, capfd: pytest.CaptureFixture[str]
 ) -> None:
     made = house.add()
-    elsewhere = Directory(house.database, Keyring.from_text(new_key()), house.clock)
+    elsewhere = Directory(house.database, Keyring(new_key()), house.clock)
     with pytest.raises(Unavailable):
         await elsewhere.source(made.id)
     logged = capfd.readouterr().out

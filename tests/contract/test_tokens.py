@@ -37,7 +37,7 @@ class House:
             )
 
     def another_process(self) -> Directory:
-        return Directory(self.database, Keyring.from_text(new_key()), self.clock)
+        return Directory(self.database, Keyring(new_key()), self.clock)
 
     def add(self, merchant: MerchantView | None = None, **given: object) -> NewToken:
         wanted: dict = {"name": "t", "scopes": READ, "expires_at": None, "now": self.clock(), **given}

@@ -375,7 +375,7 @@ async def test_a_new_secret_is_good_as_soon_as_it_is_told(service: RunningServic
     with service.database.write() as connection:
         rotated = sources.rotate_source(
             connection,
-            Keyring.from_text(service.settings.secret_key or ""),
+            Keyring(service.settings.secret_key or ""),
             source.id,
             secret="whsec_the_next_one",
             keep_old=timedelta(0),

@@ -163,7 +163,7 @@ def _charge_at(endpoint: ChargingEndpoint, url: str, account: Account) -> str:
     rules = NetworkRules(hosts=[endpoint.host], allow_http=True, allow_private_addresses=True)
     with engine.begin() as connection:
         (merchant,) = [one for one in list_merchants(connection) if one.id == account.merchant_id]
-        keyring = Keyring.from_text(SECRET_KEY)
+        keyring = Keyring(SECRET_KEY)
         secret = choose_endpoint(connection, keyring, rules, merchant, endpoint.url, now=utc_now())
     engine.dispose()
     assert secret is not None

@@ -60,7 +60,7 @@ def open_account(url: str) -> Account:
             )
             source = sources.add_source(
                 connection,
-                Keyring.from_text(SECRET_KEY),
+                Keyring(SECRET_KEY),
                 merchant=merchant,
                 provider="maple",
                 secret=None,

@@ -172,7 +172,7 @@ def _prepared(story: Story, url: str, endpoint: str) -> Known:
     account = open_account(url)
     story.keep("a token", account.token)
     older = story.keep("a source's older secret", account.secret)
-    database, keyring, now = Database(database_url(url)), Keyring.from_text(SECRET_KEY), utc_now()
+    database, keyring, now = Database(database_url(url)), Keyring(SECRET_KEY), utc_now()
     rules = NetworkRules(hosts=[endpoint.split("/")[2]], allow_http=True, allow_private_addresses=True)
     with database.write() as connection:
         (merchant,) = [one for one in merchants.list_merchants(connection) if one.id == account.merchant_id]

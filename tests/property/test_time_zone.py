@@ -23,7 +23,7 @@ from dunning_service.ledger.status import ActionKind
 from dunning_service.ledger.time_zone import Redated, hold_time_zone, move_order_dates
 from dunning_service.ledger.work import Notice
 from dunning_service.merchants.directory import MerchantView
-from dunning_service.merchants.terms import change_merchant
+from dunning_service.merchants.service import change_merchant
 from ledgers import Ledger
 from property._stories import several_examples
 

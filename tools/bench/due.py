@@ -13,7 +13,7 @@ from bench.measuring import Databases, temporary_folder
 from bench.revision import Installation, due_payments_per_s
 from dunning_service.due.worker import Worker
 from dunning_service.operation.logs import configure_logs
-from dunning_service.running import opened_services
+from dunning_service.services import opened_services
 from dunning_service.settings import Settings
 from dunning_service.values.clock import utc_now
 from e2e.due_payments import DuePayments, a_subscription

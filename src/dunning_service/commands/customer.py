@@ -20,12 +20,7 @@ if TYPE_CHECKING:
 
 _COMMAND = "dunning customer erase"
 
-app = typer.Typer(help="Customers: the people whose payments failed.", no_args_is_help=True)
-
-
-@app.callback()
-def customer() -> None:
-    """Customers: the people whose payments failed."""
+app = typer.Typer()
 
 
 @app.command("erase")
@@ -71,51 +66,40 @@ def erase(
 
 
 def _counts(erased: Erased, is_dry_run: bool) -> dict[str, Any]:
-    counts: dict[str, Any] = {
-        "payments": erased.payments,
-        "open_payments": erased.open_payments,
-        "attempts": erased.attempts,
-        "receipts": erased.receipts,
-        "subscriptions": erased.subscriptions,
-        "actions": erased.actions,
-        "answers": erased.answers,
-        "deliveries": {outcome: erased.deliveries[outcome] for outcome in get_args(DeliveryOutcome)},
-    }
+    hidden = ["others"]
     if is_dry_run:  # known only once they are erased
-        counts = {name: count for name, count in counts.items() if name not in ("attempts", "actions", "answers")}
-    return counts
+        hidden += ["attempts", "actions", "answers"]
+    deliveries = {outcome: erased.deliveries[outcome] for outcome in get_args(DeliveryOutcome)}
+    return {name: count for name, count in vars(erased).items() if name not in hidden} | {"deliveries": deliveries}
 
 
 def _print_erased(erased: Erased, merchant: str, person: Person, *, is_dry_run: bool) -> None:
     if erased.is_nothing:
         say(f"nothing about a customer of {merchant} was found under these names: spell them as the sender does")
     else:
-        _print_counts(_counts(erased, is_dry_run), merchant, is_dry_run)
-    _print_advice(erased.others, erased.open_payments, erased.deliveries["failed"], person.short_ids, is_dry_run)
-
-
-def _print_counts(counts: dict[str, Any], merchant: str, is_dry_run: bool) -> None:
-    deliveries = counts.pop("deliveries")
-    say(f"{'Would be erased' if is_dry_run else 'Erased'} about a customer of {merchant}:")
-    print_fields(
-        {name.replace("_", " "): count for name, count in counts.items() if name != "open_payments"}
-        | {f"deliveries {outcome}": count for outcome, count in deliveries.items()}
-    )
-
-
-def _print_advice(others: set[str], still_open: int, failed: int, short_ids: list[str], is_dry_run: bool) -> None:
-    """Prints what remains to be known or done about an erasure."""
-    if still_open:
-        say(
-            f"{still_open} of the payments {'are' if is_dry_run else 'were'} still open; a deposit that names only its "
-            "payer will not find them any more"
+        counts = _counts(erased, is_dry_run)
+        deliveries = counts.pop("deliveries")
+        say(f"{'Would be erased' if is_dry_run else 'Erased'} about a customer of {merchant}:")
+        print_fields(
+            {name.replace("_", " "): count for name, count in counts.items() if name != "open_payments"}
+            | {f"deliveries {outcome}": count for outcome, count in deliveries.items()}
         )
-    if failed:
+    _print_advice(erased, person.short_ids, is_dry_run)
+
+
+def _print_advice(erased: Erased, short_ids: list[str], is_dry_run: bool) -> None:
+    """Prints what remains to be known or done about an erasure."""
+    if erased.open_payments:
+        say(
+            f"{erased.open_payments} of the payments {'are' if is_dry_run else 'were'} still open; a deposit that "
+            "names only its payer will not find them any more"
+        )
+    if failed := erased.deliveries["failed"]:
         say(f"{failed} of the deliveries had never been understood, and cannot be replayed afterwards")
     if short_ids:
         say(
             f"too short to be looked for in raw notices: {', '.join(short_ids)}; look through "
             "`dunning events list --outcome failed` and `--outcome ignored`"
         )
-    if others:
-        say(f"named beside the customer, so perhaps the same person: {', '.join(sorted(others))}")
+    if erased.others:
+        say(f"named beside the customer, so perhaps the same person: {', '.join(sorted(erased.others))}")

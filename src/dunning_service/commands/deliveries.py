@@ -10,6 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
+from sqlalchemy.orm import Session
 
 from dunning_service.database.long_work import lift_limits
 from dunning_service.errors import ConfigurationError
@@ -25,11 +26,10 @@ _PREFIX = re.compile(r"[0-9a-f]{8,64}", re.ASCII)
 Key = tuple[int, bytes]
 """The merchant's id and the digest: what a delivery is known by."""
 
-
-_SUMMARY = (
+_SUMMARIES = sa.select(
     DeliveryRow.merchant_id,
-    Merchant.name.label("merchant"),
     DeliveryRow.digest,
+    Merchant.name.label("merchant"),
     DeliveryRow.provider,
     DeliveryRow.origin,
     DeliveryRow.outcome,
@@ -38,7 +38,7 @@ _SUMMARY = (
     DeliveryRow.last_received_at,
     DeliveryRow.times_received,
     DeliveryRow.reading,
-)
+).join(Merchant, Merchant.id == DeliveryRow.merchant_id)
 
 
 def newest_deliveries(
@@ -46,9 +46,7 @@ def newest_deliveries(
 ) -> Sequence[Any]:
     """The `limit` newest deliveries, without their bodies."""
     statement = (
-        sa.select(*_SUMMARY)
-        .join(Merchant, Merchant.id == DeliveryRow.merchant_id)
-        .where(*_conditions(merchant, outcome))
+        _SUMMARIES.where(*_conditions(merchant, outcome))
         .order_by(DeliveryRow.received_at.desc(), DeliveryRow.digest)
         .limit(limit)
     )
@@ -86,8 +84,7 @@ def found_delivery(connection: Connection, given: str, merchant: MerchantView | 
         )
     first, last = (bytes.fromhex(prefix.ljust(64, filler)) for filler in "0f")
     statement = (
-        sa.select(*_SUMMARY, DeliveryRow.headers, DeliveryRow.body)
-        .join(Merchant, Merchant.id == DeliveryRow.merchant_id)
+        _SUMMARIES.add_columns(DeliveryRow.headers, DeliveryRow.body)
         .where(DeliveryRow.merchant_id == sa.bindparam("merchant_id"), DeliveryRow.digest.between(first, last))
         .order_by(DeliveryRow.digest)
         .limit(5)
@@ -110,11 +107,8 @@ def found_delivery(connection: Connection, given: str, merchant: MerchantView | 
 
 def stored_delivery(connection: Connection, key: Key) -> DeliveryRow | None:
     """One delivery as it is stored, apart from any session."""
-    columns = DeliveryRow.__table__.c
-    row = connection.execute(
-        sa.select(*columns).where(columns.merchant_id == key[0], columns.digest == key[1])
-    ).one_or_none()
-    return None if row is None else DeliveryRow(**row._mapping)
+    with Session(connection) as session:
+        return session.get(DeliveryRow, key)
 
 
 def prunable(connection: Connection, merchant: MerchantView, before: datetime) -> dict[str, int]:

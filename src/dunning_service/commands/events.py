@@ -30,18 +30,25 @@ from dunning_service.errors import ConfigurationError, DunningError
 from dunning_service.ledger.commit import Committer
 from dunning_service.ledger.work import ERASED_AT, DeliveryOutcome, Notice, NoticeRecorded
 from dunning_service.merchants.directory import MerchantView
-from dunning_service.merchants.service import list_merchants, merchant_named
+from dunning_service.merchants.service import list_merchants, merchant_named, merchants_named
 from dunning_service.merchants.sources import source_options
 from dunning_service.values.chunks import in_chunks
 from dunning_service.values.clock import utc_now
 from dunning_service.values.progress import Progress
 
-app = typer.Typer(help="Deliveries: every notice as it arrived, understood or not.", no_args_is_help=True)
+app = typer.Typer()
 
 _SHORT_ID = 12
 _READ_AT_ONCE = 100
 _PRUNED_AT_ONCE = 1_000
 _NOT_REPLAYED = "not replayed"
+_LABELS = {
+    "received_at": "received",
+    "last_received_at": "last received",
+    "times_received": "times received",
+    "reading": "times read",
+}
+_NOT_IN_SUMMARY = ("merchant_id", "digest", "headers", "body")
 
 _Outcome = Annotated[DeliveryOutcome | None, typer.Option("--outcome", help="Only those of this outcome.")]
 
@@ -93,20 +100,7 @@ def show(
     if as_json:
         print_json({**_summary(row), "headers": row.headers, **body_for_programs(row.body)})
         return
-    print_fields(
-        {
-            "id": row.digest.hex(),
-            "merchant": row.merchant,
-            "provider": row.provider,
-            "origin": row.origin,
-            "outcome": row.outcome,
-            "reason": row.reason,
-            "received": row.received_at,
-            "last received": row.last_received_at,
-            "times received": row.times_received,
-            "times read": row.reading,
-        }
-    )
+    print_fields({_LABELS.get(name, name): value for name, value in _summary(row).items()})
     say()
     for name, value in row.headers.items():
         say(f"{name}: {value}")
@@ -169,7 +163,7 @@ def prune(
     pruned: Counter[str] = Counter()
     with opened_database() as (_, database):
         with database.read_blocking() as connection:
-            wanted = list_merchants(connection) if merchant is None else [merchant_named(connection, merchant)]
+            wanted = merchants_named(connection, merchant)
         require_terminal_or_yes(is_agreed or dry_run)
         there: Counter[str] = Counter()
         with database.read_blocking() as connection:
@@ -314,15 +308,5 @@ def _print_failures(replayed: Sequence[_Replayed]) -> None:
 
 
 def _summary(row: Any) -> dict[str, Any]:
-    shown = (
-        "merchant",
-        "provider",
-        "origin",
-        "outcome",
-        "reason",
-        "received_at",
-        "last_received_at",
-        "times_received",
-        "reading",
-    )
-    return {"id": row.digest.hex(), **{name: getattr(row, name) for name in shown}}
+    shown = {name: value for name, value in row._mapping.items() if name not in _NOT_IN_SUMMARY}
+    return {"id": row.digest.hex(), **shown}

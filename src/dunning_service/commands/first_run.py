@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 from dunning_service.gateways.service import choose_sandbox
 from dunning_service.merchants.keyring import Keyring
 from dunning_service.merchants.service import add_merchant, add_token, list_merchants
-from dunning_service.merchants.sources import add_source
+from dunning_service.merchants.sources import NewSecret, add_source
 from dunning_service.merchants.tokens import Scope
 
 STARTER_CURRENCY = "EUR"
@@ -28,9 +28,7 @@ class FirstRun:
     merchant: str
     currency: str
     token: str
-    source_id: str
-    source_path: str
-    secret: str
+    source: NewSecret
 
 
 def made_on_empty(connection: Connection, keyring: Keyring, currency: str, now: datetime) -> FirstRun | None:
@@ -41,7 +39,7 @@ def made_on_empty(connection: Connection, keyring: Keyring, currency: str, now: 
     token = add_token(connection, merchant=merchant, name="first", scopes=Scope, expires_at=None, now=now)
     choose_sandbox(connection, merchant, now=now)
     source = add_source(connection, keyring, merchant=merchant, provider="maple", secret=None, options={}, now=now)
-    return FirstRun(merchant.name, currency, token.token, source.id, source.path, source.secret)
+    return FirstRun(merchant.name, currency, token.token, source)
 
 
 def welcome(made: FirstRun, address: str, now: datetime, *, with_worker: bool) -> str:
@@ -54,8 +52,8 @@ This database was empty, so here is something to begin with. It is shown only th
   merchant  {made.merchant}
   currency  {made.currency}   (of notices that name none; for another: {another})
   token     {made.token}
-  source    {address}{made.source_path}   (Maple)
-  secret    {made.secret}
+  source    {address}{made.source.path}   (Maple)
+  secret    {made.source.secret}
   gateway   sandbox: it only pretends to charge, and {due}
 
 Report a failed payment with the token, as GoodParty's ActionService takes it:
@@ -141,9 +139,9 @@ def _signed_webhook(made: FirstRun, address: str, now: datetime) -> str:
     # the signature covers the time, so it is made when the line is run and not when it is printed
     return (
         f"t=$(date +%s); body={quote(_compact(event))};"
-        f" curl -sS -w '\\n' -X POST {quote(address + made.source_path)} -H 'Content-Type: application/json'"
+        f" curl -sS -w '\\n' -X POST {quote(address + made.source.path)} -H 'Content-Type: application/json'"
         ' -H "X-Maple-Signature: t=$t,v1=$(printf %s "$t,$body"'
-        f" | openssl dgst -sha256 -hmac {quote(made.secret)}"
+        f" | openssl dgst -sha256 -hmac {quote(made.source.secret)}"
         """ | sed 's/^.* //')" --data-binary "$body\""""
     )
 

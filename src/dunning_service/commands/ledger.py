@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Annotated
 
 import sqlalchemy as sa
@@ -12,7 +11,7 @@ import typer
 from sqlalchemy.engine import Connection
 
 from dunning_service.commands.arguments import AsJson, OnlyMerchant
-from dunning_service.commands.opening import explained, opened_database
+from dunning_service.commands.opening import explained, opened_database, read_as_requests
 from dunning_service.commands.printing import print_json, say
 from dunning_service.commands.progress import progress_of
 from dunning_service.database.engines import Database
@@ -21,7 +20,7 @@ from dunning_service.errors import Unavailable
 from dunning_service.ledger.models import PaymentRow
 from dunning_service.ledger.repair import FOLDED, Repaired, repair
 from dunning_service.merchants.directory import MerchantView
-from dunning_service.merchants.service import list_merchants, merchant_named
+from dunning_service.merchants.service import merchants_named
 from dunning_service.values.chunks import in_chunks
 from dunning_service.values.clock import utc_now
 from dunning_service.values.progress import Progress
@@ -29,29 +28,23 @@ from dunning_service.values.progress import Progress
 _NAMES_AT_ONCE = 500
 _KEPT = "what is repaired stays: run `dunning ledger check --repair` again"
 
-app = typer.Typer(help="The ledger as a whole.", no_args_is_help=True)
+app = typer.Typer()
 
 
 @dataclass
-class _Written:
+class _Written(Repaired):
     """Counts of what a repair has written: in the ledger, and the folded names of subscriptions."""
 
-    ledger: Repaired = field(default_factory=Repaired)
     subscriptions: int = 0
 
     def __str__(self) -> str:
         counts = (
-            (self.ledger.payments, "payment"),
-            (self.ledger.days, "day of counts", "days of counts"),
+            (self.payments, "payment"),
+            (self.days, "day of counts", "days of counts"),
             (self.subscriptions, "subscription"),
         )
         parts = [f"{count:,} {one if count == 1 else more[0] if more else f'{one}s'}" for count, one, *more in counts]
         return f"{', '.join(parts)} repaired"
-
-
-@app.callback()
-def ledger() -> None:
-    """The ledger as a whole."""
 
 
 @app.command("check")
@@ -77,11 +70,11 @@ def check(
     ):
         if repairs:
             _repair(database, merchant, written, progress)
-        asyncio.run(_checked(database, merchant, found, progress))
+        read_as_requests(database, lambda reading: reading.run_sync(_check, merchant, found, progress))
     total = sum(len(lines) for lines in found.values())
     if as_json:
         lines = [{"merchant": name, "difference": line} for name in found for line in found[name]]
-        print_json((_as_json(written) if repairs else {}) | {"differences": lines})
+        print_json(({"repaired": asdict(written)} if repairs else {}) | {"differences": lines})
     else:
         _print_differences(found)
         if repairs:
@@ -100,25 +93,15 @@ def _print_differences(found: Mapping[str, Sequence[str]]) -> None:
             say(line)
 
 
-def _as_json(written: _Written) -> dict[str, object]:
-    return {
-        "repaired": {
-            "payments": written.ledger.payments,
-            "days": written.ledger.days,
-            "subscriptions": written.subscriptions,
-        }
-    }
-
-
 def _repair(database: Database, merchant: str | None, written: _Written, progress: Progress) -> None:
     """Repairs the merchants. Raises Unavailable, with how to go on, when the database is out of reach."""
     with database.read_blocking() as connection:
         lift_limits(connection, may_scan=True)
-        wanted = _wanted(connection, merchant)
+        wanted = merchants_named(connection, merchant)
         progress.begin(FOLDED, _payments_of(connection, wanted))
     try:
         for one in wanted:
-            repair(database, one.id, one.time_zone, utc_now, written.ledger, progress)
+            repair(database, one.id, one.time_zone, utc_now, written, progress)
             _repair_names(database, one, written)
     except (Unavailable, sa.exc.DBAPIError) as error:
         why = error.message if isinstance(error, Unavailable) else explained(error)
@@ -136,37 +119,24 @@ def _repair_names(database: Database, merchant: MerchantView, written: _Written)
             written.subscriptions += fold_again(connection, merchant.id, some)
 
 
-def _wanted(connection: Connection, merchant: str | None) -> list[MerchantView]:
-    return list_merchants(connection) if merchant is None else [merchant_named(connection, merchant)]
-
-
 def _payments_of(connection: Connection, merchants: Sequence[MerchantView]) -> int:
     """How many payments these merchants have."""
     of_merchants = PaymentRow.merchant_id.in_([one.id for one in merchants])
     return connection.scalar(sa.select(sa.func.count()).where(of_merchants)) or 0
 
 
-async def _checked(database: Database, merchant: str | None, found: dict[str, list[str]], progress: Progress) -> None:
-    """Adds the differences of each merchant to `found`, in one view of the database, which does not block writers."""
-    try:
-        async with database.read() as connection:
-            await connection.run_sync(_check, merchant, found, progress)
-    finally:
-        await database.close()
-
-
 def _check(connection: Connection, merchant: str | None, found: dict[str, list[str]], progress: Progress) -> None:
+    """Adds the differences of each merchant to `found`."""
     from dunning_service.billing.names import misfolded
     from dunning_service.erasure.check import returned  # here, because no other command needs them
     from dunning_service.ledger.check import differences
 
     lift_limits(connection)
-    wanted = _wanted(connection, merchant)
+    wanted = merchants_named(connection, merchant)
     progress.begin("payments checked", _payments_of(connection, wanted))
     for one in wanted:
         lines = found.setdefault(one.name, [])
-        for line in differences(connection, one.id, progress):
-            lines.append(line)
+        lines.extend(differences(connection, one.id, progress))
         for subscription in misfolded(connection, one.id):
             lines.append(f"merchant {one.name}: subscription {subscription} is not searched by its customer's names")
-        lines.extend(returned(connection, one.id))
+        lines.extend(returned(connection, one))

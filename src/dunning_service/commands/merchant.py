@@ -30,16 +30,18 @@ from dunning_service.merchants.keyring import keyring_of
 from dunning_service.merchants.options import checked_currency
 from dunning_service.merchants.service import (
     add_merchant,
+    change_merchant,
+    checked_discount,
     checked_merchant_name,
     checked_time_zone,
     list_merchants,
     merchant_named,
+    percent_text,
 )
-from dunning_service.merchants.terms import change_merchant, checked_discount, percent_text
 from dunning_service.recovery.ladder import parse_ladder
 from dunning_service.values.clock import utc_now
 
-app = typer.Typer(help="Merchants: every payment, token and source belongs to one.", no_args_is_help=True)
+app = typer.Typer()
 
 _NONE = "none"
 _DEFAULT = "default"
@@ -233,20 +235,17 @@ def _change_gateway(
         raise ConfigurationError(f"--gateway-url goes with --gateway http, and not with {choice}")
     if choice is _Choice.SANDBOX:
         choose_sandbox(connection, merchant, now=now, even_under_way=even_under_way)
-        return None
     if choice is _Choice.NONE:
         choose_none(connection, merchant)
-        return None
-    if choice is None and url is None:
-        return None
     held = gateways_by_merchant(connection).get(merchant.id)
+    has_endpoint = held is not None and held.kind is GatewayKind.HTTP
+    if choice is _Choice.HTTP and url is None and not has_endpoint:
+        raise ConfigurationError(
+            "--gateway http needs the address of the merchant's charging endpoint: add --gateway-url URL"
+        )
     if url is None:
-        if held is None or held.url is None:
-            raise ConfigurationError(
-                "--gateway http needs the address of the merchant's charging endpoint: add --gateway-url URL"
-            )
         return None
-    if choice is None and (held is None or held.kind is not GatewayKind.HTTP):
+    if choice is None and not has_endpoint:
         raise ConfigurationError("--gateway-url is the address of a charging endpoint: add --gateway http")
     return choose_endpoint(
         connection,

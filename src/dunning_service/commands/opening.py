@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dunning_service.commands.printing import warn
 from dunning_service.database.engines import Database, database_url, embedded_file
@@ -25,11 +28,11 @@ _NO_SUCH_TABLE = ("42P01", "42703")
 _NOT_PERMITTED = "42501"
 _LOCKED = "55P03"
 
-
 HIDDEN = "***"
 """Printed in place of a secret."""
 
 _SECRET = re.compile(r"pass|secret|key|token", re.IGNORECASE)
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,19 @@ def reading() -> Iterator[Opened]:
     """One view of the ledger, which does not block writers."""
     with opened_database() as (settings, database), database.read_blocking() as connection:
         yield Opened(settings, connection, utc_now())
+
+
+def read_as_requests(database: Database, read: Callable[[AsyncConnection], Awaitable[_T]]) -> _T:
+    """The answer of `read` in one view of the database, with the plans of requests; it does not block writers."""
+
+    async def answer() -> _T:
+        try:
+            async with database.read() as connection:
+                return await read(connection)
+        finally:
+            await database.read_engine.dispose()
+
+    return asyncio.run(answer())
 
 
 def explained(error: sa.exc.DBAPIError) -> str:

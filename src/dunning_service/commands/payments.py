@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Annotated, Any, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
@@ -22,20 +21,17 @@ from dunning_service.apis.own.wire import (
     TimelineEntry,
 )
 from dunning_service.commands.arguments import AsJson, OnlyMerchant
-from dunning_service.commands.opening import opened_database
+from dunning_service.commands.opening import opened_database, read_as_requests
 from dunning_service.commands.printing import Cell, print_fields, print_json, print_table, say
-from dunning_service.database.engines import Database
 from dunning_service.errors import ConfigurationError, FieldError, NotFound
 from dunning_service.failed_payments.cursors import CursorError
 from dunning_service.ledger.status import ReceiptDue
 from dunning_service.merchants.directory import MerchantView
-from dunning_service.merchants.service import list_merchants, merchant_named
+from dunning_service.merchants.service import merchants_named
 from dunning_service.values.money import InvalidAmount, Money
 from dunning_service.values.reading import field_errors
 
-app = typer.Typer(help="Failed payments: one merchant's list, and what has happened to one.", no_args_is_help=True)
-
-_T = TypeVar("_T")
+app = typer.Typer()
 
 
 def _option(member: str, metavar: str) -> Any:
@@ -81,11 +77,12 @@ def list_(
     """List failed payments, a page at a time; the filters are those of GET /api/v1/failed-payments."""
     parameters = _checked(context.params)  # the options above, by the names of the API's parameters
     with opened_database() as (_, database):
-        whose = _merchants(database, merchant)
+        with database.read_blocking() as connection:
+            whose = merchants_named(connection, merchant)
         if len(whose) != 1:
             raise ConfigurationError(_which(whose))
         try:
-            page = _read(database, lambda connection: page_of(connection, whose[0].id, parameters))
+            page = read_as_requests(database, lambda reading: page_of(reading, whose[0].id, parameters))
         except CursorError as error:
             raise _wrong([FieldError("cursor", str(error))]) from None
     if as_json:
@@ -102,8 +99,9 @@ def show(
 ) -> None:
     """Show one failed payment, and what has happened to it in time order."""
     with opened_database() as (_, database):
-        whose = _merchants(database, merchant)
-        found = _read(database, lambda connection: _found(connection, whose, number.strip().upper()))
+        with database.read_blocking() as connection:
+            whose = merchants_named(connection, merchant)
+        found = read_as_requests(database, lambda reading: _found(reading, whose, number.strip().upper()))
     if found is None:
         raise ConfigurationError(
             f"there is no failed payment {number!r}; `dunning payments list` shows the numbers, such as ODR100000001"
@@ -111,8 +109,14 @@ def show(
     owner, payment = found
     if as_json:
         print_json({"merchant": owner.name, **payment.model_dump(mode="json")})
-    else:
-        _print_payment(owner, payment)
+        return
+    print_fields(_fields(owner, payment))
+    say()
+    print_table(
+        ("AT", "WHAT", "ID", "OUTCOME", "AMOUNT", "WHY"),
+        [_entry(entry) for entry in payment.timeline],
+        "nothing is known to have happened to it",
+    )
 
 
 async def _found(
@@ -126,28 +130,11 @@ async def _found(
     return None
 
 
-def _merchants(database: Database, name: str | None) -> list[MerchantView]:
-    """The merchant of that name, or all of them."""
-    with database.read_blocking() as connection:
-        return list_merchants(connection) if name is None else [merchant_named(connection, name)]
-
-
 def _which(merchants: Sequence[MerchantView]) -> str:
     if not merchants:
         return "there is no merchant yet; make one with `dunning merchant add NAME`"
     names = ", ".join(repr(merchant.name) for merchant in merchants[:20])
     return f"there are several merchants; say whose payments with --merchant NAME: {names}"
-
-
-def _read(database: Database, read: Callable[[AsyncConnection], Awaitable[_T]]) -> _T:
-    async def reading() -> _T:
-        try:
-            async with database.read() as connection:
-                return await read(connection)
-        finally:
-            await database.read_engine.dispose()
-
-    return asyncio.run(reading())
 
 
 def _checked(options: Mapping[str, Any]) -> ListParameters:
@@ -193,16 +180,6 @@ def _print_page(page: FailedPaymentPage) -> None:
         say(f"({len(page.data):,} of {page.total:,}; for the next page the same with --cursor {page.next})")
     elif page.total > len(page.data):
         say(f"(the last of {page.total:,})")
-
-
-def _print_payment(merchant: MerchantView, payment: FailedPaymentDetail) -> None:
-    print_fields(_fields(merchant, payment))
-    say()
-    print_table(
-        ("AT", "WHAT", "ID", "OUTCOME", "AMOUNT", "WHY"),
-        [_entry(entry) for entry in payment.timeline],
-        "nothing is known to have happened to it",
-    )
 
 
 def _fields(merchant: MerchantView, payment: FailedPayment) -> dict[str, Cell]:

@@ -26,15 +26,13 @@ def warn(text: str) -> None:
 
 
 def print_json(value: Any) -> None:
-    """Prints JSON: times as RFC 3339, sets as sorted lists."""
+    """Prints JSON: times as RFC 3339."""
     typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=_plain))
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.isoformat().replace("+00:00", "Z")
-    if isinstance(value, frozenset):
-        return sorted(value)
     raise TypeError(f"{type(value).__name__} is not for JSON")
 
 

@@ -16,20 +16,14 @@ from dunning_service.commands.printing import INTERRUPTED, warn
 from dunning_service.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from rich.progress import Progress as Bars
-    from rich.progress import TaskID
+    import rich.progress
 
 _LOGGED_EVERY_S = 10.0
 
 
-def is_terminal() -> bool:
-    """True when both input and messages are a terminal's: a person can be asked and can watch."""
-    return sys.stdin.isatty() and sys.stderr.isatty()
-
-
 def require_terminal_or_yes(is_agreed: bool) -> None:
     """Raises ConfigurationError where there is no terminal to ask on and `--yes` was not given."""
-    if not is_agreed and not is_terminal():
+    if not is_agreed and not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise ConfigurationError(
             "this cannot be undone, and there is no terminal to ask on: add --yes to do it, or --dry-run to see what "
             "it would do"
@@ -54,7 +48,7 @@ class ShownProgress:
     def __init__(self, command: str) -> None:
         self._command = command
         self._step = ""
-        self._steps: dict[str, TaskID] = {}
+        self._steps: dict[str, rich.progress.TaskID] = {}
         self._logged_at = time.monotonic()
         self.bars = _bars()
 
@@ -107,26 +101,19 @@ def progress_of(
         raise typer.Exit(INTERRUPTED) from None
 
 
-def _bars() -> Bars:
+def _bars() -> rich.progress.Progress:
     """Bars that count the steps; nothing is drawn where messages do not go to a terminal."""
     # imported here because it takes long, and few commands need it
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
+    import rich.console
+    import rich.progress
 
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
+    return rich.progress.Progress(
+        rich.progress.TextColumn("{task.description}"),
+        rich.progress.BarColumn(),
+        rich.progress.MofNCompleteColumn(),
+        rich.progress.TimeElapsedColumn(),
+        rich.progress.TimeRemainingColumn(),
+        console=rich.console.Console(stderr=True),
         transient=True,
         disable=not sys.stderr.isatty(),
     )

@@ -139,9 +139,7 @@ def _migrate_embedded(url: URL, file: Path, *, may_make: bool) -> None:
     Raises ConfigurationError, naming the way out, for one of version 0.1, and for a configured one that is missing or
     has no schema: its name may be a mistake, and an empty service in place of the real one would take notices.
     """
-    before = None
-    if may_make or file.exists():
-        before = current_revision(url)
+    before = current_revision(url) if may_make or file.exists() else None
     state = schema_state(before)
     if state is SchemaState.MISSING and not may_make:
         require_current(url)

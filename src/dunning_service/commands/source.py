@@ -31,7 +31,7 @@ from dunning_service.merchants.sources import (
 )
 from dunning_service.settings import Settings
 
-app = typer.Typer(help="Sources: the webhook addresses of payment providers.", no_args_is_help=True)
+app = typer.Typer()
 
 _SourceId = Annotated[str, typer.Argument(metavar="ID", help="The source's id or number, as `source list` shows them.")]
 _Secret = Annotated[
@@ -122,11 +122,9 @@ def rotate(
             keep_old=keep_old,
             now=opened.now,
         )
-        is_disabled = any(
-            one.id == source_id and one.disabled_at for one in list_sources(opened.connection, now=opened.now)
-        )
+        (source,) = list_sources(opened.connection, source_id=source_id, now=opened.now)
     _print_secret(made, opened.settings, as_json)
-    if is_disabled:
+    if source.disabled_at is not None:
         warn(f"source {source_id} is disabled, for good: its address answers 404; `dunning source add` makes another")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from importlib.metadata import version
 from typing import Any
@@ -53,19 +53,19 @@ class _Ledger:
     """Attempts whose outcome the gateway could not be asked for."""
 
 
-@dataclass
+@dataclass(kw_only=True)
 class _Status:
     """The output of the command."""
 
     version: str
     database: str
-    state: str
+    state: str = SchemaState.MISSING
     """A SchemaState, or `unreachable`."""
-    revision: str | None
+    revision: str | None = None
     newest_revision: str
-    problem: str | None
+    problem: str | None = None
     address: str
-    settings: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any]
     """Those that differ from their defaults, by the variable's name; what is secret about them is not here."""
     ledger: _Ledger | None = None
     """None where the database has to be migrated, or reached, first."""
@@ -88,10 +88,7 @@ def _looked_up(settings: Settings, url: URL) -> _Status:
     found = _Status(
         version=version("dunning-service"),
         database=shown_url(url),
-        state=SchemaState.MISSING,
-        revision=None,
         newest_revision=head_revision(),
-        problem=None,
         address=_without_credentials(address_of(settings)),
         settings=_chosen(settings),
     )

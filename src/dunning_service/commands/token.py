@@ -12,9 +12,9 @@ from dunning_service.commands.arguments import AsJson, OfMerchant, OnlyMerchant,
 from dunning_service.commands.opening import reading, transaction
 from dunning_service.commands.printing import print_fields, print_json, print_table, say, shown
 from dunning_service.merchants.service import TokenView, add_token, list_tokens, merchant_named, revoke_token
-from dunning_service.merchants.tokens import Scope, scopes_text
+from dunning_service.merchants.tokens import Scope
 
-app = typer.Typer(help="Bearer tokens: who may post notices, read and decide.", no_args_is_help=True)
+app = typer.Typer()
 
 
 @app.command("add")
@@ -41,19 +41,12 @@ def add(
             expires_at=None if expires is None else opened.now + expires,
             now=opened.now,
         )
+    fields = asdict(token)
     if as_json:
-        print_json({**asdict(token), "scopes": scopes_text(token.scopes).split()})
+        print_json({**fields, "scopes": token.scopes.split()})
         return
-    print_fields(
-        {
-            "id": token.id,
-            "token": token.token,
-            "merchant": token.merchant,
-            "name": token.name,
-            "scopes": scopes_text(token.scopes),
-            "expires": token.expires_at or "never",
-        }
-    )
+    expires_at = fields.pop("expires_at")
+    print_fields({**fields, "expires": expires_at or "never"})
     say("\nKeep the token now: only its digest is stored, so it cannot be shown again.")
 
 
@@ -72,7 +65,7 @@ def list_(merchant: OnlyMerchant = None, as_json: AsJson = False) -> None:
                 token.id,
                 token.name,
                 token.merchant,
-                scopes_text(token.scopes),
+                token.scopes,
                 token.created_at,
                 token.expires_at or "never",
                 token.state(opened.now),
@@ -99,4 +92,4 @@ def revoke(
 
 
 def _plain(token: TokenView, now: datetime) -> dict[str, Any]:
-    return {**asdict(token), "scopes": scopes_text(token.scopes).split(), "state": token.state(now)}
+    return {**asdict(token), "scopes": token.scopes.split(), "state": token.state(now)}

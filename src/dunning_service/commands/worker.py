@@ -21,9 +21,8 @@ from dunning_service.database.engines import database_url
 from dunning_service.database.migrating import require_current
 from dunning_service.due.worker import Worker
 from dunning_service.operation.logs import configure_logs
-from dunning_service.running import opened_services, worker_of
 from dunning_service.server.listening import bound, server_options, start_listening
-from dunning_service.services import Services
+from dunning_service.services import Services, opened_services, worker_of
 from dunning_service.settings import Settings, load_settings
 from dunning_service.values.clock import utc_now
 

@@ -17,7 +17,6 @@ from dunning_service.ledger.fold import ERASED_PAYER
 from dunning_service.ledger.models import AttemptRow, DeliveryRow, PaymentRow, ReceiptRow
 from dunning_service.ledger.work import ERASED_AT
 from dunning_service.merchants.directory import MerchantView
-from dunning_service.merchants.service import list_merchants
 from dunning_service.merchants.sources import source_options
 from dunning_service.providers import Options, all_providers
 from dunning_service.senders import impersonal
@@ -30,15 +29,13 @@ _RECEIPTS = ReceiptRow.__table__.c
 _NEXT_STEP = "run `dunning customer erase` for the customer again"
 
 
-def returned(connection: Connection, merchant_id: int | None = None) -> Iterator[str]:
-    """A sentence for each erased delivery, attempt or receipt that holds personal data again."""
-    for merchant in list_merchants(connection):
-        if merchant_id in (None, merchant.id):
-            for found in (_deliveries, _attempts, _receipts):
-                for what in found(connection, merchant.id):
-                    yield f"merchant {merchant.name}: {what}; {_NEXT_STEP}"
-            for what in _repeats(connection, merchant):
-                yield f"merchant {merchant.name}: {what}"
+def returned(connection: Connection, merchant: MerchantView) -> Iterator[str]:
+    """A sentence for each of a merchant's erased deliveries, attempts and receipts that holds personal data again."""
+    for found in (_deliveries, _attempts, _receipts):
+        for what in found(connection, merchant.id):
+            yield f"merchant {merchant.name}: {what}; {_NEXT_STEP}"
+    for what in _repeats(connection, merchant):
+        yield f"merchant {merchant.name}: {what}"
 
 
 def _deliveries(connection: Connection, merchant_id: int) -> Iterator[str]:
@@ -52,14 +49,10 @@ def _deliveries(connection: Connection, merchant_id: int) -> Iterator[str]:
 
 def _attempts(connection: Connection, merchant_id: int) -> Iterator[str]:
     statement = (
-        sa.select(*_ATTEMPTS, _PAYMENTS.provider, _DELIVERIES.body.is_not(None).label("has_body"))
+        sa.select(*_ATTEMPTS, _PAYMENTS.provider, _has_body(_ATTEMPTS))
         .join(
             PaymentRow,
             (_PAYMENTS.merchant_id == _ATTEMPTS.merchant_id) & (_PAYMENTS.id == _ATTEMPTS.payment_id),
-        )
-        .outerjoin(
-            DeliveryRow,
-            (_DELIVERIES.merchant_id == _ATTEMPTS.merchant_id) & (_DELIVERIES.digest == _ATTEMPTS.delivery_digest),
         )
         .where(_ATTEMPTS.merchant_id == merchant_id, _ATTEMPTS.erased_at.is_not(None))
     )
@@ -75,18 +68,8 @@ def _attempts(connection: Connection, merchant_id: int) -> Iterator[str]:
 
 
 def _receipts(connection: Connection, merchant_id: int) -> Iterator[str]:
-    statement = (
-        sa.select(
-            _RECEIPTS.provider,
-            _RECEIPTS.provider_receipt_id,
-            _RECEIPTS.details,
-            _DELIVERIES.body.is_not(None).label("has_body"),
-        )
-        .outerjoin(
-            DeliveryRow,
-            (_DELIVERIES.merchant_id == _RECEIPTS.merchant_id) & (_DELIVERIES.digest == _RECEIPTS.delivery_digest),
-        )
-        .where(_RECEIPTS.merchant_id == merchant_id, _RECEIPTS.payer_key.startswith(ERASED_PAYER))
+    statement = sa.select(*_RECEIPTS, _has_body(_RECEIPTS)).where(
+        _RECEIPTS.merchant_id == merchant_id, _RECEIPTS.payer_key.startswith(ERASED_PAYER)
     )
     for row in connection.execute(statement):
         there = _details(row.provider, row.details)
@@ -94,6 +77,12 @@ def _receipts(connection: Connection, merchant_id: int) -> Iterator[str]:
             there.append("the bytes of its delivery")
         if there:
             yield f"receipt {row.provider_receipt_id} was erased, but has {', '.join(there)}"
+
+
+def _has_body(facts: Any) -> sa.Label[bool]:
+    """True of facts whose delivery has its bytes."""
+    delivery = (_DELIVERIES.merchant_id == facts.merchant_id) & (_DELIVERIES.digest == facts.delivery_digest)
+    return sa.exists().where(delivery, _DELIVERIES.body.is_not(None)).label("has_body")
 
 
 def _repeats(connection: Connection, merchant: MerchantView) -> Iterator[str]:

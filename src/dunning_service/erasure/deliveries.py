@@ -23,15 +23,7 @@ from dunning_service.values.progress import Progress
 
 _DELIVERIES = DeliveryRow.__table__.c
 _PAGE = 500
-_WITH_BYTES = sa.select(
-    _DELIVERIES.digest,
-    _DELIVERIES.provider,
-    _DELIVERIES.origin,
-    _DELIVERIES.outcome,
-    _DELIVERIES.headers,
-    _DELIVERIES.body,
-    _DELIVERIES.received_at,
-).where(_DELIVERIES.body.is_not(None))
+_WITH_BYTES = sa.select(*_DELIVERIES).where(_DELIVERIES.body.is_not(None))
 
 
 def count_deliveries(database: Database, merchant_id: int) -> int:

@@ -38,6 +38,13 @@ class FoundPayment(NamedTuple):
     status: str
 
 
+class FoundSubscription(NamedTuple):
+    """A subscription of the person: its status, and whether one of its payments has an attempt in flight."""
+
+    status: str
+    is_being_charged: bool
+
+
 @dataclass
 class PersonalData:
     """The facts about a person, as far as they have been found."""
@@ -48,8 +55,8 @@ class PersonalData:
     """Every payer that an attempt at them names, or that a receipt names; and the payments of each."""
     receipts: set[tuple[str, str]] = field(default_factory=set)
     """(provider, provider_receipt_id)"""
-    subscriptions: dict[str, str] = field(default_factory=dict)
-    """The id of each of our own, and its status."""
+    subscriptions: dict[str, FoundSubscription] = field(default_factory=dict)
+    """Our own, by their ids."""
     brought_by: set[bytes] = field(default_factory=set)
     """Digests of the deliveries that these facts came with."""
     others: set[str] = field(default_factory=set)
@@ -76,23 +83,24 @@ class PersonalData:
         self.others |= other.others
 
 
-def find(connection: Connection, merchant_id: int, person: Person, found: PersonalData) -> None:
-    """Adds all facts about the person to `found`, read in one view of the database."""
+def find(connection: Connection, merchant_id: int, person: Person) -> PersonalData:
+    """All facts about the person, read in one view of the database."""
     lift_limits(connection, may_scan=True)
-    finder = _Finder(connection, merchant_id, person, found)
+    finder = _Finder(connection, merchant_id, person)
     finder.find_subscriptions()
     finder.find_payments()
     finder.find_receipts()
+    return finder.found
 
 
 class _Finder:
     """The search for the facts about one person, in one view of the database."""
 
-    def __init__(self, connection: Connection, merchant_id: int, person: Person, found: PersonalData) -> None:
+    def __init__(self, connection: Connection, merchant_id: int, person: Person) -> None:
         self._connection = connection
         self._merchant_id = merchant_id
         self._person = person
-        self._found = found
+        self.found = PersonalData()
 
     def find_subscriptions(self) -> None:
         """Finds the subscriptions whose customer is the person."""
@@ -100,15 +108,21 @@ class _Finder:
             _SUBSCRIPTIONS.customer_id.in_([caseless(text) for text in self._person.customer_ids]),  # UUIDs as we write
             self._is_email(_SUBSCRIPTIONS.customer_email),
         )
+        in_flight = sa.exists().where(
+            _SCHEDULED.merchant_id == _SUBSCRIPTIONS.merchant_id,
+            _SCHEDULED.subscription_id == _SUBSCRIPTIONS.id,
+            _SCHEDULED.attempt_in_flight.is_not(None),
+        )
         statement = sa.select(
             _SUBSCRIPTIONS.id,
             _SUBSCRIPTIONS.status,
             _SUBSCRIPTIONS.customer_id,
             _SUBSCRIPTIONS.customer_email,
             _SUBSCRIPTIONS.customer_phone,
+            in_flight.label("is_being_charged"),
         ).where(_SUBSCRIPTIONS.merchant_id == self._merchant_id, of_person)
         for row in self._connection.execute(statement):
-            self._found.subscriptions[row.id] = row.status
+            self.found.subscriptions[row.id] = FoundSubscription(row.status, row.is_being_charged)
             self._note_others(row.customer_id, row.customer_email, row.customer_phone)
 
     def find_payments(self) -> None:
@@ -119,21 +133,18 @@ class _Finder:
             _ATTEMPTS.payer_key.in_(ids),
             self._is_email(_ATTEMPTS.customer_email),
         )
-        new = self._numbers(_ATTEMPTS.payment_id, named)
-        for some in in_chunks(list(self._found.subscriptions), _AT_ONCE):
+        by_name = sa.select(_ATTEMPTS.payment_id).where(_ATTEMPTS.merchant_id == self._merchant_id, named).distinct()
+        new = set(self._connection.scalars(by_name))
+        for some in in_chunks(list(self.found.subscriptions), _AT_ONCE):
             scheduled = sa.select(_PAYMENTS.id).where(
                 _PAYMENTS.merchant_id == self._merchant_id,
                 _PAYMENTS.provider == SUBSCRIPTIONS.name,
                 _PAYMENTS.provider_subscription_id.in_(some),
             )
             new |= set(self._connection.scalars(scheduled))
-        self._find_receipts_of(ids)
+        self._find_payers_of_receipts()
         while new := self._take(new):
             pass
-
-    def _numbers(self, column: Any, condition: sa.ColumnElement[bool]) -> set[int]:
-        statement = sa.select(column).where(_ATTEMPTS.merchant_id == self._merchant_id, condition).distinct()
-        return set(self._connection.scalars(statement))
 
     def _is_email(self, column: Any) -> sa.ColumnElement[bool]:
         """True of rows with one of the addresses, in any case: SQL compares those of ASCII, Python all others."""
@@ -145,26 +156,22 @@ class _Finder:
         spelled = [text for text in self._connection.scalars(others.distinct()) if self._person.has_email(text)]
         return sa.or_(ascii_lower(column).in_(self._person.emails), column.in_(spelled))
 
-    def _find_receipts_of(self, customer_ids: Collection[str]) -> None:
+    def _find_payers_of_receipts(self) -> None:
         """Finds payers that only receipts name: a payer's key ends with the customer's id."""
-        either = [
-            sa.or_(_RECEIPTS.payer_key == text, _RECEIPTS.payer_key.endswith(f":{text}", autoescape=True))
-            for text in customer_ids
-        ]
-        if not either:
-            return
-        statement = sa.select(_RECEIPTS.provider, _RECEIPTS.payer_key).distinct()
-        for row in self._connection.execute(
-            statement.where(_RECEIPTS.merchant_id == self._merchant_id, sa.or_(*either))
-        ):
+        ids = self._person.customer_ids
+        ends = [_RECEIPTS.payer_key.endswith(f":{text}", autoescape=True) for text in ids]
+        statement = sa.select(_RECEIPTS.provider, _RECEIPTS.payer_key).where(
+            _RECEIPTS.merchant_id == self._merchant_id, sa.or_(_RECEIPTS.payer_key.in_(ids), *ends)
+        )
+        for row in self._connection.execute(statement.distinct()):
             # on SQLite, LIKE takes ids that differ in case for the same
-            if any(row.payer_key == text or row.payer_key.endswith(f":{text}") for text in customer_ids):
-                self._found.payers.setdefault((row.provider, row.payer_key), set())
+            if row.payer_key in ids or any(row.payer_key.endswith(f":{text}") for text in ids):
+                self.found.payers.setdefault((row.provider, row.payer_key), set())
 
     def _take(self, new: Collection[int]) -> set[int]:
         """Adds these payments; returns other payments of the payers that they name."""
         # a payer that is known already may have got another payment
-        payers = set(self._found.payers)
+        payers = set(self.found.payers)
         for some in in_chunks(sorted(new), _AT_ONCE):
             statement = (
                 sa.select(
@@ -185,14 +192,14 @@ class _Finder:
                 .where(_PAYMENTS.merchant_id == self._merchant_id, _PAYMENTS.id.in_(some))
             )
             for row in self._connection.execute(statement):
-                self._found.payments[row.id] = FoundPayment(row.provider, row.provider_payment_id, row.status)
+                self.found.payments[row.id] = FoundPayment(row.provider, row.provider_payment_id, row.status)
                 self._note_others(row.provider_customer_id, row.customer_email, row.customer_phone)
                 if row.delivery_digest is not None:
-                    self._found.brought_by.add(row.delivery_digest)
+                    self.found.brought_by.add(row.delivery_digest)
                 if row.payer_key is not None:
                     payers.add((row.provider, row.payer_key))
         for payer in payers:
-            self._found.payers.setdefault(payer, set())
+            self.found.payers.setdefault(payer, set())
         others: set[int] = set()
         for keys in in_chunks(sorted({key for _, key in payers}), _AT_ONCE):
             theirs = (
@@ -205,49 +212,35 @@ class _Finder:
             )
             for provider, key, number in self._connection.execute(theirs):
                 if (provider, key) in payers:
-                    self._found.payers[provider, key].add(number)
+                    self.found.payers[provider, key].add(number)
                     others.add(number)
-        return others - self._found.payments.keys()
+        return others - self.found.payments.keys()
 
     def find_receipts(self) -> None:
         """Finds the receipts of the payers, and the deliveries of receipts and refunds."""
-        for provider, key in self._found.payers:
-            of_payer = (
+        for provider, key in self.found.payers:
+            statement = sa.select(_RECEIPTS.provider_receipt_id, _RECEIPTS.delivery_digest).where(
                 _RECEIPTS.merchant_id == self._merchant_id,
                 _RECEIPTS.provider == provider,
                 _RECEIPTS.payer_key == key,
             )
-            statement = sa.select(_RECEIPTS.provider_receipt_id, _RECEIPTS.delivery_digest).where(*of_payer)
             for row in self._connection.execute(statement):
-                self._found.receipts.add((provider, row.provider_receipt_id))
+                self.found.receipts.add((provider, row.provider_receipt_id))
                 if row.delivery_digest is not None:
-                    self._found.brought_by.add(row.delivery_digest)
-        records = [name for provider, name in self._found.names if provider == PAYMENT_RECORDS.name]
+                    self.found.brought_by.add(row.delivery_digest)
+        records = [name for provider, name in self.found.names if provider == PAYMENT_RECORDS.name]
         for some in in_chunks(records, _AT_ONCE):
             refunds = sa.select(_REFUNDS.delivery_digest).where(
                 _REFUNDS.merchant_id == self._merchant_id,
                 _REFUNDS.provider == PAYMENT_RECORDS.name,
                 _REFUNDS.provider_payment_id.in_(some),
             )
-            self._found.brought_by |= set(self._connection.scalars(refunds))
+            self.found.brought_by |= set(self._connection.scalars(refunds))
 
     def _note_others(self, customer_id: str | None, email: str | None, phone: str | None) -> None:
         if customer_id and customer_id not in self._person.customer_ids:
-            self._found.others.add(customer_id)
+            self.found.others.add(customer_id)
         if email and not self._person.has_email(email):
-            self._found.others.add(email)
+            self.found.others.add(email)
         if phone:
-            self._found.others.add(phone)
-
-
-def under_way(connection: Connection, merchant_id: int, subscription_ids: Collection[str]) -> set[str]:
-    """The subscriptions that have an attempt in flight."""
-    busy: set[str] = set()
-    for some in in_chunks(list(subscription_ids), _AT_ONCE):
-        statement = sa.select(_SCHEDULED.subscription_id).where(
-            _SCHEDULED.merchant_id == merchant_id,
-            _SCHEDULED.subscription_id.in_(some),
-            _SCHEDULED.attempt_in_flight.is_not(None),
-        )
-        busy |= set(connection.scalars(statement))
-    return busy
+            self.found.others.add(phone)

@@ -14,7 +14,7 @@ from dunning_service.billing.states import SubscriptionState
 from dunning_service.database.engines import Database
 from dunning_service.database.name_index import forget_deleted_names
 from dunning_service.erasure.deliveries import count_deliveries, find_deliveries
-from dunning_service.erasure.finding import Payer, PersonalData, find, under_way
+from dunning_service.erasure.finding import Payer, PersonalData, find
 from dunning_service.erasure.person import Person
 from dunning_service.errors import DunningError, RuleBroken, Unavailable
 from dunning_service.ledger.commit import Committer
@@ -45,9 +45,9 @@ class Erased:
     """Of those, the ones that are not paid, cancelled or written off."""
     attempts: int = 0
     receipts: int = 0
+    subscriptions: int = 0
     actions: int = 0
     answers: int = 0
-    subscriptions: int = 0
     deliveries: Counter[str] = field(default_factory=Counter)
     """By their outcome."""
     others: set[str] = field(default_factory=set)
@@ -176,17 +176,15 @@ def impersonal_answer(response: Mapping[str, Any]) -> dict[str, Any]:
 
 def _found(database: Database, merchant: MerchantView, person: Person) -> PersonalData:
     """The facts about the person. Raises RuleBroken while a subscription of theirs may still be charged."""
-    found = PersonalData()
     with database.read_blocking() as connection:
-        find(connection, merchant.id, person, found)
-        busy = under_way(connection, merchant.id, found.subscriptions)
-    for subscription_id, status in sorted(found.subscriptions.items()):
-        if status not in _ENDED:
+        found = find(connection, merchant.id, person)
+    for subscription_id, subscription in sorted(found.subscriptions.items()):
+        if subscription.status not in _ENDED:
             raise RuleBroken(
-                f"the subscription {subscription_id} of this customer is {status} and goes on charging: terminate it "
-                f"first, with POST /sub-api/v1/subscriptions/{subscription_id}/terminate"
+                f"the subscription {subscription_id} of this customer is {subscription.status} and goes on charging: "
+                f"terminate it first, with POST /sub-api/v1/subscriptions/{subscription_id}/terminate"
             )
-        if subscription_id in busy:
+        if subscription.is_being_charged:
             raise RuleBroken(
                 f"a payment of the subscription {subscription_id} is being charged: try again when a worker has found "
                 "out what became of it"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
 import sqlalchemy as sa
@@ -40,6 +41,9 @@ class MerchantView:
     """Its own, as `recovery/ladder.py` reads it; None: the operator's."""
     cash_discount_units: int | None = None
     """Dual pricing, in ten-thousandths of a percent; None: the merchant has none."""
+
+
+MERCHANT_COLUMNS = tuple(Merchant.__table__.c[one.name] for one in fields(MerchantView))
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +124,12 @@ class Directory:
         return Found(principal, valid_until=row.expires_at)
 
     async def _find_source(self, source_id: str) -> Found[SourceView]:
-        if _SOURCE_ID.fullmatch(source_id) is None:  # not everything a URL can hold can be asked of a database
-            raise _no_such_source()
-        async with self._database.read() as connection:
-            rows = (await connection.execute(_SOURCE, {"id": source_id})).all()
+        rows: Sequence[Any] = ()
+        if _SOURCE_ID.fullmatch(source_id):  # not everything a URL can hold can be asked of a database
+            async with self._database.read() as connection:
+                rows = (await connection.execute(_SOURCE, {"id": source_id})).all()
         if not rows:
-            raise _no_such_source()
+            raise NotFound("there is no source of that id")
         now = self._clock()
         valid = [row for row in rows if row.expires_at is None or row.expires_at > now]
         first = rows[0]
@@ -153,18 +157,9 @@ def _decrypted(keyring: Keyring, rows: list[Any]) -> tuple[bytes, ...]:
     return tuple(secrets)
 
 
-_MERCHANT_COLUMNS = (
-    Merchant.id.label("merchant_id"),
-    Merchant.name.label("merchant_name"),
-    Merchant.default_currency,
-    Merchant.time_zone,
-    Merchant.retry_ladder,
-    Merchant.cash_discount_units,
-)
-
 _TOKEN = (
     sa.select(
-        *_MERCHANT_COLUMNS,
+        *MERCHANT_COLUMNS,
         Token.id.label("token_id"),
         Token.name.label("token_name"),
         Token.scopes,
@@ -177,7 +172,7 @@ _TOKEN = (
 
 _SOURCE = (
     sa.select(
-        *_MERCHANT_COLUMNS,
+        *MERCHANT_COLUMNS,
         Source.id.label("source_id"),
         Source.number.label("source_number"),
         Source.provider,
@@ -194,15 +189,4 @@ _SOURCE = (
 
 
 def _merchant(row: Any) -> MerchantView:
-    return MerchantView(
-        row.merchant_id,
-        row.merchant_name,
-        row.default_currency,
-        row.time_zone,
-        row.retry_ladder,
-        row.cash_discount_units,
-    )
-
-
-def _no_such_source() -> NotFound:
-    return NotFound("there is no source of that id")
+    return MerchantView(*row[: len(MERCHANT_COLUMNS)])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-from collections.abc import Sequence
 from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -25,8 +24,12 @@ def new_key() -> str:
 class Keyring:
     """Encryption keys: the first encrypts, any of them decrypts."""
 
-    def __init__(self, keys: Sequence[str]) -> None:
-        """Raises ConfigurationError for a key of another form, without repeating it."""
+    def __init__(self, text: str) -> None:
+        """The keys of a DUNNING_SECRET_KEY, separated by commas.
+
+        Raises ConfigurationError for a key of another form, without repeating it.
+        """
+        keys = [part.strip() for part in text.split(",") if part.strip()]
         fernets = []
         for number, key in enumerate(keys, start=1):
             try:
@@ -37,11 +40,6 @@ class Keyring:
         if not fernets:
             raise ConfigurationError(f"DUNNING_SECRET_KEY holds no key: it must be {_WANTED}")
         self._fernet = MultiFernet(fernets)
-
-    @classmethod
-    def from_text(cls, text: str) -> Keyring:
-        """The keys of a DUNNING_SECRET_KEY: separated by commas, the first encrypts."""
-        return cls([part.strip() for part in text.split(",") if part.strip()])
 
     def encrypt(self, secret: bytes) -> bytes:
         return self._fernet.encrypt(secret)
@@ -79,18 +77,17 @@ def keyring_of(settings: Settings) -> Keyring:
     decrypts, so that setting DUNNING_SECRET_KEY later loses nothing.
     """
     file = embedded_file(database_url(settings.database_url))
-    if file is None:
-        if settings.secret_key is None:
-            raise ConfigurationError(
-                "DUNNING_SECRET_KEY is not set, and PostgreSQL needs it to keep source secrets encrypted: "
-                "make one with `dunning secret-key` and give every process the same"
-            )
-        return Keyring.from_text(settings.secret_key)
-    path = key_file(file)
-    if settings.secret_key is None:
-        return Keyring([_read(path) if path.exists() else _make(path)])
-    keys = [part.strip() for part in settings.secret_key.split(",") if part.strip()]
-    return Keyring([*keys, _read(path)] if path.exists() else keys)
+    keys = [] if settings.secret_key is None else [settings.secret_key]
+    if file is not None and key_file(file).exists():
+        keys.append(_read(key_file(file)))
+    elif file is not None and not keys:
+        keys.append(_make(key_file(file)))
+    if not keys:
+        raise ConfigurationError(
+            "DUNNING_SECRET_KEY is not set, and PostgreSQL needs it to keep source secrets encrypted: "
+            "make one with `dunning secret-key` and give every process the same"
+        )
+    return Keyring(",".join(keys))
 
 
 def require_keys(settings: Settings) -> None:

@@ -28,11 +28,7 @@ def checked_options(provider: Provider, given: Mapping[str, Any]) -> dict[str, A
     options = dict(given)
     if options.get("default_currency") is not None:
         options["default_currency"] = checked_currency(str(options["default_currency"]))
-    try:
-        checked = provider.options_model.model_validate(options)
-    except pydantic.ValidationError as error:
-        raise ConfigurationError(_complaints(provider, error)) from None
-    return checked.model_dump(mode="json", exclude_unset=True)
+    return _validated(provider, options).model_dump(mode="json", exclude_unset=True)
 
 
 def effective_options(provider: Provider, stored: Mapping[str, Any], merchant_currency: str | None) -> Options:
@@ -40,22 +36,22 @@ def effective_options(provider: Provider, stored: Mapping[str, Any], merchant_cu
 
     Raises ConfigurationError when the provider no longer takes what was stored.
     """
-    try:
-        options = provider.options_model.model_validate(stored)
-    except pydantic.ValidationError as error:
-        raise ConfigurationError(_complaints(provider, error)) from None
+    options = _validated(provider, stored)
     if options.default_currency is None and merchant_currency is not None:
         return options.model_copy(update={"default_currency": merchant_currency})
     return options
 
 
-def _complaints(provider: Provider, error: pydantic.ValidationError) -> str:
-    wrong = []
-    for detail in error.errors(include_url=False, include_context=False, include_input=False):
-        name = ".".join(str(part) for part in detail["loc"]) or "options"
-        if detail["type"] == "extra_forbidden":
-            known = ", ".join(provider.options_model.model_fields)
-            wrong.append(f"{provider.title} has no option {name!r}; it has {known}")
-        else:
-            wrong.append(f"option {name!r}: {detail['msg'][0].lower()}{detail['msg'][1:]}")
-    return "; ".join(wrong)
+def _validated(provider: Provider, given: Mapping[str, Any]) -> Options:
+    try:
+        return provider.options_model.model_validate(given)
+    except pydantic.ValidationError as error:
+        wrong = []
+        for detail in error.errors(include_url=False, include_context=False, include_input=False):
+            name = ".".join(str(part) for part in detail["loc"]) or "options"
+            if detail["type"] == "extra_forbidden":
+                known = ", ".join(provider.options_model.model_fields)
+                wrong.append(f"{provider.title} has no option {name!r}; it has {known}")
+            else:
+                wrong.append(f"option {name!r}: {detail['msg'][0].lower()}{detail['msg'][1:]}")
+        raise ConfigurationError("; ".join(wrong)) from None

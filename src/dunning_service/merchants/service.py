@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal, InvalidOperation
 from functools import cache
+from typing import Any
 from zoneinfo import available_timezones
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from dunning_service.errors import ConfigurationError
-from dunning_service.merchants.directory import MerchantView
+from dunning_service.merchants.directory import MERCHANT_COLUMNS, MerchantView
 from dunning_service.merchants.models import Merchant, Token
 from dunning_service.merchants.options import checked_currency
-from dunning_service.merchants.tokens import Scope, new_token, scopes_of, scopes_text, token_digest
+from dunning_service.merchants.tokens import Scope, new_token, scopes_text, token_digest
+from dunning_service.values.money import decimal_text
+from dunning_service.values.rates import InvalidRate, rate_from_units, rate_units
 
 _MAX_NAME = 200
 
@@ -29,7 +33,8 @@ class NewToken:
     token: str
     merchant: str
     name: str
-    scopes: frozenset[Scope]
+    scopes: str
+    """As they are stored: `read write`."""
     expires_at: datetime | None
 
 
@@ -40,7 +45,7 @@ class TokenView:
     id: str
     merchant: str
     name: str
-    scopes: frozenset[Scope]
+    scopes: str
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
@@ -98,23 +103,59 @@ def add_merchant(
                 .returning(Merchant.id)
             ).scalar_one()
     except sa.exc.IntegrityError:
-        raise name_taken(name) from None
+        raise _name_taken(name) from None
     return MerchantView(number, name, currency, zone)
 
 
-def name_taken(name: str) -> ConfigurationError:
-    """The error for a name that another merchant has."""
+def change_merchant(connection: Connection, merchant: MerchantView, changes: Mapping[str, Any]) -> MerchantView:
+    """Updates columns of a merchant, and returns the merchant.
+
+    Raises ConfigurationError when another merchant has the name.
+    """
+    if changes:
+        try:
+            with connection.begin_nested():
+                connection.execute(sa.update(Merchant).where(Merchant.id == merchant.id).values(**changes))
+        except sa.exc.IntegrityError:
+            raise _name_taken(changes["name"]) from None
+    return merchant_named(connection, changes.get("name", merchant.name))
+
+
+def _name_taken(name: str) -> ConfigurationError:
     return ConfigurationError(
         f"there is a merchant {name!r} already; choose another name, or see `dunning merchant list`"
     )
 
 
+def checked_discount(text: str) -> int:
+    """A percentage in ten-thousandths; raises ConfigurationError unless it is more than 0 and less than 100."""
+    try:
+        units = rate_units(Decimal(text.strip().removesuffix("%").rstrip()))
+    except (InvalidOperation, InvalidRate) as error:
+        why = f"it {error}" if isinstance(error, InvalidRate) else "it is no number"
+        raise ConfigurationError(_about_discount(text, why)) from None
+    if not 0 < units < rate_units(Decimal(100)):
+        raise ConfigurationError(_about_discount(text, "it must be more than 0 and less than 100"))
+    return units
+
+
+def percent_text(units: int) -> str:
+    """A stored percentage as a person writes it: `2.5`."""
+    return decimal_text(rate_from_units(units))
+
+
+def _about_discount(text: str, why: str) -> str:
+    return f"{text[:40]!a} is no cash discount: {why}; write a percentage such as 2.5, or none for no dual pricing"
+
+
 def list_merchants(connection: Connection) -> list[MerchantView]:
     """Every merchant, oldest first."""
-    rows = connection.execute(
-        sa.select(*(Merchant.__table__.c[one.name] for one in fields(MerchantView))).order_by("id")
-    )
-    return [MerchantView(*row) for row in rows]
+    return [MerchantView(*row) for row in connection.execute(sa.select(*MERCHANT_COLUMNS).order_by(Merchant.id))]
+
+
+def merchants_named(connection: Connection, name: str | None) -> list[MerchantView]:
+    """The merchant of that name, or every one for no name; raises ConfigurationError naming those that exist."""
+    return list_merchants(connection) if name is None else [merchant_named(connection, name)]
 
 
 def merchant_named(connection: Connection, name: str) -> MerchantView:
@@ -143,7 +184,7 @@ def add_token(
 ) -> NewToken:
     """A new token of a merchant, valid at once. Only its digest is kept."""
     name = _checked_name(name, "a token")
-    allowed = frozenset(scopes)
+    allowed = scopes_text(scopes)
     if not allowed:
         raise ConfigurationError(f"a token needs at least one scope: {', '.join(Scope)}")
     if expires_at is not None and expires_at <= now:
@@ -156,7 +197,7 @@ def add_token(
             id=number,
             name=name,
             digest=token_digest(token),
-            scopes=scopes_text(allowed),
+            scopes=allowed,
             created_at=now,
             expires_at=expires_at,
         )
@@ -164,16 +205,14 @@ def add_token(
     return NewToken(number, token, merchant.name, name, allowed, expires_at)
 
 
-def list_tokens(connection: Connection, merchant: MerchantView | None = None) -> list[TokenView]:
-    """Every token, or one merchant's, oldest first."""
-    return _tokens(connection, () if merchant is None else (Token.merchant_id == merchant.id,))
-
-
-def _tokens(connection: Connection, conditions: Iterable[sa.ColumnElement[bool]]) -> list[TokenView]:
-    rows = connection.execute(
+def list_tokens(
+    connection: Connection, merchant: MerchantView | None = None, *, token_id: str | None = None
+) -> list[TokenView]:
+    """Every token, one merchant's, or the one of that id; oldest first."""
+    statement = (
         sa.select(
             Token.id,
-            Merchant.name.label("merchant"),
+            Merchant.name,
             Token.name,
             Token.scopes,
             Token.created_at,
@@ -181,13 +220,13 @@ def _tokens(connection: Connection, conditions: Iterable[sa.ColumnElement[bool]]
             Token.revoked_at,
         )
         .join(Merchant, Merchant.id == Token.merchant_id)
-        .where(*conditions)
         .order_by(Token.created_at, Token.id)
     )
-    return [
-        TokenView(row.id, row.merchant, row.name, scopes_of(row.scopes), row.created_at, row.expires_at, row.revoked_at)
-        for row in rows
-    ]
+    if merchant is not None:
+        statement = statement.where(Token.merchant_id == merchant.id)
+    if token_id is not None:
+        statement = statement.where(Token.id == token_id)
+    return [TokenView(*row) for row in connection.execute(statement)]
 
 
 def revoke_token(connection: Connection, token_id: str, *, now: datetime) -> TokenView:
@@ -196,7 +235,7 @@ def revoke_token(connection: Connection, token_id: str, *, now: datetime) -> Tok
     Raises ConfigurationError when there is none of that id.
     """
     connection.execute(sa.update(Token).where(Token.id == token_id, Token.revoked_at.is_(None)).values(revoked_at=now))
-    found = _tokens(connection, (Token.id == token_id,))
+    found = list_tokens(connection, token_id=token_id)
     if not found:
         hint = " (give the id of the token, not the token itself)" if token_id.startswith("dun_") else ""
         named = "of that id" if hint else repr(token_id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,44 +23,38 @@ _SOURCES_LOCK = ("sources",)
 
 
 @dataclass(frozen=True, slots=True)
-class NewSecret:
-    """A source with its new secret, which is shown only now."""
-
-    id: str
-    number: int
-    merchant: str
-    provider: str
-    secret: str
-    old_valid_until: datetime | None = None
-    """Until when the secrets before it are still accepted; None when there was none, or none is any more."""
-
-    @property
-    def path(self) -> str:
-        return source_path(self.id)
-
-
-@dataclass(frozen=True, slots=True)
-class RegisteredSource:
-    """A stored source."""
+class _SourceView:
+    """A source as an operator knows it."""
 
     id: str
     number: int
     """What the log calls it."""
     merchant: str
     provider: str
+
+    @property
+    def path(self) -> str:
+        """The path to which its notices are posted."""
+        return f"/webhooks/{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class NewSecret(_SourceView):
+    """A source with its new secret, which is shown only now."""
+
+    secret: str
+    old_valid_until: datetime | None = None
+    """Until when the secrets before it are still accepted; None when there was none, or none is any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredSource(_SourceView):
+    """A stored source."""
+
     options: dict[str, Any]
     created_at: datetime
     disabled_at: datetime | None
     valid_secrets: int
-
-    @property
-    def path(self) -> str:
-        return source_path(self.id)
-
-
-def source_path(source_id: str) -> str:
-    """The path to which a source's notices are posted."""
-    return f"/webhooks/{source_id}"
 
 
 def add_source(
@@ -95,26 +89,20 @@ def add_source(
 
 
 def list_sources(
-    connection: Connection, merchant: MerchantView | None = None, *, now: datetime
+    connection: Connection, merchant: MerchantView | None = None, *, source_id: str | None = None, now: datetime
 ) -> list[RegisteredSource]:
-    """Every source, or one merchant's, oldest first."""
-    return _sources(connection, () if merchant is None else (Source.merchant_id == merchant.id,), now)
-
-
-def _sources(
-    connection: Connection, conditions: Iterable[sa.ColumnElement[bool]], now: datetime
-) -> list[RegisteredSource]:
+    """Every source, one merchant's, or the one of that id; oldest first."""
     is_valid = sa.or_(SourceSecret.expires_at.is_(None), SourceSecret.expires_at > now)
     valid_secrets = (
         sa.select(sa.func.count())
         .where(SourceSecret.merchant_id == Source.merchant_id, SourceSecret.source_id == Source.id, is_valid)
         .scalar_subquery()
     )
-    rows = connection.execute(
+    statement = (
         sa.select(
             Source.id,
             Source.number,
-            Merchant.name.label("merchant"),
+            Merchant.name,
             Source.provider,
             Source.options,
             Source.created_at,
@@ -122,10 +110,13 @@ def _sources(
             valid_secrets,
         )
         .join(Merchant, Merchant.id == Source.merchant_id)
-        .where(*conditions)
         .order_by(Source.created_at, Source.id)
     )
-    return [RegisteredSource(*row) for row in rows]
+    if merchant is not None:
+        statement = statement.where(Source.merchant_id == merchant.id)
+    if source_id is not None:
+        statement = statement.where(Source.id == source_id)
+    return [RegisteredSource(*row) for row in connection.execute(statement)]
 
 
 def unreadable_sources(connection: Connection, keyring: Keyring) -> list[str]:
@@ -157,7 +148,7 @@ def rotate_source(
     secret = _checked_secret(secret)
     until = now + keep_old
     mine = (SourceSecret.merchant_id == row.merchant_id, SourceSecret.source_id == source_id)
-    number = connection.execute(sa.select(sa.func.max(SourceSecret.number)).where(*mine)).scalar_one_or_none() or 0
+    number = connection.scalar(sa.select(sa.func.max(SourceSecret.number)).where(*mine)) or 0
     connection.execute(
         sa.update(SourceSecret)
         .where(*mine, sa.or_(SourceSecret.expires_at.is_(None), SourceSecret.expires_at > until))
@@ -165,12 +156,7 @@ def rotate_source(
     )
     connection.execute(sa.delete(SourceSecret).where(*mine, SourceSecret.expires_at <= now))
     _insert_secret(connection, keyring, row.merchant_id, source_id, number + 1, secret, now)
-    old = connection.execute(
-        sa.select(SourceSecret.expires_at)
-        .where(*mine, SourceSecret.expires_at.is_not(None))
-        .order_by(SourceSecret.expires_at.desc())
-        .limit(1)
-    ).scalar_one_or_none()
+    old = connection.scalar(sa.select(sa.func.max(SourceSecret.expires_at)).where(*mine))
     return NewSecret(source_id, row.number, row.name, row.provider, secret, old)
 
 
@@ -179,7 +165,7 @@ def disable_source(connection: Connection, source_id: str, *, now: datetime) -> 
     connection.execute(
         sa.update(Source).where(Source.id == source_id, Source.disabled_at.is_(None)).values(disabled_at=now)
     )
-    found = _sources(connection, (Source.id == source_id,), now)
+    found = list_sources(connection, source_id=source_id, now=now)
     if not found:
         raise _no_such_source(source_id)
     return found[0]

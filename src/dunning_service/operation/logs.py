@@ -18,8 +18,6 @@ from structlog.typing import EventDict, WrappedLogger
 current_request_id: ContextVar[str | None] = ContextVar("current_request_id", default=None)
 """Whose request is being answered; its id goes with every line that is written meanwhile."""
 
-_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
-
 
 def configure_logs(level: str = "info") -> None:
     """Sends this process's logs to standard output as JSON lines, those of libraries too.
@@ -27,15 +25,16 @@ def configure_logs(level: str = "info") -> None:
     To be called by the entry points before anything is logged. The server's access log is off: its lines hold the raw
     path and query, and the service writes its own line for each request.
     """
+    least = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
+        wrapper_class=structlog.make_filtering_bound_logger(least),
         processors=[_complete],
         logger_factory=_StandardOutput,
         cache_logger_on_first_use=True,
     )
     root = logging.getLogger()
     root.handlers = [_ToStructlog()]
-    root.setLevel(_LEVELS[level])
+    root.setLevel(least)
     for name in ("uvicorn", "uvicorn.error", "uvicorn.asgi"):
         theirs = logging.getLogger(name)
         theirs.handlers = []
@@ -43,7 +42,7 @@ def configure_logs(level: str = "info") -> None:
         theirs.setLevel(logging.NOTSET)
     logging.getLogger("uvicorn.access").disabled = True
     for chatty in ("httpx", "httpcore", "asyncio", "aiosqlite", "alembic"):
-        logging.getLogger(chatty).setLevel(max(_LEVELS[level], logging.WARNING))
+        logging.getLogger(chatty).setLevel(max(least, logging.WARNING))
     # their message has the statement and its values
     logging.getLogger("sqlalchemy.engine").setLevel(logging.WARNING)
 

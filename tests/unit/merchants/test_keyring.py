@@ -17,31 +17,31 @@ def settings(url: str, secret_key: str | None = None) -> Settings:
 
 
 def test_a_secret_comes_back_as_it_was() -> None:
-    keyring = Keyring.from_text(new_key())
+    keyring = Keyring(new_key())
     assert keyring.decrypt(keyring.encrypt("whsec_\u00e6".encode())) == "whsec_\u00e6".encode()
 
 
 def test_a_ciphertext_does_not_hold_the_secret() -> None:
-    assert b"whsec" not in Keyring.from_text(new_key()).encrypt(b"whsec_0123456789")
+    assert b"whsec" not in Keyring(new_key()).encrypt(b"whsec_0123456789")
 
 
 def test_the_first_key_encrypts_and_the_others_still_decrypt() -> None:
     old, new = new_key(), new_key()
-    rotating = Keyring.from_text(f"{new}, {old}")
-    assert rotating.decrypt(Keyring.from_text(old).encrypt(b"before")) == b"before"
-    assert Keyring.from_text(new).decrypt(rotating.encrypt(b"after")) == b"after"
+    rotating = Keyring(f"{new}, {old}")
+    assert rotating.decrypt(Keyring(old).encrypt(b"before")) == b"before"
+    assert Keyring(new).decrypt(rotating.encrypt(b"after")) == b"after"
 
 
 def test_a_key_that_is_gone_is_told_with_the_way_out() -> None:
-    ciphertext = Keyring.from_text(new_key()).encrypt(b"secret")
+    ciphertext = Keyring(new_key()).encrypt(b"secret")
     with pytest.raises(ConfigurationError, match="dunning source rotate"):
-        Keyring.from_text(new_key()).decrypt(ciphertext)
+        Keyring(new_key()).decrypt(ciphertext)
 
 
 @pytest.mark.parametrize("text", ["", " , ", "short", "not base64 at all!", "a" * 44, "A" * 43 + "=,x"])
 def test_a_key_of_another_form_is_refused_without_repeating_it(text: str) -> None:
     with pytest.raises(ConfigurationError, match="dunning secret-key") as refused:
-        Keyring.from_text(text)
+        Keyring(text)
     assert "short" not in refused.value.message
     assert "not base64" not in refused.value.message
 
@@ -61,7 +61,7 @@ def test_a_key_in_the_environment_comes_before_the_file_and_loses_nothing(tmp_pa
     key = new_key()
     both = keyring_of(settings(url, key))
     assert both.decrypt(before) == b"secret"
-    assert Keyring.from_text(key).decrypt(both.encrypt(b"later")) == b"later"
+    assert Keyring(key).decrypt(both.encrypt(b"later")) == b"later"
 
 
 def test_no_key_file_is_made_when_a_key_is_given(tmp_path: Path) -> None:
