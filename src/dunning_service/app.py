@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -30,6 +29,7 @@ from dunning_service.http.notices import NoticeMiddleware, NoticeRoute
 from dunning_service.http.openapi import complete
 from dunning_service.http.problems import Problems
 from dunning_service.intake import routes as webhooks
+from dunning_service.operation.heap import freeze_startup_heap
 from dunning_service.operation.logs import configure_logs
 from dunning_service.server.connection_limit import RejectOverLimit
 from dunning_service.services import Services, opened_services, worker_of, working
@@ -57,9 +57,6 @@ _TAGS = [
     {"name": "payment records", "description": "Payments made elsewhere, as Stripe's clients report them"},
     {"name": "operation", "description": "Health and metrics of the process; no token is needed"},
 ]
-_GC_THRESHOLDS = (20_000, 20, 50)
-"""Objects made before the youngest generation is looked at, and how often each younger one before the next older one.
-A batch of notices makes some thousands of objects, and nearly all of them are freed by their reference counts."""
 _NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False, "operation_spans": False}
 
 
@@ -159,17 +156,6 @@ def _cors(settings: Settings) -> list[Middleware]:
     ]
 
 
-def _freeze_startup_heap() -> None:
-    """Takes everything that start-up has made out of the collector's reach, and lets it look at the rest less often.
-
-    Modules, routes, models and statements stay as long as the process does, some 170,000 objects. A full collection
-    that walks over them holds up every request for about 100 ms.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*_GC_THRESHOLDS)
-
-
 @asynccontextmanager
 async def _lifespan(settings: Settings, clock: Clock, owns_process: bool, app: FastAPI) -> AsyncIterator[None]:
     async with AsyncExitStack() as opened:
@@ -178,5 +164,5 @@ async def _lifespan(settings: Settings, clock: Clock, owns_process: bool, app: F
         if settings.with_worker:
             await opened.enter_async_context(working(worker_of(found)))
         if owns_process:
-            _freeze_startup_heap()
+            freeze_startup_heap()
         yield
